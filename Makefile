@@ -1,0 +1,62 @@
+# `make` alone tells what there is. Every target makes .venv first where it is missing or older than the lock.
+PROFILE ?= laptop
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The first of these that is Python 3.11 or newer; `make PYTHON=...` names another.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+.PHONY: help figures test lab lint bench lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make figures [PROFILE=smoke|laptop|paper]  run the notebooks; every figure and table (default: laptop)"
+	@echo "make test                                  the tests, and the notebooks with the smoke profile"
+	@echo "make lab                                   open the notebooks in JupyterLab"
+	@echo "make lint                                  style, formatting, and who may import whom"
+	@echo "make bench                                 the benchmarks"
+	@echo "make lock                                  resolve pyproject.toml anew into requirements.lock"
+	@echo "make clean                                 remove build/ (not .venv, not .cache)"
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=..." >&2; exit 1; }
+	@echo "Installing the locked packages into $(VENV) (some minutes the first time)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$$(grep '^pip==' requirements.lock)"
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV): $(STAMP)
+
+figures: $(STAMP)
+	$(BIN)/bitskept run --profile $(PROFILE)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lab: $(STAMP)
+	$(BIN)/jupyter lab notebooks
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# What only other platforms need cannot be resolved here: their lines are kept as they are.
+lock:
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --upgrade pip
+	build/lock/bin/python -m pip install ".[lab,dev]"
+	{ grep '^#' requirements.lock; \
+	  { grep 'sys_platform' requirements.lock; \
+	    build/lock/bin/python -m pip freeze --all --exclude bitskept | sed 's/+cpu$$//'; } | sort -f; } > build/requirements.lock
+	mv build/requirements.lock requirements.lock
+
+clean:
+	rm -rf build

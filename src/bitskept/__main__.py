@@ -1,0 +1,115 @@
+"""The command line: `bitskept models | corpora | fetch | run`."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from bitskept import __version__
+
+if TYPE_CHECKING:
+    from bitskept.batch import Run
+
+FAILURE, MISUSE, INTERRUPTED = 1, 2, 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments; nothing heavy is imported for `--help`."""
+    top = argparse.ArgumentParser(
+        prog="bitskept",
+        description="How many bits about its input does a language model keep, layer by layer?",
+        epilog="Environment: BITSKEPT_HOME, the folder of models, text and results (default: .cache/ in the checkout); "
+        "BITSKEPT_DATA, your own folder of data, looked at before any hub.",
+    )
+    top.add_argument("--version", action="version", version=f"bitskept {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("models", help="list the models: what is here, size, licence, source")
+    commands.add_parser("corpora", help="list the texts: what is here, size, licence, source")
+
+    fetch = commands.add_parser("fetch", help="download models and texts", description="Download models and texts.")
+    fetch.add_argument("ids", nargs="*", metavar="ID", help="a model or a text (default: those of the laptop profile)")
+    fetch.add_argument(
+        "--accept-terms", nargs="+", default=[], metavar="TERMS", help="terms that you accept, as: gemma"
+    )
+
+    run = commands.add_parser(
+        "run",
+        help="execute notebooks with the parameters of a profile",
+        description="Execute notebooks with the parameters of params/PROFILE.yaml, into build/PROFILE/notebooks/.",
+    )
+    run.add_argument("--profile", choices=("smoke", "laptop", "paper"), default="laptop", help="default: laptop")
+    run.add_argument("--write-back", action="store_true", help="laptop: also put the outputs into notebooks/")
+    run.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="as 02_layer_sweep or 02 (default: all)")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; the exit status. What goes wrong is told in a message, never in a traceback."""
+    chosen = parser().parse_args(arguments)
+    try:
+        if chosen.command == "run":
+            run(chosen.profile, chosen.notebooks, chosen.write_back)
+        elif chosen.command == "fetch":
+            fetch(chosen.ids, chosen.accept_terms)
+        else:
+            show(chosen.command)
+    except KeyboardInterrupt:
+        print("\nbitskept: interrupted; what was finished is kept for the next run", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `bitskept models | head`
+        sys.stderr.close()
+        return FAILURE
+    except (ValueError, LookupError) as error:
+        print(f"bitskept: {error.args[0] if error.args else error}", file=sys.stderr)
+        return MISUSE
+    except (OSError, RuntimeError) as error:
+        print(error if type(error).__name__ == "NotebookError" else f"bitskept: {error}", file=sys.stderr)
+        return FAILURE
+    return 0
+
+
+def run(profile: str, notebooks: list[str], write_back: bool) -> None:
+    """Execute notebooks and print what each took. The parameter file is read before anything heavy is imported."""
+    from bitskept import params
+
+    params.load(profile)
+    from bitskept import batch
+
+    print(summary(batch.run(profile, notebooks, write_back=write_back)))
+
+
+def summary(runs: "list[Run]") -> str:
+    """One line a notebook: seconds, and what came from the store."""
+    lines = [f"{'notebook':24}{'seconds':>9}{'from store':>12}{'computed':>10}{'computing s':>13}"]
+    for one in runs:
+        counts = f"{one.from_store:12d}{one.computed:10d}"
+        lines.append(f"{one.stem:24}{one.seconds:9.1f}{counts}{one.computing_seconds:13.1f}")
+    return "\n".join(lines)
+
+
+def show(kind: str) -> None:
+    """Print the catalogue of models or of corpora."""
+    from importlib import import_module
+
+    print(import_module(f"bitskept.sources.{kind}").catalogue().to_string(index=False))
+
+
+def fetch(ids: list[str], accept_terms: list[str]) -> None:
+    """Download models and corpora by id; LookupError, before anything is downloaded, for an id that is neither."""
+    from pathlib import Path
+
+    from bitskept import params
+    from bitskept.sources import corpora, models, registry, unknown
+
+    sweep = params.load("laptop")["02_layer_sweep"]
+    texts, known = registry("corpora"), {**registry("models"), **registry("corpora")}
+    chosen = ids or [*sweep.models, sweep.corpus]
+    for one in chosen:
+        if one.partition("@")[0] not in known and not Path(one).expanduser().exists():
+            raise unknown("model or corpus", one, known)
+    for one in chosen:
+        corpora.fetch(one) if one in texts else models.fetch(one, accept_terms=accept_terms or sweep.accept_terms)
+        print(f"{one} is here")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,223 @@
+"""Notebooks run in batches: papermill executes each with its section of the profile, and its figures are checked."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import CellControlSignal
+from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
+
+from bitskept import figures, params, root
+from bitskept.store import RUN_LOG
+
+INJECTED = "injected-parameters"  # papermill's tag of the cell it adds
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+class NotebookError(RuntimeError):
+    """A notebook that failed; the message has three lines: notebook, cell, error."""
+
+    def __init__(self, notebook: Path, cell: str, error: str) -> None:
+        super().__init__(f"notebook: {notebook}\ncell:     {cell}\nerror:    {error}")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one notebook took: seconds, and how many results came from the store or were computed."""
+
+    stem: str
+    seconds: float
+    from_store: int
+    computed: int
+    computing_seconds: float
+
+
+class OwnKernel(AsyncKernelManager):
+    """Starts the ipykernel of the running interpreter, whatever kernel the user has registered as `python3`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.kernel_spec_manager = KernelSpecManager(kernel_dirs=[], parent=self)
+
+    def start_kernel(self, **options: Any) -> Any:
+        # Its own log, not what cells write: shut down in the middle of a cell, it would print a traceback.
+        return super().start_kernel(stderr=subprocess.DEVNULL, **options)
+
+
+def select(names: Sequence[str], sections: Mapping[str, Any], folder: Path) -> list[Path]:
+    """The notebooks of these names (a stem, or its number), in order; without names, all that have a section.
+
+    LookupError, with the nearest names, for one that is not there.
+    """
+    there = {path.stem: path for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")) if path.stem in sections}
+    if not there:
+        raise LookupError(f"no notebook in {folder} has a section in the parameter file")
+    chosen = set()
+    for name in names:
+        wanted = Path(name).name.removesuffix(".ipynb")
+        number = f"{int(wanted):02d}_" if wanted.isdigit() else None
+        found = [stem for stem in there if stem == wanted or (number and stem.startswith(number))]
+        if not found:
+            near = get_close_matches(wanted, list(there), n=1)
+            advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(there)}"
+            raise LookupError(f"there is no notebook {name}; {advice}")
+        chosen.update(found)
+    return [path for stem, path in there.items() if not names or stem in chosen]
+
+
+def run(
+    profile: str, names: Sequence[str] = (), *, write_back: bool = False, sections: Mapping[str, Any] = params.SECTIONS
+) -> list[Run]:
+    """Execute notebooks in order into `build/PROFILE/notebooks/`; the first failure ends the run as NotebookError.
+
+    The parameter file is validated first (ParameterError). With `write_back`, the outputs of the laptop profile go
+    into the committed notebooks as well.
+    """
+    if write_back and profile != "laptop":
+        raise ValueError(f"notebooks are committed with their laptop outputs; --write-back does not go with {profile}")
+    chosen_sections = params.load(profile, sections=sections)
+    notebooks = select(names, chosen_sections, root() / "notebooks")
+    build = root() / "build" / profile
+    (build / "notebooks").mkdir(parents=True, exist_ok=True)
+    log = build / "results.log"
+    done = []
+    terminal = sys.stderr.isatty()
+    with tqdm(notebooks, unit="notebook", desc=f"profile {profile}", disable=not terminal) as bar:
+        for notebook in bar:
+            bar.set_postfix_str(notebook.stem)
+            log.write_text("")
+            started = time.perf_counter()
+            executed = build / "notebooks" / notebook.name
+            before = stamps(chosen_sections[notebook.stem], profile)
+            with _environment({RUN_LOG: str(log), "BITSKEPT_ROOT": str(root())}):
+                execute(notebook, executed, chosen_sections[notebook.stem].model_dump(), progress=terminal)
+            check_figures(notebook, before, stamps(chosen_sections[notebook.stem], profile))
+            if write_back:
+                copy_outputs(executed, notebook)
+            done.append(_summary(notebook.stem, time.perf_counter() - started, log))
+            if not terminal:
+                print(f"{notebook.stem}: {done[-1].seconds:.0f} s", file=sys.stderr, flush=True)
+    return done
+
+
+def execute(notebook: Path, executed: Path, parameters: dict[str, Any], *, progress: bool = False) -> None:
+    """Run one notebook, in its own folder, into a copy. NotebookError where a cell or the kernel fails."""
+    executed.unlink(missing_ok=True)
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it would log is in the NotebookError
+    try:
+        papermill.execute_notebook(
+            notebook,
+            executed,
+            parameters,
+            kernel_name="python3",
+            language="python",
+            cwd=notebook.parent,
+            kernel_manager_class=OwnKernel,
+            progress_bar={"desc": notebook.stem, "leave": False} if progress else False,
+        )
+    except PapermillExecutionError as error:
+        reason = f"{error.ename}: {_first_line(error.evalue)}"
+        raise NotebookError(notebook, _stopped_cell(notebook, executed), reason) from None
+    except (CellControlSignal, RuntimeError) as error:  # a kernel that died or did not start
+        reason = f"{type(error).__name__}: {_first_line(str(error))}"
+        raise NotebookError(notebook, _stopped_cell(notebook, executed), reason) from None
+
+
+def check_figures(notebook: Path, before: dict[Path, int | None], after: dict[Path, int | None]) -> None:
+    """NotebookError where a declared figure is missing, empty, or still the one from before the run."""
+    for path, stamp in after.items():
+        if stamp is None or stamp == before[path]:
+            what = "missing or empty" if stamp is None else "not written in this run"
+            raise NotebookError(notebook, "-", f"the declared figure {path} is {what}")
+
+
+def copy_outputs(executed: Path, notebook: Path) -> None:
+    """Put the outputs of an executed copy into its notebook, without timings, progress bars and papermill's marks."""
+    target = nbformat.read(notebook, as_version=4)
+    source = nbformat.read(executed, as_version=4)
+    run_cells = [cell for cell in source.cells if INJECTED not in cell.metadata.get("tags", [])]
+    count = 0
+    for cell, run_cell in zip(target.cells, run_cells, strict=True):
+        if cell.source != run_cell.source:
+            raise ValueError(f"{notebook} was changed while it ran: run it again")
+        if cell.cell_type != "code":
+            continue
+        count += 1
+        cell.execution_count = count
+        cell.metadata.pop("execution", None)
+        cell.metadata.pop("papermill", None)
+        cell.outputs = [output for output in run_cell.outputs if not _is_progress(output)]
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = count
+    target.metadata.pop("papermill", None)
+    target.metadata["language_info"] = {"name": "python"}
+    target.metadata["kernelspec"] = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    target.metadata.pop("widgets", None)
+    if any(WIDGET in output.get("data", {}) for cell in target.cells for output in cell.get("outputs", [])):
+        target.metadata["widgets"] = source.metadata["widgets"]
+    temporary = notebook.with_name(f".{notebook.name}.tmp")
+    nbformat.write(target, temporary)
+    temporary.replace(notebook)
+
+
+def _is_progress(output: Any) -> bool:
+    if output.output_type == "stream":
+        return output.name == "stderr"
+    data = output.get("data", {})
+    return WIDGET in data and "%|" in data.get("text/plain", "")
+
+
+def stamps(section: params.Section, profile: str) -> dict[Path, int | None]:
+    """When each file of the declared figures was written (nanoseconds), None where it is missing or empty."""
+    pictures, _ = figures.folders(profile)
+    paths = [pictures / f"{name}.{suffix}" for name in section.figures for suffix in ("png", "svg", "json")]
+    return {path: path.stat().st_mtime_ns if path.is_file() and path.stat().st_size else None for path in paths}
+
+
+def _stopped_cell(notebook: Path, executed: Path) -> str:
+    """Index (from 0, in the notebook as committed) and first line of the cell that the executed copy stopped in."""
+    sources = [cell.source for cell in nbformat.read(notebook, as_version=4).cells]
+    cells = nbformat.read(executed, as_version=4).cells if executed.is_file() else []
+    begun = [cell.source for cell in cells if cell.metadata.get("papermill", {}).get("start_time")]
+    if not begun:
+        return "- (before the first cell)"
+    index = sources.index(begun[-1]) if begun[-1] in sources else "parameters"
+    return f"{index}: {_first_line(begun[-1])}"
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
+
+
+def _summary(stem: str, seconds: float, log: Path) -> Run:
+    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    computed = [line for line in lines if not line["from_store"]]
+    return Run(
+        stem, seconds, len(lines) - len(computed), len(computed), sum((line["seconds"] for line in computed), 0.0)
+    )
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Any:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})

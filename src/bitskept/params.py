@@ -1,0 +1,188 @@
+"""Parameters of the notebooks: `params/PROFILE.yaml` has a section a notebook, and each section is one class here.
+
+Unknown names and wrong types are refused with the file, the name and what was expected, before a kernel starts.
+"""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+
+from bitskept import root
+
+PROFILES = ("smoke", "laptop", "paper")
+
+Name = Field(min_length=1)
+Names = Field(min_length=1)
+Rate = Annotated[float, Field(ge=0, le=1)]
+Alphabet = Annotated[int, Field(ge=2)]
+
+
+class ParameterError(ValueError):
+    """A parameter file that cannot be used: the file, the parameter, its value and what was expected."""
+
+
+class Section(BaseModel):
+    """The parameters of one notebook. `figures` are the names of the figures that a run of it has to leave."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    figures: ClassVar[tuple[str, ...]] = ()
+
+    profile: Literal["smoke", "laptop", "paper"]
+
+
+class Tour(Section):
+    figures = ("00_tour",)
+
+    model: str = Name
+    sentence: str = Field(pattern=r"\w")
+    corpus: str = Name
+    train_sentences: PositiveInt
+    validation_sentences: PositiveInt
+    test_sentences: PositiveInt
+    layers: int = Field(ge=2)
+    seed: NonNegativeInt
+    dtype: Literal["auto", "float32", "bfloat16"]
+    accept_terms: list[str]
+
+
+class TheoryBounds(Section):
+    figures = (
+        "01_sandwich",
+        "01_sandwich_by_source",
+        "01_fano_region",
+        "01_probes",
+        "01_coverage",
+        "01_plug_in",
+    )
+
+    seed: NonNegativeInt
+    words: int = Field(ge=2, le=4)
+    length: int = Field(ge=2, le=5)
+    losses: list[Rate] = Names
+    fano_alphabets: list[Alphabet] = Names
+    vocabulary: Alphabet
+    deviation: float = Field(gt=0)
+    training: list[PositiveInt] = Names
+    repetitions: PositiveInt
+    sample_sizes: list[PositiveInt] = Names
+    deltas: list[Annotated[float, Field(gt=0, lt=1)]] = Names
+
+
+class LayerSweep(Section):
+    figures = (
+        "02_retained",
+        "02_bounds",
+        "02_probes",
+        "02_random",
+        "02_forgetting",
+        "02_tokens",
+        "02_domains",
+        "02_sentence",
+    )
+
+    models: list[str] = Names
+    corpus: str = Name
+    train_sentences: PositiveInt
+    validation_sentences: PositiveInt
+    test_sentences: PositiveInt
+    longest: PositiveInt
+    types: Alphabet
+    side_layers: int = Field(ge=3)
+    sentence_positions: PositiveInt
+    trained_epochs: PositiveInt
+    random_seeds: list[NonNegativeInt] = Names
+    seed: NonNegativeInt
+    dtype: Literal["auto", "float32", "bfloat16"]
+    accept_terms: list[str]
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "00_tour": Tour,
+    "01_theory_bounds": TheoryBounds,
+    "02_layer_sweep": LayerSweep,
+}
+
+
+class Profile(Mapping[str, Section]):
+    """The validated sections of one parameter file, by the stem of their notebook."""
+
+    def __init__(self, name: str, path: Path, sections: dict[str, Section]) -> None:
+        self.name, self.path, self._sections = name, path, sections
+
+    def __getitem__(self, stem: str) -> Section:
+        if stem not in self._sections:
+            raise KeyError(f"{self.path} has no section {stem}{_nearest(stem, self._sections)}")
+        return self._sections[stem]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sections)
+
+    def __len__(self) -> int:
+        return len(self._sections)
+
+
+def load(profile: str, *, folder: Path | None = None, sections: Mapping[str, type[Section]] = SECTIONS) -> Profile:
+    """Read and validate `FOLDER/PROFILE.yaml` (default: `params/`). ParameterError lists all that is wrong in it."""
+    if profile not in PROFILES:
+        raise ParameterError(f"there is no profile {profile}: choose one of {', '.join(PROFILES)}")
+    path = (folder or root() / "params") / f"{profile}.yaml"
+    raw = read_yaml(path)
+    wrong: list[str] = []
+    valid: dict[str, Section] = {}
+    for stem, values in raw.items():
+        if stem not in sections:
+            wrong.append(f"{stem}: unknown section{_nearest(str(stem), sections)}")
+        elif not isinstance(values, dict):
+            wrong.append(f"{stem} = {values!r}: expected a section of name: value lines")
+        else:
+            try:
+                valid[stem] = sections[stem].model_validate(values)
+            except ValidationError as error:
+                wrong += [f"{stem}.{_describe(one, sections[stem])}" for one in error.errors()]
+                continue
+            if valid[stem].profile != profile:
+                wrong.append(f"{stem}.profile = {valid[stem].profile!r}: expected {profile!r}, the name of its file")
+    if wrong:
+        raise ParameterError("\n".join(f"{path}: {line}" for line in wrong))
+    return Profile(profile, path, valid)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file whose top is a mapping. A name given twice is refused: YAML itself would drop the first silently."""
+    try:
+        content = yaml.load(path.read_text("utf-8"), Loader=_UniqueNames)
+    except FileNotFoundError:
+        raise ParameterError(f"{path}: there is no such file") from None
+    except yaml.YAMLError as error:
+        raise ParameterError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ParameterError(f"{path}: expected sections of name: value lines, found {type(content).__name__}")
+    return content
+
+
+class _UniqueNames(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value]
+        for name in names:
+            if names.count(name) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the name {name} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    near = get_close_matches(name, list(known), n=2, cutoff=0.6)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(known)}"
+
+
+def _describe(error: Any, section: type[Section]) -> str:
+    """One pydantic error as `name = value: what was expected`."""
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "missing":
+        return f"{name}: missing"
+    if error["type"] == "extra_forbidden":
+        return f"{name} = {error['input']!r}: unknown name{_nearest(name, section.model_fields)}"
+    return f"{name} = {error['input']!r}: {error['msg'].replace('Input should', 'should')}"

@@ -1,0 +1,155 @@
+"""Results on disk, addressed by what they were computed from: function, version, parameters, fingerprints.
+
+An entry is a folder `store/FUNCTION/DIGEST/` with `table.parquet` and `entry.json` (the key in clear, the checksum,
+when and how long). It is written under a temporary name, synced, and renamed: the rename is the commit, so that a
+reader sees a whole entry or none.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import time
+import warnings
+from collections.abc import Callable
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bitskept import CHECKOUT, __version__
+
+RUN_LOG = "BITSKEPT_RUN_LOG"  # names a file that gets one JSON line for every result asked for
+LEFTOVER_SECONDS = 24 * 3600  # a temporary folder older than this belongs to a run that was killed
+
+
+def home() -> Path:
+    """The folder of models, text and results: `BITSKEPT_HOME`, else `.cache/` in the checkout, else the user's."""
+    if named := os.environ.get("BITSKEPT_HOME"):
+        return Path(named).expanduser().resolve()
+    if CHECKOUT is not None:
+        return CHECKOUT / ".cache"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("bitskept")
+
+
+def digest(function: str, version: int, key: dict[str, Any]) -> str:
+    """SHA-256 (hexadecimal) of the canonical JSON of the three. TypeError where it is not plain JSON."""
+    whole = {"function": function, "version": version, "key": key}
+    try:
+        text = json.dumps(whole, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"the store key of {function} must be plain JSON: {error}") from error
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def stored(function: str, version: int, key: dict[str, Any], compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """The table of this function, version and key: read from the store, or computed, stored and read back.
+
+    Raise `version` whenever the function would give other numbers for the same key. A damaged entry is warned of, set
+    aside as `*.damaged` and computed again. The table is always the one that was read back, so that a first and a
+    second run agree in every type. OSError where it cannot be written (a full disk); nothing half-written stays.
+    """
+    name = digest(function, version, key)
+    entry = home() / "store" / function / name
+    started = time.perf_counter()
+    table = _read(entry)
+    from_store = table is not None
+    if table is None:
+        computed = compute()
+        seconds = time.perf_counter() - started
+        description = {
+            "function": function, "version": version, "key": key, "package": __version__,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": round(seconds, 3),
+        }  # fmt: skip
+        table = _write(entry, computed, description)
+    _log(function, name, from_store, time.perf_counter() - started)
+    return table
+
+
+def _read(entry: Path) -> pd.DataFrame | None:
+    """The table of an entry, or None where there is none or it was damaged (and has been set aside)."""
+    if not entry.is_dir():
+        return None
+    try:
+        payload = (entry / "table.parquet").read_bytes()
+        checksum = json.loads((entry / "entry.json").read_text("utf-8"))["sha256"]
+        if hashlib.sha256(payload).hexdigest() != checksum:
+            raise ValueError("the checksum does not match")
+        return pd.read_parquet(BytesIO(payload))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, PermissionError):
+            raise
+        aside = entry.with_name(f"{entry.name}.{secrets.token_hex(4)}.damaged")
+        try:
+            entry.rename(aside)
+        except FileNotFoundError:  # another process has set it aside in the meantime
+            return None
+        message = f"stored result {entry} is damaged ({error}): set aside as {aside.name}, computing it again"
+        warnings.warn(message, stacklevel=3)
+        return None
+
+
+def _write(entry: Path, table: pd.DataFrame, description: dict[str, Any]) -> pd.DataFrame:
+    """Commit the table and its description as one folder; the table as a reader will get it."""
+    buffer = BytesIO()
+    table.to_parquet(buffer)
+    payload = buffer.getvalue()
+    description |= {"rows": len(table), "sha256": hashlib.sha256(payload).hexdigest()}
+    temporary = entry.with_name(f".tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        temporary.mkdir(parents=True)
+        _remove_leftovers(entry.parent)
+        write_synced(temporary / "table.parquet", payload)
+        write_synced(temporary / "entry.json", json.dumps(description, indent=1).encode())
+        _sync_folder(temporary)
+        try:
+            temporary.rename(entry)
+        except OSError:
+            if not entry.is_dir():
+                raise
+            # Another process has committed the same entry first; ours goes.
+        _sync_folder(entry.parent)
+    except OSError as error:
+        message = f"{error.strerror}: {description['function']} could not be stored under {home()}"
+        raise OSError(error.errno, f"{message}. Free some space or name another folder in BITSKEPT_HOME") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return pd.read_parquet(BytesIO(payload))
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file and have it on the disk before returning."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":  # Windows cannot open a folder, and needs no sync of one
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for leftover in folder.glob(".tmp-*"):
+        try:
+            if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
+                shutil.rmtree(leftover)
+        except FileNotFoundError:  # removed by another process
+            continue
+
+
+def _log(function: str, name: str, from_store: bool, seconds: float) -> None:
+    if path := os.environ.get(RUN_LOG):
+        line = {"function": function, "digest": name, "from_store": from_store, "seconds": round(seconds, 3)}
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")

@@ -1,0 +1,184 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from bitskept import store
+
+TABLE = pd.DataFrame({"layer": [0, 1], "quantity": ["fano", None], "estimate": [0.1, 2.5]})
+KEY = {"model": "tiny", "layers": [0, 1]}
+
+
+def compute_never():
+    raise AssertionError("this should have come from the store")
+
+
+def put(key=KEY):
+    return store.stored("measure", 1, key, lambda: TABLE)
+
+
+def entry_of(home, key=KEY):
+    return home / "store" / "measure" / store.digest("measure", 1, key)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_second_call_comes_from_the_store_with_the_same_values_and_types(home):
+    first = put()
+    second = store.stored("measure", 1, {"layers": (0, 1), "model": "tiny"}, compute_never)
+    assert_frame_equal(first, second)
+    assert_frame_equal(first.astype({"quantity": object}), TABLE.astype({"quantity": object}), check_dtype=False)
+
+
+@pytest.mark.parametrize(("function", "version", "key"), [("other", 1, KEY), ("measure", 2, KEY), ("measure", 1, {})])
+def test_another_function_version_or_key_is_another_entry(home, function, version, key):
+    put()
+    other = store.stored(function, version, key, lambda: TABLE.assign(estimate=7.0))
+    assert (other.estimate == 7).all()
+    assert_frame_equal(store.stored("measure", 1, KEY, compute_never), put())
+
+
+@pytest.mark.parametrize("value", [object(), float("nan"), Path("x")])
+def test_a_key_that_is_not_plain_json_is_refused(home, value):
+    with pytest.raises(TypeError, match="the store key of measure must be plain JSON"):
+        put({"value": value})
+
+
+def test_the_entry_tells_what_it_is(home):
+    put()
+    description = json.loads((entry_of(home) / "entry.json").read_text())
+    assert description["key"] == KEY
+    assert description["function"] == "measure"
+    assert description["rows"] == 2
+
+
+def truncate(entry):
+    with (entry / "table.parquet").open("r+b") as file:
+        file.truncate(100)
+
+
+def flip_a_bit(entry):
+    content = bytearray((entry / "table.parquet").read_bytes())
+    content[len(content) // 2] ^= 1
+    (entry / "table.parquet").write_bytes(content)
+
+
+def lose_the_description(entry):
+    (entry / "entry.json").unlink()
+
+
+def spoil_the_description(entry):
+    (entry / "entry.json").write_text("{")
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, lose_the_description, spoil_the_description])
+def test_a_damaged_entry_is_warned_of_set_aside_and_computed_again(home, damage):
+    first = put()
+    entry = entry_of(home)
+    damage(entry)
+    with pytest.warns(UserWarning, match=r"is damaged .* set aside as .*\.damaged, computing it again"):
+        again = put()
+    assert_frame_equal(again, first)
+    assert_frame_equal(store.stored("measure", 1, KEY, compute_never), first)
+    assert [name.endswith(".damaged") for name in names(entry.parent)] == [False, True]
+
+
+KILLED = """
+import os, signal, sys
+import pandas as pd
+from bitskept import store
+syncs = []
+def killing(descriptor):
+    syncs.append(descriptor)
+    if len(syncs) == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+store.os.fsync = killing
+store.stored("measure", 1, {"model": "tiny", "layers": [0, 1]}, lambda: pd.DataFrame({"estimate": [1.0]}))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+@pytest.mark.parametrize(("sync", "committed"), [(1, False), (2, False), (3, False), (4, True)])
+def test_a_run_killed_while_it_writes_leaves_a_whole_entry_or_none(home, sync, committed):
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(sync)], env=environment(home), check=False)
+    assert killed.returncode == -signal.SIGKILL
+    again = store.stored("measure", 1, KEY, compute_never if committed else lambda: pd.DataFrame({"estimate": [1.0]}))
+    assert list(again.estimate) == [1.0]
+    assert not list(home.rglob("*.damaged"))
+
+
+def test_leftovers_of_killed_runs_go_after_a_day(home):
+    put({"first": True})
+    folder = home / "store" / "measure"
+    for name in (".tmp-1-old", ".tmp-2-new"):
+        (folder / name).mkdir()
+        (folder / name / "table.parquet").write_bytes(b"half")
+    past = time.time() - store.LEFTOVER_SECONDS - 60
+    os.utime(folder / ".tmp-1-old", (past, past))
+    put({"second": True})
+    assert [name for name in names(folder) if name.startswith(".tmp")] == [".tmp-2-new"]
+
+
+FULL = """
+import resource
+import pandas as pd
+from bitskept import store
+store.stored("measure", 1, {"small": True}, lambda: pd.DataFrame({"estimate": [1.0]}))
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    store.stored("measure", 1, {"large": True}, lambda: pd.DataFrame({"estimate": range(100_000)}))
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs resource limits")
+def test_what_does_not_fit_on_the_disk_is_told_and_leaves_nothing(home):
+    out = subprocess.run(
+        [sys.executable, "-c", FULL], env=environment(home), check=True, capture_output=True, text=True
+    )
+    assert (
+        f"measure could not be stored under {home}. Free some space or name another folder in BITSKEPT_HOME"
+        in out.stdout
+    )
+    assert names(home / "store" / "measure") == [store.digest("measure", 1, {"small": True})]
+
+
+def test_many_at_once_on_one_entry_agree(home):
+    def slowly():
+        time.sleep(0.05)
+        return TABLE
+
+    with ThreadPoolExecutor(8) as pool:
+        tables = list(pool.map(lambda _: store.stored("measure", 1, KEY, slowly), range(8)))
+    for table in tables:
+        assert_frame_equal(table, tables[0])
+    assert names(home / "store" / "measure") == [entry_of(home).name]
+
+
+def test_the_run_log_tells_what_came_from_the_store(home, tmp_path, monkeypatch):
+    monkeypatch.setenv(store.RUN_LOG, str(tmp_path / "log"))
+    put()
+    put()
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [(line["function"], line["from_store"]) for line in lines] == [("measure", False), ("measure", True)]
+
+
+def test_home_is_the_named_folder_or_the_cache_of_the_checkout(home, checkout, monkeypatch):
+    assert store.home() == home
+    monkeypatch.delenv("BITSKEPT_HOME")
+    assert store.home() == checkout / ".cache"
+
+
+def environment(home):
+    return os.environ | {"BITSKEPT_HOME": str(home), "PYTHONPATH": str(Path(store.__file__).parents[1])}
