@@ -1,0 +1,82 @@
+"""Models of a hub: safetensors and configuration, no code; and the commits that were taken, in `params/models.lock`."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+from bitskept import root
+from bitskept.sources.packages import SourceError
+from bitskept.store import home
+
+FILES = ("*.safetensors", "*.json", "*.txt", "*.model")  # nothing pickled, no code
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "spm.model")
+
+
+def locked(reference: str) -> str | None:
+    """The commit that REPOSITORY@REVISION stood for when it was first downloaded."""
+    return _locks().get(reference)
+
+
+def lock(reference: str, commit: str) -> None:
+    """Write that commit down."""
+    temporary = _lock_file().with_suffix(f".{os.getpid()}")
+    temporary.write_text(json.dumps(_locks() | {reference: commit}, indent=1, sort_keys=True) + "\n", "utf-8")
+    temporary.replace(_lock_file())
+
+
+def _lock_file() -> Path:
+    return root() / "params" / "models.lock"
+
+
+def _locks() -> dict[str, str]:
+    return json.loads(_lock_file().read_text("utf-8")) if _lock_file().exists() else {}
+
+
+def snapshot(repository: str, revision: str) -> Path | None:
+    """A complete copy in the hub's own folder layout under BITSKEPT_HOME/hub, if there is one."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    wanted = locked(f"{repository}@{revision}") or revision
+    try:
+        folder = Path(snapshot_download(repository, revision=wanted, cache_dir=home() / "hub", local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    weights, index = {"model.safetensors"}, folder / "model.safetensors.index.json"
+    if index.exists():
+        weights = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+    # An interrupted download leaves a folder that lacks files.
+    whole = all((folder / name).exists() for name in ("config.json", *weights))
+    return folder if whole and any((folder / name).exists() for name in TOKENIZERS) else None
+
+
+def download(repository: str, revision: str) -> Path:
+    """The folder of that copy, downloaded where it is not here (what is there already of it is not fetched again).
+
+    SourceError where it cannot be had: no network, a licence to accept first, or nothing but pickled weights.
+    """
+    if folder := snapshot(repository, revision):
+        return folder
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import GatedRepoError
+
+    wanted = locked(f"{repository}@{revision}") or revision
+    try:
+        found = HfApi().model_info(repository, revision=wanted)
+        if not any(file.rfilename.endswith(".safetensors") for file in found.siblings or ()):
+            raise SourceError(f"{repository} at {wanted} has no safetensors file, and pickled weights are never loaded")
+        where = {"revision": found.sha, "cache_dir": home() / "hub"}
+        folder = Path(snapshot_download(repository, allow_patterns=FILES, ignore_patterns=["*/*"], **where))
+    except GatedRepoError as error:
+        raise SourceError(f"{repository}: accept its licence on its page, then run `hf auth login`") from error
+    except SourceError:
+        raise
+    except Exception as error:  # no network: the hub's client lets its HTTP library's own errors through
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise SourceError(f"cannot fetch {repository} at {wanted} ({reason}): run this again with a network") from error
+    if wanted != found.sha:
+        lock(f"{repository}@{revision}", str(found.sha))
+    return folder

