@@ -1,0 +1,1 @@
+"""One pass over a model's states: streams, probes, the sweep."""
