@@ -1,0 +1,96 @@
+"""What the layer sweep costs beside the bare forward pass, and whether its memory grows with the text.
+
+    python benchmarks/sweep.py                time, on smollm2-135m (about ten minutes on two cores)
+    python benchmarks/sweep.py --memory       peak memory at 2,000 and at 20,000 sentences, on minilm-l6
+
+Time: the sweep (training, validation and test pass, all layers, ridge and centroid, tables) divided by the bare forward
+pass over the same tokens at the same dtype, without hidden states, both in this process, taken in turn.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+import warnings
+from dataclasses import replace
+
+import torch
+
+from bitskept.measure.states import TOKEN_BUDGET, batches, encode
+from bitskept.measure.sweep import Plan, split, sweep
+from bitskept.sources import corpora, models
+
+PLAN = Plan("mixed", train=1700, validation=100, test=200, shuffled=False, side_layers=2)
+"""No controls: the ratio is that of one measurement of one model."""
+
+
+@torch.inference_mode()
+def bare_forward(model: models.LanguageModel, texts: list[str], plan: Plan) -> float:
+    """Seconds of the plain forward pass over the sentences that the sweep reads, in the same batches."""
+    encoding = encode(model, texts, longest=plan.longest)
+    sentences = [int(sentence) for part in split(encoding, plan) for sentence in part]
+    started = time.perf_counter()
+    for group in batches([len(encoding.ids[sentence]) for sentence in sentences], TOKEN_BUDGET):
+        rows = [torch.from_numpy(encoding.ids[sentences[index]]) for index in group]
+        ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=model.tokenizer.pad_token_id)
+        lengths = torch.tensor([len(row) for row in rows])
+        attention = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
+        options = {"use_cache": False} if model.kind == "decoder" else {}
+        model.network(input_ids=ids.to(model.device), attention_mask=attention.to(model.device), **options)
+        if model.device.type == "cuda":
+            torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def time_ratio(model_id: str, dtype: str, repeats: int) -> None:
+    """Print seconds of both and their ratio, pair by pair."""
+    model = models.load(model_id, dtype=dtype)
+    text = corpora.load(PLAN.corpus, sentences=PLAN.train + PLAN.validation + PLAN.test)
+    tokens = sum(int(kept.sum()) for kept in encode(model, text["text"], longest=PLAN.longest).measured)
+    print(f"{model_id}, {model.dtype}, {model.device}, {torch.get_num_threads()} threads, {tokens:,} tokens")
+    print(f"{'bare s':>8} {'sweep s':>8} {'ratio':>6}")
+    ratios = []
+    for _ in range(repeats):
+        bare = bare_forward(model, text["text"], PLAN)
+        started = time.perf_counter()
+        sweep(model, text["text"], text["domain"], PLAN)
+        whole = time.perf_counter() - started
+        ratios.append(whole / bare)
+        print(f"{bare:8.1f} {whole:8.1f} {whole / bare:6.2f}", flush=True)
+    print(f"median ratio {sorted(ratios)[len(ratios) // 2]:.2f} (at most 2.0 is asked for, 1.3 aimed at)")
+
+
+def peak_memory(model_id: str, sentences: int) -> None:
+    """Print the peak resident memory, in MB, of one sweep over so many sentences with an alphabet of 8,192 types."""
+    plan = replace(PLAN, train=sentences * 7 // 10, validation=100, test=sentences * 3 // 10 - 100, types=8192)
+    text = corpora.load(plan.corpus, sentences=sentences)
+    model = models.load(model_id)
+    sweep(model, text["text"], text["domain"], plan)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="default: smollm2-135m for time, minilm-l6 for memory")
+    parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16"))
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--sentences", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")  # that sentences were cut is of no interest here
+    if options.sentences:
+        peak_memory(options.model, options.sentences)
+    elif options.memory:
+        model = options.model or "minilm-l6"
+        for sentences in (2_000, 20_000):
+            # A process each: what one sweep took is not given back to the system.
+            command = [sys.executable, __file__, "--memory", "--model", model, "--sentences", str(sentences)]
+            peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+            print(f"{model}: {sentences:6,} sentences: peak {int(peak):,} MB", flush=True)
+    else:
+        time_ratio(options.model or "smollm2-135m", options.dtype, options.repeats)
+
+
+if __name__ == "__main__":
+    main()
