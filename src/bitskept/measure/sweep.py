@@ -27,7 +27,7 @@ from bitskept.store import stored
 VERSION = 1
 """Raise it when the same plan would give other numbers."""
 VALIDATION_ITEMS = 400
-"""At most so many validation states are held, spread evenly over the validation sentences."""
+"""About so many validation states are held, spread evenly over the validation sentences."""
 HIDDEN = 512
 """Units of the perceptron's hidden layer."""
 RESERVOIR = 32768
@@ -159,8 +159,8 @@ def split(encoding: Encoding, plan: Plan) -> tuple[Int[np.ndarray, " sentence"],
     """Test, validation and training sentences, in the order of the texts: more training sentences leave the test as it
     is.
 
-    Sentences that became equal by tokenising (as an uncased model makes them) count once; those without a token do not
-    count. ValueError where a part would be empty.
+    Sentences that became equal by tokenising (as an uncased model makes them) count once, and those without a token not
+    at all; the training part is then shorter. ValueError where a part would be empty.
     """
     first = {encoding.ids[sentence].tobytes(): sentence for sentence in reversed(range(len(encoding)))}
     usable = [sentence for sentence in sorted(first.values()) if encoding.measured[sentence].any()]
