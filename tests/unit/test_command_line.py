@@ -183,11 +183,16 @@ sys.exit(main(["run", "--profile", "smoke", "03"]))
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
 def test_an_interrupted_run_ends_with_one_message_and_no_kernel(notebooks):
     command = [sys.executable, "-c", INTERRUPTED, *SECTIONS]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True) as run:
-        pid = notebooks / "pid"
-        wait_until(lambda: run.poll() is not None or (pid.is_file() and pid.read_text()))
-        run.send_signal(signal.SIGINT)
-        _, told = run.communicate(timeout=60)
+    # Whoever runs the tests in the background may have SIGINT ignored, which a child would inherit.
+    options = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(), **options) as run:
+        try:
+            pid = notebooks / "pid"
+            wait_until(lambda: run.poll() is not None or (pid.is_file() and pid.read_text()))
+            run.send_signal(signal.SIGINT)
+            _, told = run.communicate(timeout=60)
+        finally:
+            run.kill()
     assert run.returncode == 130
     assert told.strip() == "bitskept: interrupted; what was finished is kept for the next run"
     wait_until(lambda: not is_running(int(pid.read_text())))
