@@ -63,7 +63,7 @@ def time_ratio(model_id: str, dtype: str, repeats: int) -> None:
 
 def peak_memory(model_id: str, sentences: int) -> None:
     """Print the peak resident memory, in MB, of one sweep over so many sentences with an alphabet of 8,192 types."""
-    plan = replace(PLAN, train=sentences * 7 // 10, validation=100, test=sentences * 3 // 10 - 100, types=8192)
+    plan = replace(PLAN, train=sentences * 9 // 10 - 100, validation=100, test=sentences // 10, types=8192)
     text = corpora.load(plan.corpus, sentences=sentences)
     model = models.load(model_id)
     sweep(model, text["text"], text["domain"], plan)
