@@ -110,3 +110,14 @@ def _byte_level(start=None):
     if start:
         tokenizer.post_processor = processors.TemplateProcessing(f"{start} $A", special_tokens=[(start, 0)])
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<bos>", pad_token="<pad>", eos_token="<end>")
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Matrices as small as some tests have are multiplied faster by one thread than by several."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

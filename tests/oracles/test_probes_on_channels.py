@@ -27,13 +27,7 @@ GAPS = {"ridge": 0.3, "centroid": 0.5, "softmax": 0.1}
 """The most that the cross-entropy bound of a probe lies below the truth on any of these, in bits."""
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Matrices as small as these are multiplied faster by one thread than by several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def fitted(probe, channel, training, validation):

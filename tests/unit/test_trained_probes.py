@@ -9,14 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from bitskept.measure import trained_probes
 from bitskept.measure.trained_probes import Reservoir, train
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Matrices as small as these are multiplied faster by one thread than by several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 # ---- the reservoir ----

@@ -293,9 +293,7 @@ def _group_rows(
 ) -> list[dict[str, Any]]:
     """What the centroid names, by domain, by frequency in training and by kind of word."""
     outcome = main.outcomes["centroid"]
-    trained_on = np.bincount(
-        np.concatenate([main.reading.items(encoding, [s]) for s in train]), minlength=len(main.counts)
-    )
+    trained_on = np.bincount(main.reading.items(encoding, list(train)), minlength=len(main.counts))
     # Items come in whole sentences, each from its first token to its last.
     order = pd.unique(outcome.sentences)
     limit = min(plan.longest, model.longest)
