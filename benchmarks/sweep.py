@@ -13,11 +13,12 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
-from bitskept.measure.states import TOKEN_BUDGET, batches, encode
+from bitskept.measure.states import TOKEN_BUDGET, Encoding, batches, encode
 from bitskept.measure.sweep import Plan, split, sweep
 from bitskept.sources import corpora, models
 
@@ -26,12 +27,12 @@ PLAN = Plan("mixed", train=1700, validation=100, test=200, shuffled=False, side_
 
 
 @torch.inference_mode()
-def bare_forward(model: models.LanguageModel, texts: list[str], plan: Plan) -> float:
-    """Seconds of the plain forward pass over the sentences that the sweep reads, in the same batches."""
-    encoding = encode(model, texts, longest=plan.longest)
-    sentences = [int(sentence) for part in split(encoding, plan) for sentence in part]
+def bare_forward(
+    model: models.LanguageModel, encoding: Encoding, sentences: Sequence[int], budget: int = TOKEN_BUDGET
+) -> float:
+    """Seconds of the plain forward pass over these sentences, in the batches in which they are streamed."""
     started = time.perf_counter()
-    for group in batches([len(encoding.ids[sentence]) for sentence in sentences], TOKEN_BUDGET):
+    for group in batches([len(encoding.ids[sentence]) for sentence in sentences], budget):
         rows = [torch.from_numpy(encoding.ids[sentences[index]]) for index in group]
         ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=model.tokenizer.pad_token_id)
         lengths = torch.tensor([len(row) for row in rows])
@@ -47,12 +48,14 @@ def time_ratio(model_id: str, dtype: str, repeats: int) -> None:
     """Print seconds of both and their ratio, pair by pair."""
     model = models.load(model_id, dtype=dtype)
     text = corpora.load(PLAN.corpus, sentences=PLAN.train + PLAN.validation + PLAN.test)
-    tokens = sum(int(kept.sum()) for kept in encode(model, text["text"], longest=PLAN.longest).measured)
+    encoding = encode(model, text["text"], longest=PLAN.longest)
+    sentences = [int(sentence) for part in split(encoding, PLAN) for sentence in part]
+    tokens = sum(int(kept.sum()) for kept in encoding.measured)
     print(f"{model_id}, {model.dtype}, {model.device}, {torch.get_num_threads()} threads, {tokens:,} tokens")
     print(f"{'bare s':>8} {'sweep s':>8} {'ratio':>6}")
     ratios = []
     for _ in range(repeats):
-        bare = bare_forward(model, text["text"], PLAN)
+        bare = bare_forward(model, encoding, sentences)
         started = time.perf_counter()
         sweep(model, text["text"], text["domain"], PLAN)
         whole = time.perf_counter() - started
@@ -62,8 +65,8 @@ def time_ratio(model_id: str, dtype: str, repeats: int) -> None:
 
 
 def peak_memory(model_id: str, sentences: int) -> None:
-    """Print the peak resident memory, in MB, of one sweep over so many sentences with an alphabet of 8,192 types."""
-    plan = replace(PLAN, train=sentences * 9 // 10 - 100, validation=100, test=sentences // 10, types=8192)
+    """Print the peak resident memory, in MB, of one sweep over so many sentences with an alphabet of 4,096 types."""
+    plan = replace(PLAN, train=sentences * 9 // 10 - 100, validation=100, test=sentences // 10, types=4096)
     text = corpora.load(plan.corpus, sentences=sentences)
     model = models.load(model_id)
     sweep(model, text["text"], text["domain"], plan)

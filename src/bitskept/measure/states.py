@@ -6,6 +6,7 @@ that is after the final norm). Padding and special tokens are never measured.
 
 from __future__ import annotations
 
+import ctypes
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ from bitskept.sources.models import LanguageModel
 
 TOKEN_BUDGET = 2048
 """Tokens in a batch, padding among them: large enough for full matrix products, small enough for a laptop's memory."""
+
+
+PORTION = 1024
+"""Sentences tokenised at once."""
 
 
 @dataclass(frozen=True)
@@ -59,21 +64,32 @@ class StateBatch:
 def encode(model: LanguageModel, texts: Sequence[str], *, longest: int | None = None) -> Encoding:
     """Tokenise. Sentences of more than `longest` tokens (default: what the model takes) are cut, counted, warned of."""
     limit = min(longest or model.longest, model.longest)
-    full = model.tokenizer(list(texts), return_special_tokens_mask=True, truncation=False, verbose=False)
-    cut = [len(ids) > limit for ids in full["input_ids"]]
-    if any(cut):
+    ids, measured, cut = [], [], 0
+    # In portions, read once and cut here: a tokenizer's own lists take thirty times the memory of these arrays.
+    for start in range(0, len(texts), PORTION):
+        portion = list(texts[start : start + PORTION])
+        full = model.tokenizer(portion, return_special_tokens_mask=True, truncation=False, verbose=False)
+        long = [place for place, row in enumerate(full["input_ids"]) if len(row) > limit]
+        if long:
+            shorter = model.tokenizer(
+                [portion[place] for place in long],
+                return_special_tokens_mask=True,
+                truncation=True,
+                max_length=limit,
+                verbose=False,
+            )
+            for name in ("input_ids", "special_tokens_mask"):
+                for place, row in zip(long, shorter[name], strict=True):
+                    full[name][place] = row
+        cut += len(long)
+        # A tokenizer may give an empty sentence no token at all, as a list without a type.
+        ids += [np.asarray(row, dtype=np.int64) for row in full["input_ids"]]
+        measured += [np.asarray(row, dtype=np.int8) == 0 for row in full["special_tokens_mask"]]
+    if cut:
         warnings.warn(
-            f"{sum(cut)} of {len(cut)} sentences are longer than the {limit} tokens that are read: cut", stacklevel=2
+            f"{cut} of {len(ids)} sentences are longer than the {limit} tokens that are read: cut", stacklevel=2
         )
-        kept = model.tokenizer(
-            list(texts), return_special_tokens_mask=True, truncation=True, max_length=limit, verbose=False
-        )
-    else:
-        kept = full
-    # A tokenizer may give an empty sentence no token at all, as a list without a type.
-    ids = [np.asarray(row, dtype=np.int64) for row in kept["input_ids"]]
-    measured = [np.asarray(row, dtype=np.int64) == 0 for row in kept["special_tokens_mask"]]
-    return Encoding(ids, measured, sum(cut))
+    return Encoding(ids, measured, cut)
 
 
 def batches(lengths: Sequence[int], budget: int = TOKEN_BUDGET) -> list[list[int]]:
@@ -114,9 +130,19 @@ def stream(
     total = sum(int(encoding.measured[sentence].sum()) for sentence in used)
     with tqdm(total=total, desc=progress, unit="token", disable=progress is None, mininterval=0.5, leave=False) as bar:
         for group in groups:
+            _return_free_memory()
             batch = _forward(model, encoding, [used[i] for i in group], chosen)
             bar.update(len(batch.tokens))
             yield batch
+
+
+def _return_free_memory() -> None:
+    """Give the holes in the heap back to the system. glibc keeps them, and batches of ever new shapes leave ever more:
+    without this, ten times the text takes a third more memory. Other allocators are left alone."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, TypeError, AttributeError):
+        return
 
 
 @torch.inference_mode()
