@@ -1,4 +1,4 @@
-"""The command line: `bitskept models | corpora | fetch | run`."""
+"""The command line: `bitskept models | corpora | tasks | fetch | run`."""
 
 import argparse
 import sys
@@ -24,9 +24,10 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("models", help="list the models: what is here, size, licence, source")
     commands.add_parser("corpora", help="list the texts: what is here, size, licence, source")
+    commands.add_parser("tasks", help="list the pairs of answers and the scores: what is here, licence, source")
 
     fetch = commands.add_parser("fetch", help="download models and texts", description="Download models and texts.")
-    fetch.add_argument("ids", nargs="*", metavar="ID", help="a model or a text (default: those of the laptop profile)")
+    fetch.add_argument("ids", nargs="*", metavar="ID", help="a model, a text or a task (default: as in laptop)")
     fetch.add_argument(
         "--accept-terms", nargs="+", default=[], metavar="TERMS", help="terms that you accept, as: gemma"
     )
@@ -87,27 +88,28 @@ def summary(runs: "list[Run]") -> str:
 
 
 def show(kind: str) -> None:
-    """Print the catalogue of models or of corpora."""
+    """Print the catalogue of models, of corpora or of tasks."""
     from importlib import import_module
 
     print(import_module(f"bitskept.sources.{kind}").catalogue().to_string(index=False))
 
 
 def fetch(ids: list[str], accept_terms: list[str]) -> None:
-    """Download models and corpora by id; LookupError, before anything is downloaded, for an id that is neither."""
+    """Download models, corpora and tasks by id; LookupError, before anything is downloaded, for an id that is none."""
     from pathlib import Path
 
     from bitskept import params
-    from bitskept.sources import corpora, models, registry, unknown
+    from bitskept.sources import corpora, models, registry, tasks, unknown
 
     sweep = params.load("laptop")["02_layer_sweep"]
-    texts, known = registry("corpora"), {**registry("models"), **registry("corpora")}
+    others = dict.fromkeys(registry("corpora"), corpora) | dict.fromkeys(registry("tasks"), tasks)
+    known = {**registry("models"), **others}
     chosen = ids or [*sweep.models, sweep.corpus]
     for one in chosen:
         if one.partition("@")[0] not in known and not Path(one).expanduser().exists():
             raise unknown("model or corpus", one, known)
     for one in chosen:
-        corpora.fetch(one) if one in texts else models.fetch(one, accept_terms=accept_terms or sweep.accept_terms)
+        others[one].fetch(one) if one in others else models.fetch(one, accept_terms=accept_terms or sweep.accept_terms)
         print(f"{one} is here")
 
 

@@ -1,8 +1,9 @@
-"""Models of a hub: safetensors and configuration, no code; and the commits that were taken, in `params/models.lock`."""
+"""A hub: models (safetensors and configuration, no code), files of data sets, and the commits that were taken."""
 
 import errno
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from bitskept import root
@@ -14,7 +15,7 @@ TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "s
 
 
 def locked(reference: str) -> str | None:
-    """The commit that REPOSITORY@REVISION stood for when it was first downloaded."""
+    """The commit that REPOSITORY@REVISION stood for when it was first downloaded, from `params/models.lock`."""
     return _locks().get(reference)
 
 
@@ -80,3 +81,34 @@ def download(repository: str, revision: str) -> Path:
     if wanted != found.sha:
         lock(f"{repository}@{revision}", str(found.sha))
     return folder
+
+
+def stored_files(repository: str, revision: str, names: Sequence[str]) -> list[Path]:
+    """Files of a data set in the hub's own folder layout under BITSKEPT_HOME/hub; none unless all of them are there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    wanted = locked(f"datasets/{repository}@{revision}") or revision
+    where = {"repo_type": "dataset", "revision": wanted, "cache_dir": home() / "hub"}
+    found = [try_to_load_from_cache(repository, name, **where) for name in names]
+    files = [Path(path) for path in found if isinstance(path, str)]
+    return files if len(files) == len(names) else []
+
+
+def download_files(repository: str, revision: str, names: Sequence[str]) -> list[Path]:
+    """Those files, downloaded where they are not here. SourceError where they cannot be had."""
+    if files := stored_files(repository, revision, names):
+        return files
+    from huggingface_hub import HfApi, hf_hub_download
+
+    reference = f"datasets/{repository}@{revision}"
+    try:
+        commit = locked(reference) or HfApi().dataset_info(repository, revision=revision).sha
+        where = {"repo_type": "dataset", "revision": commit, "cache_dir": home() / "hub"}
+        files = [Path(hf_hub_download(repository, name, **where)) for name in names]
+    except Exception as error:  # no network: the hub's client lets its HTTP library's own errors through
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise
+        reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
+        raise SourceError(f"cannot fetch {repository} ({reason})") from error
+    lock(reference, str(commit))
+    return files
