@@ -12,7 +12,7 @@ import secrets
 import shutil
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -69,6 +69,19 @@ def stored(function: str, version: int, key: dict[str, Any], compute: Callable[[
         table = _write(entry, computed, description)
     _log(function, name, from_store, time.perf_counter() - started)
     return table
+
+
+def entries(function: str, version: int) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Key and table of all that is stored of this function and version; damaged entries are passed over."""
+    for entry in sorted((home() / "store" / function).glob("*/entry.json")):
+        if "." in entry.parent.name:  # being written, left over, or set aside as damaged
+            continue
+        try:
+            description = json.loads(entry.read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        if description.get("version") == version and (table := _read(entry.parent)) is not None:
+            yield description["key"], table
 
 
 def _read(entry: Path) -> pd.DataFrame | None:

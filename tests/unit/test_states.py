@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bitskept.measure import states as module
 from bitskept.measure.states import batches, encode, stream
 
 TEXTS = [
@@ -164,6 +165,24 @@ def test_a_limit_of_ones_own(tiny):
         encoding = encode(model, ["the cat sat.", "it"], longest=5)
     assert [len(encoding.tokens(sentence)) for sentence in (0, 1)] == [3, 1]
     assert encode(model, ["the cat sat.", "it"], longest=6).truncated == 0  # just enough: no warning
+
+
+@families
+@pytest.mark.parametrize("portion", [1, 2, 3, 8])
+def test_the_size_of_portions_does_not_matter(tiny, family, portion, monkeypatch):
+    model, texts = tiny(family), [*TEXTS, "the cat " * 40, "it", "the " * 50]
+    message = rf"2 of 10 sentences are longer than the {model.longest} tokens"
+    with pytest.warns(UserWarning, match=message):
+        whole = encode(model, texts)
+    monkeypatch.setattr(module, "PORTION", portion)
+    with pytest.warns(UserWarning, match=message) as warned:
+        found = encode(model, texts)
+    assert len(warned) == 1
+    assert found.truncated == whole.truncated == 2
+    for name in ("ids", "measured"):
+        for one, other in zip(getattr(found, name), getattr(whole, name), strict=True):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
 
 
 def test_a_tokenizer_that_pads_and_cuts_of_itself_is_not_let(tiny):

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -164,6 +165,53 @@ def test_many_at_once_on_one_entry_agree(home):
     for table in tables:
         assert_frame_equal(table, tables[0])
     assert names(home / "store" / "measure") == [entry_of(home).name]
+
+
+# ---- all entries ----
+
+
+def test_all_that_is_stored_of_a_function_and_version(home):
+    assert list(store.entries("measure", 1)) == []
+    for number in range(3):
+        store.stored("measure", 1, {"number": number}, lambda number=number: TABLE.assign(estimate=number))
+    store.stored("measure", 2, {"number": 3}, lambda: TABLE)
+    store.stored("other", 1, {"number": 4}, lambda: TABLE)
+    found = sorted(store.entries("measure", 1), key=lambda entry: entry[0]["number"])
+    assert [key for key, _ in found] == [{"number": number} for number in range(3)]
+    for key, table in found:
+        assert_frame_equal(table, store.stored("measure", 1, key, compute_never))
+        assert (table["estimate"] == key["number"]).all()
+    assert [key for key, _ in store.entries("measure", 2)] == [{"number": 3}]
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit])
+def test_a_damaged_entry_is_warned_of_and_passed_over(home, damage):
+    put({"good": True})
+    put({"good": False})
+    damage(entry_of(home, {"good": False}))
+    with pytest.warns(UserWarning, match="is damaged"):
+        found = list(store.entries("measure", 1))
+    assert [key for key, _ in found] == [{"good": True}]
+    assert [key for key, _ in store.entries("measure", 1)] == [{"good": True}]  # it was set aside
+
+
+@pytest.mark.parametrize("damage", [lose_the_description, spoil_the_description])
+def test_an_entry_that_does_not_say_what_it_is_is_passed_over(home, damage):
+    put({"good": True})
+    put({"good": False})
+    damage(entry_of(home, {"good": False}))
+    assert [key for key, _ in store.entries("measure", 1)] == [{"good": True}]
+
+
+def test_what_is_being_written_is_no_entry(home):
+    put()
+    half, whole = (entry_of(home).with_name(f".tmp-1-{name}") for name in ("half", "whole"))
+    shutil.copytree(entry_of(home), whole)
+    shutil.copytree(entry_of(home), half)
+    (half / "table.parquet").unlink()
+    before = names(entry_of(home).parent)
+    assert [key for key, _ in store.entries("measure", 1)] == [KEY]
+    assert names(entry_of(home).parent) == before
 
 
 def test_the_run_log_tells_what_came_from_the_store(home, tmp_path, monkeypatch):
