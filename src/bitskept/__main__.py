@@ -1,7 +1,8 @@
-"""The command line: `bitskept models | corpora | tasks | fetch | run`."""
+"""The command line: `bitskept models | corpora | tasks | fetch | run | measure`."""
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bitskept import __version__
@@ -40,6 +41,15 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--profile", choices=("smoke", "laptop", "paper"), default="laptop", help="default: laptop")
     run.add_argument("--write-back", action="store_true", help="laptop: also put the outputs into notebooks/")
     run.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="as 02_layer_sweep or 02 (default: all)")
+
+    measure = commands.add_parser(
+        "measure",
+        help="measure models for the correlations, one after the other",
+        description="Measure the models of 04_ib_correlations into the store, passing over those that are in it. "
+        "Several machines can share the list, and their stores be copied together.",
+    )
+    measure.add_argument("--profile", choices=("smoke", "laptop", "paper"), default="laptop", help="default: laptop")
+    measure.add_argument("models", nargs="*", metavar="MODEL", help="ids (default: all that the profile names)")
     return top
 
 
@@ -49,6 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if chosen.command == "run":
             run(chosen.profile, chosen.notebooks, chosen.write_back)
+        elif chosen.command == "measure":
+            measure(chosen.profile, chosen.models)
         elif chosen.command == "fetch":
             fetch(chosen.ids, chosen.accept_terms)
         else:
@@ -78,6 +90,23 @@ def run(profile: str, notebooks: list[str], write_back: bool) -> None:
     print(summary(batch.run(profile, notebooks, write_back=write_back)))
 
 
+def measure(profile: str, ids: list[str]) -> None:
+    """Measure models for the correlations of notebook 04. RuntimeError, at the end, that tells which failed and why."""
+    from bitskept import params
+    from bitskept.sources import registry, unknown
+
+    section = params.load(profile)["04_ib_correlations"]
+    known = registry("models")
+    for one in ids:
+        if one.partition("@")[0] not in known and not Path(one).expanduser().exists():
+            raise unknown("model", one, known)
+    from bitskept.measure import jobs
+
+    if failures := jobs.run(section, ids):
+        reasons = [f"  {id}: {reason}" for id, reason in failures.items()]
+        raise RuntimeError("\n".join([f"{len(failures)} failed; the other models are in the store", *reasons]))
+
+
 def summary(runs: "list[Run]") -> str:
     """One line a notebook: seconds, and what came from the store."""
     lines = [f"{'notebook':24}{'seconds':>9}{'from store':>12}{'computed':>10}{'computing s':>13}"]
@@ -96,8 +125,6 @@ def show(kind: str) -> None:
 
 def fetch(ids: list[str], accept_terms: list[str]) -> None:
     """Download models, corpora and tasks by id; LookupError, before anything is downloaded, for an id that is none."""
-    from pathlib import Path
-
     from bitskept import params
     from bitskept.sources import corpora, models, registry, tasks, unknown
 

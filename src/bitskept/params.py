@@ -100,10 +100,51 @@ class LayerSweep(Section):
     accept_terms: list[str]
 
 
+class IbCorrelations(Section):
+    figures = (
+        "04_circle",
+        "04_known",
+        "04_floor",
+        "04_layers",
+        "04_optimality",
+        "04_plane",
+        "04_stability",
+        "04_by_sentences",
+        "04_estimable",
+        "04_widths",
+        "04_sensitivity",
+        "04_labels",
+        "04_correlations",
+    )
+
+    models: list[str] = Names
+    corpus: str = Name
+    sentences: list[PositiveInt] = Field(min_length=2)
+    more_model: str = Name
+    more_sentences: list[PositiveInt] = Names
+    widths: list[Annotated[int, Field(ge=1, le=8)]] = Field(min_length=2)
+    longest: PositiveInt
+    anchors: Alphabet
+    anchor_seeds: list[NonNegativeInt] = Names
+    sensitivity_model: str = Name
+    sensitivity_sentences: PositiveInt
+    other_anchors: list[Alphabet] = Names
+    bottleneck_types: Alphabet
+    betas: list[Annotated[float, Field(gt=1)]] = Names
+    preference_task: str = Name
+    preference_pairs: PositiveInt
+    preference_longest: PositiveInt
+    correlation_models: list[str]
+    seed: NonNegativeInt
+    dtype: Literal["auto", "float32", "bfloat16"]
+    accept_terms: list[str]
+
+
 SECTIONS: dict[str, type[Section]] = {
     "00_tour": Tour,
     "01_theory_bounds": TheoryBounds,
     "02_layer_sweep": LayerSweep,
+    "04_ib_correlations": IbCorrelations,
 }
 
 

@@ -47,6 +47,7 @@ def library(project, home, checkout, monkeypatch):
         key: real["c4"][key] for key in ("what", "licence", "data", "hub", "name", "splits", "revision", "documents")
     }
     entries |= {"both": {"what": "mixture", "licence": "none", "mixed": ["speeches", "reviews"]}, "c4": hub}
+    entries["c4-documents"] = hub | {"split": False}
     (project / "params" / "corpora.yaml").write_text(yaml.safe_dump(entries))
     return project
 
@@ -160,6 +161,9 @@ def test_the_users_data_folder_comes_before_the_hub(library, tmp_path, monkeypat
     monkeypatch.setenv("BITSKEPT_DATA", str(tmp_path))
     assert set(texts("c4")) == {"One.", "Two."}
     assert corpora.fingerprint("c4")
+    whole = {"text": f"One.\nTwo. {'Three ' * 10_000}"}
+    (tmp_path / "prose" / "c4_demo.jsonl").write_text(json.dumps(whole))
+    assert texts("c4-documents") == [" ".join(whole["text"].split())]
 
 
 def test_what_was_read_from_the_hub_once_needs_no_network(library, home):
@@ -167,7 +171,7 @@ def test_what_was_read_from_the_hub_once_needs_no_network(library, home):
     (home / "text").mkdir()
     (home / "text" / f"allenai--c4-en-abc-{corpora.READING}.txt").write_text("One.\nTwo. Three.\n")
     assert set(texts("c4")) == {"One.", "Two. Three."}
-    assert corpora.catalogue().set_index("id").loc["c4", "here"] == "yes"
+    assert corpora.catalogue().set_index("id").loc[["c4", "c4-documents"], "here"].tolist() == ["yes", "no"]
 
 
 def test_the_registry_is_sound(checkout):

