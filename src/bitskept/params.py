@@ -126,6 +126,7 @@ class IbCorrelations(Section):
     longest: PositiveInt
     anchors: Alphabet
     anchor_seeds: list[NonNegativeInt] = Names
+    memory: PositiveInt
     sensitivity_model: str = Name
     sensitivity_sentences: PositiveInt
     other_anchors: list[Alphabet] = Names

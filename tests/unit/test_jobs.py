@@ -7,7 +7,8 @@ from bitskept.sources import models
 
 VALUES = {
     "profile": "smoke", "sentences": [10, 20], "more_sentences": [30], "widths": [1, 2], "longest": 32, "anchors": 8,
-    "anchor_seeds": [0, 1], "sensitivity_sentences": 10, "other_anchors": [4], "bottleneck_types": 5, "betas": [2.0],
+    "anchor_seeds": [0, 1], "memory": 64, "sensitivity_sentences": 10, "other_anchors": [4], "bottleneck_types": 5,
+    "betas": [2.0],
     "preference_task": "hh-harmless", "preference_pairs": 5, "preference_longest": 32, "seed": 0, "dtype": "float32",
     "accept_terms": [],
 }  # fmt: skip

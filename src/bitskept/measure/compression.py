@@ -159,6 +159,7 @@ def compress(
             for one in soft:
                 one.update(batch.states, places)
             whole.update(batch.states, batch.sentences)
+            del batch  # the next one needs its room
         for instrument, one in zip(plan.instruments, soft, strict=True):
             facts = {"sentences": end, **_facts(instrument)}
             rows += [facts | row for row in _rows(one.evaluate(equal=instrument.label_weights == "equal"), plan.widths)]

@@ -24,7 +24,8 @@ def plan(section: IbCorrelations, **others: Any) -> Plan:
     """What a section asks to be measured of each model; `others` replace values of the plan."""
     values = {"sentences": tuple(section.sentences), "widths": tuple(section.widths), "longest": section.longest}
     values["instruments"] = tuple(Instrument(section.anchors, seed) for seed in section.anchor_seeds)
-    return Plan(section.corpus, **(values | {"seed": section.seed, "dtype": section.dtype} | others))
+    values |= {"seed": section.seed, "dtype": section.dtype, "memory": section.memory}
+    return Plan(section.corpus, **(values | others))
 
 
 def preference(section: IbCorrelations) -> dict[str, Any]:

@@ -209,6 +209,7 @@ class SoftEntropy:
         owners = self.labels.sentences
         at = np.concatenate([one for one, _ in self._held])
         assigned = torch.cat([one for _, one in self._held])
+        self._held = [(at, assigned)]  # not twice in memory
         sentences = len(np.unique(owners[seen]))
         held = Held(at, assigned, owners[at], sentences, mean.float(), floor, self.seed)
         sums = Sums(self._sums, mean_entropy(self._sums), self._members.cpu().numpy().astype(float))

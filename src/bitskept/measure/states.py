@@ -134,6 +134,7 @@ def stream(
             batch = _forward(model, encoding, [used[i] for i in group], chosen)
             bar.update(len(batch.tokens))
             yield batch
+            del batch  # the next one needs its room
 
 
 def _return_free_memory() -> None:

@@ -128,6 +128,7 @@ def sweep(
     for batch in batches(train, "training"):
         for task in tasks:
             task.train(batch)
+        del batch  # the next one needs its room
     stride = -(-sum(len(encoding.tokens(sentence)) for sentence in validation) // VALIDATION_ITEMS)
     for batch in batches(validation, "validation"):
         for task in tasks:
@@ -137,6 +138,7 @@ def sweep(
     for batch in batches(test, "test"):
         for task in tasks:
             task.test(batch)
+        del batch
     everything = np.concatenate([test, validation, train])
     rows = [row for task in tasks for row in task.rows(encoding, everything, model, plan)]
     rows += _group_rows(tasks[0], model, texts, domains, encoding, train, plan)
