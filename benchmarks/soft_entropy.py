@@ -30,6 +30,8 @@ CORPUS, LONGEST = "speeches", 64
 
 def reference(folder: Path, texts: list[str]) -> float:
     """Seconds that `LLMInferrer` takes for these texts, the loading of the model left out."""
+    # This script has the package's name.
+    sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != Path(__file__).resolve().parent]
     from soft_entropy.llm import LLMInferrer
 
     with tempfile.TemporaryDirectory() as data:
