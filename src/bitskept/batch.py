@@ -129,6 +129,10 @@ def execute(notebook: Path, executed: Path, parameters: dict[str, Any], *, progr
             kernel_manager_class=OwnKernel,
             progress_bar={"desc": notebook.stem, "leave": False} if progress else False,
         )
+    except KeyboardInterrupt:
+        # The interrupted kernel fails its cell when nobody waits for it any more, which asyncio would tell at exit.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        raise
     except PapermillExecutionError as error:
         reason = f"{error.ename}: {_first_line(error.evalue)}"
         raise NotebookError(notebook, _stopped_cell(notebook, executed), reason) from None
