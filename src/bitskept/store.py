@@ -67,7 +67,7 @@ def stored(function: str, version: int, key: dict[str, Any], compute: Callable[[
             "created": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": round(seconds, 3),
         }  # fmt: skip
         table = _write(entry, computed, description)
-    _log(function, name, from_store, time.perf_counter() - started)
+    log(function, name, from_store, time.perf_counter() - started)
     return table
 
 
@@ -161,7 +161,8 @@ def _remove_leftovers(folder: Path) -> None:
             continue
 
 
-def _log(function: str, name: str, from_store: bool, seconds: float) -> None:
+def log(function: str, name: str, from_store: bool, seconds: float) -> None:
+    """Tell a run that is being watched of a result: whether it was there, and how long it took."""
     if path := os.environ.get(RUN_LOG):
         line = {"function": function, "digest": name, "from_store": from_store, "seconds": round(seconds, 3)}
         with open(path, "a", encoding="utf-8") as file:

@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import os
 import sys
-import time
-import timeit
-from collections.abc import Collection
-from dataclasses import dataclass
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +15,7 @@ from jaxtyping import Float
 
 from bitskept.sources import Entry, hub, registry, unknown
 from bitskept.sources.packages import SourceError, commit, download, extract, join, scratch, set_aside, sha256
+from bitskept.sources.precision import resolve_device, resolve_dtype
 from bitskept.store import home
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 BUILD = 1  # raise it when a model folder would come out differently from the same archive
 RECIPE = ("parts", "gguf", "folder", "files", "initializer_range", "digits")  # the fields that say how
 MARKER = "bitskept.json"  # in a folder that was built here; a folder without it is the user's own
-LEARNED = ("*.safetensors", "config.json", "*token*", "vocab*", "merges*")  # what a fingerprint of a folder is made of
+ADAPTER = "adapter_config.json"  # of a folder in peft's format: what to add to the weights of another model
+LEARNED = ("*.safetensors", "config.json", ADAPTER, "*token*", "vocab*", "merges*")  # what a fingerprint is made of
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,12 @@ def load(
     seed: int | None = None,
     accept_terms: Collection[str] = (),
 ) -> LanguageModel:
-    """The model `id`: an entry of `params/models.yaml`, ENTRY@REVISION, or a path to a folder.
+    """The model `id`: an entry of `params/models.yaml`, ENTRY@REVISION, a folder in BITSKEPT_HOME/models, or a path.
 
-    With a `seed` the configuration is the same and the weights are drawn at random from that seed; the global random
-    state stays as it was. `dtype="auto"` is bfloat16 on a GPU, and on a CPU whichever was measured to be faster there.
+    A folder may hold a model or a peft adapter, whose `base_model_name_or_path` is an id again: it is merged into that
+    model. With a `seed` the configuration is the same and the weights are drawn at random from that seed; the global
+    random state stays as it was. `dtype="auto"` is bfloat16 on a GPU, and on a CPU whichever was measured to be faster
+    there.
 
     LookupError for an unknown id, PermissionError for terms not accepted, SourceError for what cannot be had or is
     incomplete, OSError (ENOSPC) where the disk is full.
@@ -90,6 +93,10 @@ def load(
     folder = fetch(id, accept_terms=accept_terms)
     where = resolve_device(device)
     number = getattr(torch, resolve_dtype(dtype, where))
+    if base := _base(folder):
+        if seed is None:
+            return _adapted(id, folder, load(base, device=device, accept_terms=accept_terms), number)
+        return replace(load(base, dtype=dtype, device=device, seed=seed, accept_terms=accept_terms), id=id)
     if seed is None:
         network, report = transformers.AutoModel.from_pretrained(
             folder, dtype=number, use_safetensors=True, local_files_only=True, output_loading_info=True
@@ -114,6 +121,8 @@ def load(
 def fetch(id: str, *, accept_terms: Collection[str] = ()) -> Path:
     """The folder of a model: configuration, tokenizer, safetensors. Downloaded, or converted from GGUF, if not here."""
     if own := _own_folder(id):
+        if base := _base(own):
+            fetch(base, accept_terms=accept_terms)
         return own
     entry = _entry(id)
     if (terms := entry.get("terms")) and terms not in accept_terms:
@@ -135,6 +144,8 @@ def fingerprint(id: str, *, seed: int | None = None) -> str:
     """A short hash of weights and tokenizer (and seed), without loading them. SourceError where a hub's is not here."""
     if own := _own_folder(id):
         source: Any = {path.name: sha256(path) for pattern in LEARNED for path in own.glob(pattern)}
+        if base := _base(own):
+            source["base"] = fingerprint(base)
     elif "packages" in (entry := _entry(id)):
         source = _source(entry)
     elif folder := hub.snapshot(entry["hub"], entry["revision"]):
@@ -186,9 +197,39 @@ def _own_folder(id: str) -> Path | None:
     """A folder that the user gave: a path, or BITSKEPT_HOME/models/ID put there by hand."""
     registered = id in registry("models")
     for folder in (_home(id),) if registered else (Path(id).expanduser(), _home(id)):
-        if (folder / "config.json").is_file() and not (registered and (folder / MARKER).exists()):
+        if any((folder / name).is_file() for name in ("config.json", ADAPTER)) and not (
+            registered and (folder / MARKER).exists()
+        ):
             return folder
     return None
+
+
+def _base(folder: Path) -> str | None:
+    """The id of the model that an adapter belongs to. SourceError where it names none; None for what is no adapter."""
+    if (folder / "config.json").is_file() or not (path := folder / ADAPTER).is_file():
+        return None
+    base = json.loads(path.read_text("utf-8")).get("base_model_name_or_path")
+    if not base or _own_folder(base) == folder:
+        raise SourceError(f"{path} names no model to be added to: set base_model_name_or_path to the id of one")
+    return base
+
+
+def _adapted(id: str, folder: Path, base: LanguageModel, dtype: torch.dtype) -> LanguageModel:
+    """A model with an adapter's weights added to its own, in float32, and then rounded to the dtype."""
+    with peft_without_warnings() as peft:
+        network = peft.PeftModel.from_pretrained(base.network, folder).merge_and_unload(safe_merge=True)
+    network = network.to(dtype).eval().requires_grad_(False)
+    return replace(base, id=id, network=network, dtype=dtype, fingerprint=fingerprint(id))
+
+
+@contextmanager
+def peft_without_warnings() -> Iterator[Any]:
+    """The library, without its warning that it asks transformers by a name that has changed."""
+    import peft
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+        yield peft
 
 
 def _home(id: str) -> Path:
@@ -273,43 +314,3 @@ def _convert(id: str, gguf: Path, folder: Path, entry: Entry) -> None:
         backend = tokenizer.backend_tokenizer
         backend.pre_tokenizer = Sequence([Digits(individual_digits=True), backend.pre_tokenizer])
     tokenizer.save_pretrained(folder)
-
-
-# ---- where and in which dtype ----
-
-
-def resolve_device(device: str) -> torch.device:
-    """The device that "auto" stands for: the GPU where there is one."""
-    return torch.device(device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
-
-
-def resolve_dtype(dtype: str, device: torch.device) -> str:
-    """The dtype that "auto" stands for: bfloat16 on a GPU; on a CPU the faster one, measured once a machine and
-    remembered, so that every rerun takes the same."""
-    if dtype != "auto":
-        return dtype
-    if device.type != "cpu":
-        return "bfloat16"
-    machine = f"{torch.cpu.get_capabilities().get('cpu_name', '')} x{os.cpu_count()} torch {torch.__version__}"
-    path = home() / "dtype.json"
-    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    if machine not in known:
-        seconds = {number: _block_seconds(number) for number in (torch.float32, torch.bfloat16)}
-        known[machine] = "bfloat16" if seconds[torch.float32] > 1.2 * seconds[torch.bfloat16] else "float32"
-        with scratch(path.parent) as work:
-            (work / "dtype").write_text(json.dumps(known, indent=1), "utf-8")
-            os.replace(work / "dtype", path)
-    return known[machine]
-
-
-@torch.inference_mode()
-def _block_seconds(number: torch.dtype) -> float:
-    """Shortest time that one transformer block took for 256 tokens, tried for half a second."""
-    block = torch.nn.TransformerEncoderLayer(512, 8, 2048, batch_first=True, device="meta").to_empty(device="cpu")
-    for weight in block.to(number).eval().parameters():
-        weight.fill_(0.01)  # not drawn: the global random state stays as it was
-    states = torch.ones(4, 64, 512, dtype=number)
-    times, until = [], time.perf_counter() + 0.5
-    while time.perf_counter() < until or len(times) < 2:  # the first one warms up
-        times.append(timeit.timeit(lambda: block(states), number=1))
-    return min(times)

@@ -1,0 +1,1 @@
+"""Models that are changed or made here: fine-tuning for recoverability."""

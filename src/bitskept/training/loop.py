@@ -1,0 +1,222 @@
+"""Gradient descent that may be killed at any time: transformers' Trainer, with exact resume and a stop at divergence.
+
+What is trained is a module whose forward pass returns its loss. Everything else is the Trainer's: accumulation, mixed
+precision, clipping, checkpoints, several GPUs under `accelerate launch`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from jaxtyping import Int
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+KEPT = 2
+"""Checkpoints on disk: the last one may have been cut off by the very fault that ended the run."""
+
+
+class Diverged(RuntimeError):
+    """Training came to a gradient that is no number."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """`steps` updates of `batch` items each, taken in order, in `accumulate` equal parts.
+
+    The learning rate rises over the first `warmup` steps to `rate` and falls in a cosine to 0. A checkpoint is written
+    every `save_every` steps, and the measure of the caller taken at step 0, every `measure_every` steps and the last.
+    """
+
+    steps: int
+    batch: int
+    rate: float
+    accumulate: int = 1
+    warmup: int = 0
+    weight_decay: float = 0.0
+    save_every: int = 50
+    measure_every: int = 50
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "accumulate", "save_every", "measure_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+        if self.batch % self.accumulate:
+            raise ValueError(f"a batch of {self.batch} items does not fall into {self.accumulate} equal parts")
+        if not self.rate > 0:
+            raise ValueError(f"the learning rate must be above 0, but is {self.rate}")
+
+
+def train(
+    module: nn.Module,
+    items: Sequence[dict[str, Any]],
+    collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]],
+    schedule: Schedule,
+    folder: Path,
+    *,
+    seed: int,
+    bfloat16: bool = False,
+    measure: Callable[[], dict[str, float]] | None = None,
+    at_step: Callable[[int], None] | None = None,
+    progress: str | None = None,
+) -> list[dict[str, float]]:
+    """Train a module in place on `steps * batch` items; the log: records of a measure or a mean loss, each with `step`.
+
+    Checkpoints of the trainable weights go to `folder`. Where there are some already, of a run that was killed,
+    training continues from the last one and ends, on one machine, with the same weights as if it had never been
+    killed: the random state is in the checkpoint, and the caller's `collate` must depend on its items alone. `at_step`
+    is called after every update, and with 0 before the first. The caller's own random state stays as it was.
+
+    Diverged, with the last good checkpoint kept, where a gradient is not finite; ValueError for too few items.
+    """
+    if len(items) != schedule.steps * schedule.batch:
+        raise ValueError(f"{schedule.steps} steps of {schedule.batch} items take just so many, not {len(items)}")
+    transformers.utils.logging.set_verbosity_error()
+    with _own_random_state():
+        options = transformers.TrainingArguments(
+            output_dir=str(folder),
+            max_steps=schedule.steps,
+            per_device_train_batch_size=_share(schedule),
+            gradient_accumulation_steps=schedule.accumulate,
+            learning_rate=schedule.rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=schedule.warmup,
+            weight_decay=schedule.weight_decay,
+            max_grad_norm=1.0,
+            bf16=bfloat16,
+            seed=seed,
+            train_sampling_strategy="sequential",
+            save_steps=schedule.save_every,
+            save_total_limit=KEPT,
+            logging_steps=1,
+            logging_nan_inf_filter=False,
+            remove_unused_columns=False,
+            dataloader_pin_memory=False,
+            disable_tqdm=True,
+            report_to="none",
+            use_cpu=not torch.cuda.is_available(),
+            ddp_find_unused_parameters=False,
+        )
+        trainer = _Trainer(model=module, args=options, train_dataset=items, data_collator=collate)
+        trainer.measure = measure
+        trainer.add_callback(_Watch(trainer, schedule.measure_every, at_step, progress))
+        trainer.remove_callback(transformers.PrinterCallback)
+        trainer.train(resume_from_checkpoint=transformers.trainer_utils.get_last_checkpoint(folder))
+    return [record for record in trainer.state.log_history if "train_runtime" not in record]
+
+
+def in_order(
+    lengths: Int[np.ndarray, " item"], schedule: Schedule, *, seed: int, window: int = 16
+) -> Int[np.ndarray, " drawn"]:
+    """Indices of the items for `steps * batch` places: all items in a random order, then again in another.
+
+    Within windows of so many batches items go with others of like length, which leaves little padding; the batches of
+    a window come in random order. The order depends on lengths, schedule and seed alone, so that whatever is trained
+    with the same three sees the same data.
+    """
+    if not len(lengths):
+        raise ValueError("there is nothing to train on")
+    random_order, needed = np.random.default_rng(seed), schedule.steps * schedule.batch
+    passes = -(-needed // len(lengths))
+    drawn = np.concatenate([random_order.permutation(len(lengths)) for _ in range(passes)])[:needed]
+    for start in range(0, needed, window * schedule.batch):
+        part = drawn[start : start + window * schedule.batch]
+        batches = part[np.argsort(lengths[part], kind="stable")].reshape(-1, schedule.batch)
+        drawn[start : start + len(part)] = batches[random_order.permutation(len(batches))].ravel()
+    return drawn
+
+
+def _share(schedule: Schedule) -> int:
+    """Items of a batch that one process takes at once."""
+    processes = transformers.training_args.PartialState().num_processes
+    share, rest = divmod(schedule.batch, schedule.accumulate * processes)
+    if rest:
+        raise ValueError(
+            f"a batch of {schedule.batch} items in {schedule.accumulate} parts does not share out to "
+            f"{processes} processes"
+        )
+    return share
+
+
+class _Trainer(transformers.Trainer):
+    """Saves what it trains alone, and evaluates by what the caller measures."""
+
+    measure: Callable[[], dict[str, float]] | None = None
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        module = self.accelerator.unwrap_model(self.model)
+        super()._save(output_dir, {name: one.detach() for name, one in module.named_parameters() if one.requires_grad})
+
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """Weights that are not trained are missing in a checkpoint, and should be."""
+
+    @torch.no_grad()
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        self.model.eval()
+        measured = self.measure()
+        self.model.train()
+        self.log(dict(measured))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, measured)
+        return measured
+
+
+class _Watch(transformers.TrainerCallback):
+    """A progress bar; the caller's `at_step`; and the stop where a gradient is not finite, before it is applied."""
+
+    def __init__(
+        self, trainer: _Trainer, measure_every: int, at_step: Callable[[int], None] | None, progress: str | None
+    ) -> None:
+        self._trainer, self._measure_every = trainer, measure_every
+        self._at_step, self._progress = at_step, progress
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        hidden = self._progress is None or not state.is_world_process_zero
+        self._bar = tqdm(total=args.max_steps, desc=self._progress, unit="step", disable=hidden, leave=False)
+        self._bar.update(state.global_step)
+        if not state.global_step:
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._trainer.measure:
+            self._trainer.evaluate()
+        if self._at_step:
+            self._at_step(0)
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: nn.Module, **others: Any) -> None:
+        gradients = [one.grad for one in model.parameters() if one.grad is not None]
+        if not torch.stack([gradient.sum() for gradient in gradients]).isfinite().all():
+            raise Diverged(
+                f"training diverged at step {state.global_step + 1}: the gradient is not a number, at a learning rate "
+                f"of {others['lr_scheduler'].get_last_lr()[0]:.2g}. Lower the rate or warm up longer; the last good "
+                f"checkpoint, if there was one yet, is kept in {args.output_dir}"
+            )
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._bar.update()
+        if self._at_step:
+            self._at_step(state.global_step)
+        due = state.global_step % self._measure_every == 0 or state.global_step == args.max_steps
+        control.should_evaluate = due and self._trainer.measure is not None
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._bar.close()
+
+
+@contextmanager
+def _own_random_state() -> Iterator[None]:
+    """The Trainer seeds every generator there is: put the caller's back."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
