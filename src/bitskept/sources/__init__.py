@@ -1,5 +1,6 @@
 """What is measured, wherever it comes from: language models and text."""
 
+import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
@@ -20,6 +21,13 @@ def registry(name: str) -> dict[str, Entry]:
 @cache
 def _entries(path: Path, _changed: int) -> dict[str, Entry]:
     return params.read_yaml(path)
+
+
+def data_files(entry: Entry) -> list[Path]:
+    """The files of an entry in BITSKEPT_DATA, the user's own folder, where all of them are there."""
+    folder = os.environ.get("BITSKEPT_DATA")
+    files = [Path(folder).expanduser() / name for name in entry.get("data", [])] if folder else []
+    return files if all(path.is_file() for path in files) else []
 
 
 def unknown(what: str, identifier: str, known: Mapping[str, Any]) -> LookupError:

