@@ -60,7 +60,8 @@ def interval(
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, but is {level}.")
-    low, high = np.nanquantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    quantile = np.nanquantile if np.isnan(replicates).any() else np.quantile  # which is several times faster
+    low, high = quantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high
 
 

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import ttest_1samp
+
+from bitskept.theory.repeated_runs import mean_over_runs
+
+finite = st.floats(-1e3, 1e3, allow_subnormal=False)
+
+
+@given(arrays(float, st.integers(2, 6), elements=finite).filter(lambda values: np.ptp(values) > 1e-3))
+def test_without_noise_of_items_it_is_students_test(values):
+    found, known = mean_over_runs(values, 0.0), ttest_1samp(values, 0)
+    low, high = known.confidence_interval()
+    assert found.estimate == pytest.approx(values.mean())
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-6)
+    assert found.p == pytest.approx(known.pvalue, rel=1e-6)
+
+
+def test_where_the_runs_agree_it_is_the_normal_law_of_the_items():
+    for values in (np.array([0.3]), np.array([0.3, 0.3, 0.3])):
+        found = mean_over_runs(values, 0.1)
+        assert (found.low, found.high) == pytest.approx((0.3 - 0.196, 0.3 + 0.196), abs=1e-4)
+        assert found.p == pytest.approx(0.0027, abs=1e-4)
+
+
+@given(arrays(float, st.integers(1, 6), elements=finite), st.floats(0, 10))
+def test_the_interval_excludes_0_exactly_where_p_is_below_5_percent(values, error):
+    found = mean_over_runs(values, error)
+    assert found.low <= found.estimate <= found.high
+    if abs(found.p - 0.05) > 1e-6:
+        assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
+
+
+@pytest.mark.parametrize(("runs", "between"), [(3, 0.0), (3, 0.5), (3, 2.0), (5, 1.0)])
+def test_it_covers_the_truth_whichever_of_the_two_samples_is_the_noisier(runs, between):
+    random = np.random.default_rng(0)
+    draws = [random.normal() + between * random.normal(size=runs) for _ in range(500)]
+    covered = [low <= 0 <= high for _, low, high, _ in (mean_over_runs(values, 1.0) for values in draws)]
+    assert 0.92 < np.mean(covered) < 0.97
+
+
+def test_nothing_varies():
+    assert mean_over_runs(np.array([0.2, 0.2]), 0.0) == pytest.approx((0.2, 0.2, 0.2, 0.0))
+    assert mean_over_runs(np.zeros(1), 0.0).p == 1
+
+
+@pytest.mark.parametrize(("values", "error"), [([], 0.1), ([np.nan], 0.1), ([1.0], -1.0), ([1.0], np.inf)])
+def test_what_is_no_number_is_refused(values, error):
+    with pytest.raises(ValueError, match="must be"):
+        mean_over_runs(np.array(values, dtype=float), error)
