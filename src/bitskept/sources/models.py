@@ -25,6 +25,7 @@ BUILD = 1  # raise it when a model folder would come out differently from the sa
 RECIPE = ("parts", "gguf", "folder", "files", "initializer_range", "digits")  # the fields that say how
 MARKER = "bitskept.json"  # in a folder that was built here; a folder without it is the user's own
 ADAPTER = "adapter_config.json"  # of a folder in peft's format: what to add to the weights of another model
+FROM_PADDING = ("roberta", "roberta-prelayernorm", "mpnet")  # families that number positions from the padding index on
 LEARNED = ("*.safetensors", "config.json", ADAPTER, "*token*", "vocab*", "merges*")  # what a fingerprint is made of
 
 
@@ -58,10 +59,11 @@ class LanguageModel:
     @property
     def longest(self) -> int:
         """Most tokens in one text, special ones among them."""
-        config = self.network.config
-        # These two families number positions from the padding index on.
-        lost = config.pad_token_id + 1 if config.model_type in ("roberta", "mpnet") else 0
-        return int(min(self.tokenizer.model_max_length, config.max_position_embeddings - lost))
+        config, limit = self.network.config, self.tokenizer.model_max_length
+        if not hasattr(config, "max_position_embeddings"):  # a state-space model has no positions
+            return int(limit)
+        lost = config.pad_token_id + 1 if config.model_type in FROM_PADDING else 0
+        return int(min(limit, config.max_position_embeddings - lost))
 
     @property
     def embeddings(self) -> Float[torch.Tensor, "vocab dim"]:
@@ -237,11 +239,15 @@ def _home(id: str) -> Path:
 
 
 def _kind(id: str, config: Any) -> str:
-    """As the registry says; for the user's own folder, an encoder is what transformers can train by masking."""
+    """As the registry says; for the user's own folder, an encoder is what transformers can train by masking, unless its
+    attention is causal.
+    """
     from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
-    entry = registry("models").get(id.partition("@")[0])
-    return entry["kind"] if entry else "encoder" if type(config) in MODEL_FOR_MASKED_LM_MAPPING else "decoder"
+    if entry := registry("models").get(id.partition("@")[0]):
+        return entry["kind"]
+    masked = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)
+    return "encoder" if masked else "decoder"
 
 
 def _source(entry: Entry) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from accelerate import PartialState
 from jaxtyping import Int
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -42,7 +43,7 @@ class Schedule:
     accumulate: int = 1
     warmup: int = 0
     weight_decay: float = 0.0
-    save_every: int = 50
+    save_every: int = 20
     measure_every: int = 50
 
     def __post_init__(self) -> None:
@@ -67,7 +68,7 @@ def train(
     measure: Callable[[], dict[str, float]] | None = None,
     at_step: Callable[[int], None] | None = None,
     progress: str | None = None,
-) -> list[dict[str, float]]:
+) -> list[dict[str, int | float]]:
     """Train a module in place on `steps * batch` items; the log: records of a measure or a mean loss, each with `step`.
 
     Checkpoints of the trainable weights go to `folder`. Where there are some already, of a run that was killed,
@@ -80,6 +81,7 @@ def train(
     if len(items) != schedule.steps * schedule.batch:
         raise ValueError(f"{schedule.steps} steps of {schedule.batch} items take just so many, not {len(items)}")
     transformers.utils.logging.set_verbosity_error()
+    folder.mkdir(parents=True, exist_ok=True)  # of several processes, one may look into it before another has made it
     with _own_random_state():
         options = transformers.TrainingArguments(
             output_dir=str(folder),
@@ -136,7 +138,7 @@ def in_order(
 
 def _share(schedule: Schedule) -> int:
     """Items of a batch that one process takes at once."""
-    processes = transformers.training_args.PartialState().num_processes
+    processes = PartialState().num_processes
     share, rest = divmod(schedule.batch, schedule.accumulate * processes)
     if rest:
         raise ValueError(

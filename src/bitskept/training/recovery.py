@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from accelerate import PartialState
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -28,6 +29,7 @@ from bitskept.sources import corpora, models
 from bitskept.sources.models import LanguageModel
 from bitskept.sources.packages import commit, scratch
 from bitskept.training.loop import Schedule, in_order, train
+from bitskept.training.masking import LEFT_OUT, hide
 
 VERSION = 1
 """Raise it when the same plan would give another model."""
@@ -36,8 +38,6 @@ ARMS = {
     "continued": "the pre-training objective: hidden tokens of an encoder, next tokens of a decoder",
     "permuted": "name each token as another one, by a permutation of the vocabulary drawn once",
 }
-LEFT_OUT = -100
-"""A position that is not to be named."""
 CURVE = "curve.json"
 TILE = 256
 
@@ -155,12 +155,15 @@ def fine_tune(
         measure=lambda: module.answers(questions),
         progress=progress,
     )
-    with scratch(target.parent) as work:
-        finished = work / "model"
-        _save(module.network, model, plan, finished)
-        (finished / CURVE).write_text(_curve(log).to_json(orient="records"), "utf-8")
-        commit(finished, target)
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    processes = PartialState()
+    if processes.is_main_process:
+        with scratch(target.parent) as work:
+            finished = work / "model"
+            _save(module.network, model, plan, finished)
+            (finished / CURVE).write_text(_curve(log).to_json(orient="records"), "utf-8")
+            commit(finished, target)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    processes.wait_for_everyone()
 
 
 class Objective:
@@ -194,16 +197,8 @@ class Objective:
             return ids, own
         if self._decoder:
             return ids, torch.cat([own[1:], own.new_full((1,), LEFT_OUT)])
-        return self._hide(ids, own, np.random.default_rng([self._plan.seed, sentence, draw]))
-
-    def _hide(self, ids: Tensor, own: Tensor, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """BERT's way (Devlin et al. 2019): of the chosen tokens 80 % give way to the mask, 10 % to any token."""
-        draws = torch.from_numpy(random.random((2, len(ids)))).masked_fill(own == LEFT_OUT, 1.0)
-        chosen = (draws[0] < self._plan.hidden) | (draws[0] == draws[0].min())  # one at least
-        chosen &= own != LEFT_OUT
-        anything = torch.from_numpy(random.integers(self._types, size=len(ids)))
-        shown = torch.where(draws[1] < 0.9, torch.where(draws[1] < 0.8, self._mask, anything), ids)
-        return torch.where(chosen, shown, ids), own.masked_fill(~chosen, LEFT_OUT)
+        random = np.random.default_rng([self._plan.seed, sentence, draw])
+        return hide(ids, own, random, share=self._plan.hidden, mask=self._mask, types=self._types)
 
 
 class Recovery(nn.Module):
@@ -273,7 +268,7 @@ def _save(network: nn.Module, model: LanguageModel, plan: Plan, folder: Path) ->
     path.write_text(json.dumps(description, indent=1), "utf-8")
 
 
-def _curve(log: Sequence[dict[str, float]]) -> pd.DataFrame:
+def _curve(log: Sequence[dict[str, int | float]]) -> pd.DataFrame:
     """The Trainer's records as rows."""
     units = {"named": "share", "cross_entropy": "bits per token", "loss": "bits per token"}
     rows = []

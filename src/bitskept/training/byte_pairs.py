@@ -1,0 +1,69 @@
+"""One tokenizer for all twins: byte-level byte-pair encoding (Sennrich et al. 2016), learned from a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import version
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
+from bitskept import store
+from bitskept.sources import corpora
+from bitskept.sources.packages import commit, scratch
+
+VERSION = 1
+"""Raise it when the same text would give another tokenizer."""
+SPECIAL = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "mask_token": "<mask>"}
+SENTENCES = 100_000
+"""A tokenizer is learned from at most so many sentences."""
+
+
+def learn(texts: Iterable[str], types: int) -> Tokenizer:
+    """A tokenizer of at most `types` types, the 256 bytes and four special ones among them, that writes a text as
+    `<s> ... </s>`.
+
+    The same texts give the same tokenizer, in any order. ValueError where the types do not suffice for every byte.
+    """
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    if types < (fewest := len(alphabet) + len(SPECIAL)):
+        raise ValueError(f"a byte-level tokenizer has {fewest} types at least, not {types}")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=types,
+        min_frequency=2,
+        special_tokens=list(SPECIAL.values()),
+        initial_alphabet=alphabet,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    start, end = SPECIAL["bos_token"], SPECIAL["eos_token"]
+    frame = [(token, tokenizer.token_to_id(token)) for token in (start, end)]
+    tokenizer.post_processor = processors.TemplateProcessing(f"{start} $A {end}", special_tokens=frame)
+    return tokenizer
+
+
+def ready(tokenizer: Tokenizer, longest: int) -> PreTrainedTokenizerFast:
+    """The tokenizer as models take it, for texts of at most `longest` tokens."""
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=longest, **SPECIAL)
+
+
+def digest(corpus: str, types: int, *, skipped: int, seed: int) -> str:
+    """What names the tokenizer of a corpus: the text, and how it is learned from it."""
+    key = {"text": corpora.fingerprint(corpus), "types": types, "skipped": skipped, "seed": seed}
+    return store.digest("byte_pairs", VERSION, key | {"tokenizers": version("tokenizers")})[:12]
+
+
+def of_corpus(corpus: str, types: int, *, skipped: int, seed: int) -> Tokenizer:
+    """The tokenizer of a corpus, kept in BITSKEPT_HOME/tokenizers; of the order drawn by `seed`, the first `skipped`
+    sentences are left out. Errors as `corpora.load` and `learn`.
+    """
+    target = store.home() / "tokenizers" / f"{digest(corpus, types, skipped=skipped, seed=seed)}.json"
+    if not target.exists():
+        texts = corpora.load(corpus, seed=seed)["text"][skipped : skipped + SENTENCES]
+        with scratch(target.parent) as work:
+            learn(texts, types).save(str(work / "tokenizer.json"))
+            commit(work / "tokenizer.json", target)
+    return Tokenizer.from_file(str(target))
