@@ -1,8 +1,6 @@
 import dataclasses
-import gzip
 import json
 
-import datasets
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +8,6 @@ import torch
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 from bitskept import store
-from bitskept.measure import compression
 from bitskept.measure.compression import (
     COLUMNS,
     QUANTITIES,
@@ -18,9 +15,7 @@ from bitskept.measure.compression import (
     Plan,
     compress,
     measure,
-    measure_preference,
     measured,
-    measured_preference,
     tidy,
 )
 from bitskept.measure.labels import Labels, k_grams
@@ -352,68 +347,3 @@ def test_what_has_been_measured_by_a_plan_is_found(sources, monkeypatch):
             for part in (found[start : start + len(table)] for start in range(0, len(found), len(table)))
         )
     assert (random["estimate"].dropna() != trained["estimate"].dropna()).any()
-
-
-# ---- preference ----
-
-
-def dialogue(question):
-    return f"Human: {question}\n\nAssistant:"
-
-
-def answers(*rows):
-    return datasets.Dataset.from_list(
-        [dict(zip(("prompt", "preferred", "rejected"), row, strict=True)) for row in rows]
-    )
-
-
-@pytest.mark.parametrize("family", ["llama", "gemma", "bert"])
-def test_only_the_tokens_of_answers_are_measured_and_both_must_fit(tiny, family):
-    model = tiny(family)
-    long = "the cat " * 10
-    found = answers(
-        ("it 42 .", "the cat", "42"),
-        ("it sat .", long, "it"),
-        ("it .", "it", long),
-        ("it 42 .", "the 42 cat", "it !"),
-        ("the cat .", "it", "42"),
-    )
-    encoding, prompts = compression._answers(model, found, 2, 16)
-    words = ["the cat", "42", "the 42 cat", "it !"]
-    spaced = words if family == "bert" else [f" {text}" for text in words]
-    expected = model.tokenizer(spaced, add_special_tokens=False)["input_ids"]
-    assert [encoding.tokens(place).tolist() for place in range(len(encoding))] == expected
-    whole = model.tokenizer("it 42 . the cat")["input_ids"]
-    assert encoding.ids[0].tolist() == whole  # the prompt is read all the same
-    assert prompts.tolist() == [0, 0, 0, 0]
-    assert compression._answers(model, found, 3, 16)[1].tolist() == [0, 0, 0, 0, 1, 1]
-    with pytest.raises(ValueError, match=f"only 3 pairs fit in 16 tokens of {family}, but 4 are asked for"):
-        compression._answers(model, found, 4, 16)
-
-
-def test_preference_information_of_answers(sources, tmp_path, monkeypatch):
-    """Preferred answers speak of cats, rejected ones of numbers."""
-    model, _, log = sources
-    rng, rows = np.random.default_rng(0), {}
-    while len(rows) < 24:
-        chosen, other = " ".join(rng.choice(["the cat", "cat"], 3)), " ".join(rng.choice(["42", "4", "24"], 3))
-        prompt = f"\n\n{dialogue(rng.choice(['a', 'b', 'c', 'd']))}"
-        rows[prompt, chosen, other] = {"chosen": f"{prompt} {chosen}", "rejected": f"{prompt} {other}"}
-    path = tmp_path / "data" / "preference" / "hh_harmless_base_test.jsonl.gz"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows.values())).encode()))
-    monkeypatch.setenv("BITSKEPT_DATA", str(tmp_path / "data"))
-    options = {"pairs": 20, "instrument": FIRST, "dtype": "float32", "progress": False}
-    table = measure_preference(model, "hh-harmless", **options)
-    assert list(table.columns) == COLUMNS
-    assert set(table["sentences"]) == {40}
-    assert set(table["corpus"]) == {"hh-harmless"}
-    p, corrected = (estimate(table, f"preference_information_{end}") for end in ("p", "corrected"))
-    assert (p["estimate"] < 0.01).all()
-    assert (corrected["low"] > 0).all()
-    monkeypatch.setattr(models, "load", refuse)
-    assert_frame_equal(measure_preference(model, "hh-harmless", **options), table)
-    assert from_store(log) == [False, True]
-    plan = {name: options[name] for name in ("pairs", "instrument")}
-    assert_frame_equal(measured_preference("hh-harmless", **plan), table)
-    assert measured_preference("hh-harmless", **plan | {"pairs": 19}).empty

@@ -198,6 +198,24 @@ def test_looking_twice_changes_nothing(anchors, text):
         np.testing.assert_array_equal(first.sets[name].corrected.draws, second.sets[name].corrected.draws)
 
 
+def test_what_is_assigned_already_may_be_added(anchors, text):
+    """Places that are not measured among it, and layers that come one by one."""
+    states, sets = text
+    one, other = (SoftEntropy(anchors, Labels.build(sets, np.arange(600) // 5, rows=1000, seed=0), 3) for _ in range(2))
+    for soft in (one, other):
+        soft.open(np.arange(600))
+    one.update(iter(states), np.arange(600))
+    other.add(anchors.assign(iter(states)), np.arange(600))
+    first, second = one.evaluate(), other.evaluate()
+    assert (sets["common"] < 0).any()
+    assert first.places == second.places
+    np.testing.assert_allclose(first.entropy.estimate, second.entropy.estimate, atol=1e-6)
+    for name in sets:
+        for kind in KINDS:
+            np.testing.assert_allclose(estimates(first, name, kind), estimates(second, name, kind), atol=2e-5)
+            np.testing.assert_allclose(errors(first, name, kind), errors(second, name, kind), rtol=1e-3)
+
+
 def test_anchors_may_be_ones_own(text):
     states, sets = text
     points = torch.nn.functional.normalize(torch.eye(DIM) + 0.1, dim=1)

@@ -51,6 +51,21 @@ def test_states_are_those_of_a_text_alone(tiny, family):
 
 
 @families
+def test_layer_by_layer_gives_the_same_states(tiny, family):
+    model = tiny(family)
+    encoding = encode(model, TEXTS)
+    whole, apart = (
+        list(stream(model, encoding, range(len(TEXTS)), layers=(3, 0, 1), budget=40, stacked=stacked))
+        for stacked in (True, False)
+    )
+    for one, other in zip(whole, apart, strict=True):
+        for _ in range(2):  # as often as one likes
+            torch.testing.assert_close(torch.stack(list(other.states)), one.states, rtol=0, atol=0)
+        assert torch.equal(other.sentences, one.sentences)
+        assert other.layers == one.layers == (3, 0, 1)
+
+
+@families
 def test_the_context_matters(tiny, family):
     # Were it not so, the test above could not tell a state in a batch from the state of the token alone.
     model = tiny(family)

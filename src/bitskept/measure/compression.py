@@ -1,36 +1,32 @@
 """What a model compresses away: soft entropy, complexity, expressivity and optimality by layer, raw and corrected.
 
-`measure` and `measure_preference` are what notebooks call: they load, stream and keep the table in the store.
+`measure` is what notebooks call: it loads, streams and keeps the table in the store.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Float
 
 from bitskept.measure.floor import Floor
 from bitskept.measure.labels import Labels, k_grams
 from bitskept.measure.sentence_labels import LabelInformation, SentenceSums
 from bitskept.measure.soft_entropy import Anchors, SoftEntropy, SoftInformation
 from bitskept.measure.soft_information import Figure
-from bitskept.measure.states import Encoding, encode, stream
-from bitskept.sources import corpora, models, tasks
+from bitskept.measure.states import encode, stream
+from bitskept.sources import corpora, models
 from bitskept.sources.models import LanguageModel
 from bitskept.store import entries, stored
 from bitskept.theory.statistics import interval
 
-if TYPE_CHECKING:
-    import datasets
-
 KINDS = {"": "raw", "_corrected": "corrected", "_extrapolated": "extrapolated"}
 """The endings of quantities; see `soft_information` for what the three are."""
-ENCODED = ("input_ids", "offset_mapping", "special_tokens_mask")
 VERSION = 1
 """Raise it when the same plan would give other numbers."""
 TOKEN_BUDGET = 512
@@ -112,7 +108,7 @@ def measure(
         texts = corpora.load(plan.corpus, sentences=plan.sentences[-1], seed=plan.seed)
         return compress(model, texts["text"], texts["domain"], plan, progress=progress)
 
-    return _stored("compression", _key(plan), model_id, plan.dtype, weights, accept_terms, compute)
+    return from_store("compression", _key(plan), model_id, plan.dtype, weights, accept_terms, compute)
 
 
 def measured(plan: Plan) -> pd.DataFrame:
@@ -120,7 +116,7 @@ def measured(plan: Plan) -> pd.DataFrame:
 
     Empty where there are none.
     """
-    return _found("compression", {name: value for name, value in _key(plan).items() if name != "dtype"})
+    return measured_as("compression", {name: value for name, value in _key(plan).items() if name != "dtype"})
 
 
 def _key(plan: Plan) -> dict[str, Any]:
@@ -138,108 +134,40 @@ def compress(
     """
     if len(texts) < plan.sentences[-1]:
         raise ValueError(f"{plan.corpus} gives {len(texts)} sentences, but {plan.sentences[-1]} are asked for")
-    texts, domains = list(texts)[: plan.sentences[-1]], list(domains)[: plan.sentences[-1]]
-    encoding = encode(model, texts, longest=plan.longest)
+    encoding = encode(model, list(texts)[: plan.sentences[-1]], longest=plan.longest)
     grams, sentences = k_grams(encoding, plan.widths)
     starts = np.searchsorted(sentences, np.arange(len(encoding) + 1))
-    layers, soft = model.layers + 1, []
-    for instrument in plan.instruments:
-        rows = plan.memory * 2**20 // (4 * layers * instrument.anchors)
-        labels = Labels.build(grams, sentences, rows=rows, seed=plan.seed)
-        soft.append(SoftEntropy(instrument.draw(model), labels, layers, seed=plan.seed))
+    layers = model.layers + 1
+    room = {one: plan.memory * 2**20 // (4 * layers * one.anchors) for one in plan.instruments}
+    labels = {rows: Labels.build(grams, sentences, rows=rows, seed=plan.seed) for rows in set(room.values())}
+    soft = [SoftEntropy(one.draw(model), labels[room[one]], layers, seed=plan.seed) for one in plan.instruments]
     del grams
-    whole = SentenceSums(soft[0].anchors, layers, min(TEXTS, len(encoding)))
+    domain = np.asarray(list(domains)[: min(TEXTS, len(encoding))])
+    of_domain = SentenceSums(soft[0].anchors, layers, len(domain)) if len(set(domain)) > 1 else None
     rows, begin = [], 0
     for end in plan.sentences:
         for one in soft:
             one.open(np.arange(starts[begin], starts[end]))
-        title = f"{_label(model)}: {end:,} sentences" if progress else None
-        for batch in stream(model, encoding, range(begin, end), budget=TOKEN_BUDGET, progress=title):
+        title = f"{label(model)}: {end:,} sentences" if progress else None
+        for batch in stream(model, encoding, range(begin, end), stacked=False, budget=TOKEN_BUDGET, progress=title):
             places = starts[batch.sentences.cpu().numpy()] + batch.positions.cpu().numpy()
             for one in soft:
-                one.update(batch.states, places)
-            whole.update(batch.states, batch.sentences)
-            del batch  # the next one needs its room
+                assigned = one.anchors.assign(batch.states)
+                one.add(assigned, places)
+                if of_domain and one is soft[0]:
+                    of_domain.add(assigned, batch.sentences)
+            del batch, assigned  # the next one needs their room
         for instrument, one in zip(plan.instruments, soft, strict=True):
             facts = {"sentences": end, **_facts(instrument)}
             rows += [facts | row for row in _rows(one.evaluate(equal=instrument.label_weights == "equal"), plan.widths)]
         begin = end
-    domain = np.asarray(domains[:TEXTS])
-    if len(set(domain)) > 1:
-        facts = {"sentences": len(domain), **_facts(plan.instruments[0])}
-        rows += [facts | row for row in _label_rows("domain_information", whole.information(domain, seed=plan.seed))]
-    return _table(model, plan.corpus, rows)
+    if of_domain:
+        found = of_domain.information(domain, seed=plan.seed)
+        rows += label_rows("domain_information", found, len(domain), plan.instruments[0])
+    return to_table(model, plan.corpus, rows)
 
 
-def measure_preference(
-    model_id: str,
-    task: str,
-    *,
-    pairs: int,
-    longest: int = 256,
-    instrument: Instrument = Instrument(),
-    seed: int = 0,
-    dtype: str = "auto",
-    weights: int | None = None,
-    accept_terms: Collection[str] = (),
-    progress: bool = True,
-) -> pd.DataFrame:
-    """I(Z; preferred or rejected) of the tokens of answers by layer, as `measure` gives its tables.
-
-    Only pairs are read of which prompt and both answers fit in `longest` tokens; of those the first `pairs`. ValueError
-    where there are fewer, SourceError where the pairs cannot be had.
-    """
-    key = _preference_key(task, pairs, longest, instrument, seed)
-
-    def compute(model: LanguageModel) -> pd.DataFrame:
-        found = tasks.preference(task, seed=seed)
-        encoding, prompts = _answers(model, found, pairs, min(longest, model.longest))
-        anchors = instrument.draw(model)
-        whole = SentenceSums(anchors, model.layers + 1, len(encoding))
-        title = f"{_label(model)}: {task}" if progress else None
-        for batch in stream(model, encoding, range(len(encoding)), budget=TOKEN_BUDGET, progress=title):
-            whole.update(batch.states, batch.sentences)
-        preferred, pair = np.arange(len(encoding)) % 2 == 0, np.arange(len(encoding)) // 2
-        result = whole.information(preferred, pairs=pair, clusters=prompts, seed=seed)
-        facts = {"sentences": len(encoding), **_facts(instrument)}
-        return _table(model, task, [facts | row for row in _label_rows("preference_information", result)])
-
-    return _stored("preference", key, model_id, dtype, weights, accept_terms, compute)
-
-
-def measured_preference(
-    task: str, *, pairs: int, longest: int = 256, instrument: Instrument = Instrument(), seed: int = 0
-) -> pd.DataFrame:
-    """The tables of all models of which `measure_preference` has been stored with these values, as `measured`."""
-    return _found("preference", _preference_key(task, pairs, longest, instrument, seed))
-
-
-def _preference_key(task: str, pairs: int, longest: int, instrument: Instrument, seed: int) -> dict[str, Any]:
-    tasks.fetch(task)
-    key = {"task": task, "pairs": pairs, "longest": longest, "instrument": asdict(instrument), "seed": seed}
-    return key | {"text": tasks.fingerprint(task)}
-
-
-def _answers(
-    model: LanguageModel, found: datasets.Dataset, pairs: int, longest: int
-) -> tuple[Encoding, Int[np.ndarray, " answer"]]:
-    """Answers, preferred and rejected in turn, of which only their own tokens are measured; and the prompt of each."""
-    ids, measured, prompts, options = [], [], [], {"return_offsets_mapping": True, "return_special_tokens_mask": True}
-    for row in found:
-        texts = [f"{row['prompt']} {row[name]}" for name in ("preferred", "rejected")]
-        encoded = model.tokenizer(texts, verbose=False, **options)
-        if max(map(len, encoded["input_ids"])) > longest:
-            continue
-        for tokens, spans, special in zip(*(encoded[name] for name in ENCODED), strict=True):
-            ids.append(np.asarray(tokens, dtype=np.int64))
-            measured.append((np.array(spans)[:, 1] > len(row["prompt"])) & (np.array(special) == 0))
-            prompts.append(row["prompt"])
-        if len(ids) == 2 * pairs:
-            return Encoding(ids, measured, 0), np.unique(prompts, return_inverse=True)[1]
-    raise ValueError(f"only {len(ids) // 2} pairs fit in {longest} tokens of {model.id}, but {pairs} are asked for")
-
-
-def _stored(
+def from_store(
     function: str,
     key: dict[str, Any],
     model_id: str,
@@ -260,7 +188,7 @@ def _stored(
     )
 
 
-def _found(function: str, wanted: dict[str, Any]) -> pd.DataFrame:
+def measured_as(function: str, wanted: dict[str, Any]) -> pd.DataFrame:
     """What is stored under keys that have all of `wanted`: `dtype`, which a machine chooses for "auto", may differ."""
     tables = [table for key, table in entries(function, VERSION) if wanted.items() <= key.items()]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
@@ -304,29 +232,36 @@ def _by_layer(
 ) -> Iterator[dict[str, Any]]:
     """A figure, or its ratio to another: missing where that other is within noise of 0."""
     row = facts | {"quantity": quantity, "unit": "bits per token" if over is None else "ratio"}
-    for layer, value, draws in _layers(figure):
-        if over is not None:
-            whole, drawn = next((one, drawn) for place, one, drawn in _layers(over) if place == layer)
-            detected = whole > DETECTED * drawn.std()
-            value, draws = (value / whole, draws / drawn) if detected else (np.nan, draws)
-        low, high = (np.nan, np.nan) if np.isnan(value) else interval(draws)
-        yield row | {"layer": layer, "estimate": value, "low": low, "high": high}
+    estimates, draws = _with_mean(figure)
+    known = ~np.isnan(estimates)
+    if over is not None:
+        whole, drawn = _with_mean(over)
+        known &= whole > DETECTED * drawn.std(0)
+        with np.errstate(divide="ignore", invalid="ignore"):  # where it is not known
+            estimates, draws = estimates / whole, draws / drawn
+    found = np.full((3, len(known)), np.nan)
+    found[:, known] = estimates[known], *interval(draws[:, known])
+    for layer, values in enumerate(found.T):
+        place = {"layer": layer if layer < len(figure.estimate) else None}
+        yield row | place | dict(zip(("estimate", "low", "high"), values, strict=True))
 
 
-def _layers(figure: Figure) -> Iterator[tuple[int | None, float, np.ndarray]]:
-    """Each layer, and last, where there are several, the mean over all but layer 0."""
-    yield from ((layer, value, figure.draws[:, layer]) for layer, value in enumerate(figure.estimate))
-    if len(figure.estimate) > 1:
-        yield None, figure.estimate[1:].mean(), figure.draws[:, 1:].mean(1)
+def _with_mean(figure: Figure) -> tuple[Float[np.ndarray, " layer"], Float[np.ndarray, "replicate layer"]]:
+    """Estimates and draws of each layer and, where there are several, of the mean over all but layer 0 at the end."""
+    estimates, draws = figure.estimate, figure.draws
+    if len(estimates) == 1:
+        return estimates, draws
+    return np.append(estimates, estimates[1:].mean()), np.column_stack([draws, draws[:, 1:].mean(1)])
 
 
-def _label_rows(quantity: str, found: LabelInformation) -> Iterator[dict[str, Any]]:
-    count, corrected = {"n": found.places}, found.corrected
-    yield from _by_layer(quantity, Figure(found.raw, corrected.draws + found.floor), count)
-    yield from _by_layer(f"{quantity}_corrected", corrected, count)
+def label_rows(quantity: str, found: LabelInformation, texts: int, instrument: Instrument) -> Iterator[dict[str, Any]]:
+    """The rows of the information about one label a text."""
+    facts, corrected = {"sentences": texts, "n": found.places, **_facts(instrument)}, found.corrected
+    yield from _by_layer(quantity, Figure(found.raw, corrected.draws + found.floor), facts)
+    yield from _by_layer(f"{quantity}_corrected", corrected, facts)
     for name, values, unit in (("floor", found.floor, "bits per token"), ("p", found.p, "probability")):
         for layer, value in enumerate(values):
-            yield count | {"quantity": f"{quantity}_{name}", "layer": layer, "estimate": value, "unit": unit}
+            yield facts | {"quantity": f"{quantity}_{name}", "layer": layer, "estimate": value, "unit": unit}
 
 
 def _facts(instrument: Instrument) -> dict[str, Any]:
@@ -334,11 +269,13 @@ def _facts(instrument: Instrument) -> dict[str, Any]:
     return {"anchor_seed": facts.pop("seed")} | facts
 
 
-def _label(model: LanguageModel) -> str:
+def label(model: LanguageModel) -> str:
+    """What a progress bar calls it."""
     return model.id if model.seed is None else f"{model.id}, random weights {model.seed}"
 
 
-def _table(model: LanguageModel, corpus: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
+def to_table(model: LanguageModel, corpus: str, rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """Rows with what holds for all of them, in the columns that every table here has."""
     facts = {"model": model.id, "kind": model.kind, "weights": "trained" if model.seed is None else "random"}
     table = pd.DataFrame([facts | {"seed": model.seed, "corpus": corpus} | row for row in rows], columns=COLUMNS)
     return table.astype({name: "Int64" for name in ("seed", "layer", "width", "n")})

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from bitskept.measure import compression
 from bitskept.measure.compression import Instrument, Plan
+from bitskept.measure.preference import measure_preference, measured_preference
 from bitskept.params import IbCorrelations
 from bitskept.sources import tasks
 from bitskept.sources.packages import SourceError
@@ -49,7 +50,7 @@ def run(section: IbCorrelations, ids: Sequence[str] = ()) -> dict[str, str]:
     done = trained(compression.measured(wanted))
     try:
         tasks.fetch(section.preference_task)
-        judged = trained(compression.measured_preference(**pairs))
+        judged = trained(measured_preference(**pairs))
     except SourceError as error:
         warnings.warn(f"preference information is left out: {error}", stacklevel=2)
         pairs, judged = {}, set()
@@ -62,7 +63,7 @@ def run(section: IbCorrelations, ids: Sequence[str] = ()) -> dict[str, str]:
                 if id not in done:
                     compression.measure(id, wanted, **options)
                 if pairs and id not in judged:
-                    compression.measure_preference(id, **pairs, dtype=section.dtype, **options)
+                    measure_preference(id, **pairs, dtype=section.dtype, **options)
             except (LookupError, MemoryError, OSError, RuntimeError, ValueError) as error:
                 failures[id] = str(error.args[0] if error.args else repr(error)).splitlines()[0]
             gc.collect()  # a model has cycles, and the next one needs the room

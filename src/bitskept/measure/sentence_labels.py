@@ -6,6 +6,7 @@ texts, within pairs of answers to the same prompt where there are pairs; and tex
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,17 +42,22 @@ class SentenceSums:
         self._sums = torch.zeros(texts, layers, len(anchors.points), device=anchors.points.device)
         self._counts = torch.zeros(texts, device=anchors.points.device)
 
-    @torch.inference_mode()
-    def update(self, states: Float[Tensor, "layer token dim"], texts: Int[Tensor, " token"]) -> None:
-        """Add states and the text of each; texts beyond the number that there is room for are passed over.
-
-        States of length 0 are left out. ValueError for states that are not finite.
+    def update(self, states: Iterable[Float[Tensor, "token dim"]], texts: Int[Tensor, " token"]) -> None:
+        """Add states, layer by layer, and the text of each. Otherwise as `add`; ValueError for states that are not
+        finite.
         """
-        room = texts < len(self._sums)
-        assigned, texts = self.anchors.assign(states[:, room]), texts[room]
-        there = ~assigned[:, :, 0].isnan().any(1)
-        self._sums.index_add_(0, texts[there], assigned[there])
-        self._counts += torch.bincount(texts[there], minlength=len(self._counts))
+        self.add(self.anchors.assign(states), texts)
+
+    @torch.inference_mode()
+    def add(self, assigned: Float[Tensor, "token layer anchor"], texts: Int[Tensor, " token"]) -> None:
+        """Add what the anchors' `assign` gives, and the text of each; texts beyond the number that there is room for
+        are passed over. States of length 0 are left out.
+        """
+        used = (texts < len(self._sums)) & ~assigned[:, :, 0].isnan().any(1)
+        if not used.all():
+            assigned, texts = assigned[used], texts[used]
+        self._sums.index_add_(0, texts, assigned)
+        self._counts += torch.bincount(texts, minlength=len(self._counts))
 
     def information(
         self,
@@ -75,33 +81,40 @@ class SentenceSums:
             raise ValueError("a label that is the same for all texts has no information")
         pairs = np.zeros(len(label), int) if pairs is None else pairs
         clusters = (pairs if len(np.unique(pairs)) > 1 else np.arange(len(label))) if clusters is None else clusters
-        sums = self._sums.cpu().numpy().astype(float)
-        raw, shares = _information(sums, counts, label)
         random, inside = np.random.default_rng(seed), np.argsort(pairs, kind="stable")
-        drawn = np.empty((PERMUTATIONS, len(raw)))
-        for one in drawn:
-            permuted = np.empty_like(label)
+        labellings = np.empty((1 + PERMUTATIONS, len(label)), int)
+        labellings[0] = label
+        for permuted in labellings[1:]:
             permuted[inside] = label[np.lexsort((random.random(len(label)), pairs))]
-            one[:] = _information(sums, counts, permuted)[0]
+        # Layer by layer: in float64 the sums of all would take most of the memory of a measurement.
+        layers = (self._sums[:, layer].cpu().numpy().astype(float) for layer in range(self._sums.shape[1]))
+        values, shares = (
+            np.array(one).T for one in zip(*(_information(sums, labellings) for sums in layers), strict=True)
+        )
+        raw, drawn = values[0], values[1:]
         floor = drawn.mean(0)
         _, cluster = np.unique(clusters[used], return_inverse=True)
         sizes = np.bincount(cluster, weights=counts[used])
-        by_cluster = np.zeros((len(sizes), len(raw)))
-        np.add.at(by_cluster, cluster, shares[used])
-        replicates = cluster_bootstrap(by_cluster.T, sizes, replicates=REPLICATES, seed=seed) - floor
-        p = (1 + (drawn >= raw).sum(0)) / (1 + PERMUTATIONS)
+        by_cluster = [np.bincount(cluster, weights=layer) for layer in shares[used].T]
+        replicates = cluster_bootstrap(np.array(by_cluster), sizes, replicates=REPLICATES, seed=seed) - floor
+        reached = drawn >= raw - 1e-12  # equal but for rounding
+        p = (1 + reached.sum(0)) / (1 + PERMUTATIONS)
         return LabelInformation(raw, floor, Figure(raw - floor, replicates), p, int(counts.sum()))
 
 
 def _information(
-    sums: Float[np.ndarray, "text layer anchor"], counts: Float[np.ndarray, " text"], label: Int[np.ndarray, " text"]
-) -> tuple[Float[np.ndarray, " layer"], Float[np.ndarray, "text layer"]]:
-    """H(Z) - H(Z|label) in bits, and what each text adds to it, times the number of places."""
-    member = np.eye(label.max() + 1)[:, label]
-    by_label = np.tensordot(member, sums, 1)
-    logs = np.log2(np.maximum(by_label, 1e-30) / np.maximum(by_label.sum(2, keepdims=True), 1e-30))
-    whole = np.log2(np.maximum(sums.sum(0), 1e-30) / counts.sum())
-    shares = np.empty(sums.shape[:2])
-    for one, own in enumerate(logs):
-        shares[label == one] = ((own - whole) * sums[label == one]).sum(2)
-    return shares.sum(0) / counts.sum(), shares
+    sums: Float[np.ndarray, "text anchor"], labellings: Int[np.ndarray, "labelling text"]
+) -> tuple[Float[np.ndarray, " labelling"], Float[np.ndarray, " text"]]:
+    """H(Z) - H(Z|label) in bits of every labelling of the texts, and what each text adds to that of the first, times
+    the number of places.
+    """
+    whole = sums.sum(0)
+    logs_of_whole = np.log2(np.maximum(whole, 1e-30) / whole.sum())
+    values, shares = np.zeros(len(labellings)), np.empty(len(sums))
+    for label in range(labellings.max() + 1):
+        member = labellings == label
+        own = member.astype(float) @ sums
+        logs = np.log2(np.maximum(own, 1e-30) / np.maximum(own.sum(1, keepdims=True), 1e-30)) - logs_of_whole
+        values += (own * logs).sum(1)
+        shares[member[0]] = sums[member[0]] @ logs[0]
+    return values / whole.sum(), shares

@@ -11,6 +11,7 @@ One pass over the states serves every layer and every label set, and several sam
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from bitskept.measure.floor import Floor
 from bitskept.measure.labels import ABSENT, Labels
-from bitskept.measure.soft_information import Figure, Held, Information, Sums, entropy, information, mean_entropy
+from bitskept.measure.soft_information import TILE, Figure, Held, Information, Sums, entropy, information, mean_entropy
 from bitskept.theory.von_mises_fisher import temperature
 
 GROUP_SIZES = (2, 4, 8, 16, 32, 64, 128, 256)
@@ -52,21 +53,24 @@ class Anchors:
         return cls(torch.nn.functional.normalize(points, dim=1).to(device), eps)
 
     @torch.inference_mode()
-    def assign(self, states: Float[Tensor, "layer token dim"]) -> Float[Tensor, "token layer anchor"]:
-        """softmax(cosine / temperature): the probability of each anchor. NaN for a state of length 0.
+    def assign(self, states: Iterable[Float[Tensor, "token dim"]]) -> Float[Tensor, "token layer anchor"]:
+        """softmax(cosine / temperature), layer by layer: the probability of each anchor. NaN for a state of length 0.
 
         ValueError for a state that is not finite.
         """
-        # In float32: in bfloat16 a cosine is off by as much as a temperature is wide.
-        states = states.float()
-        lengths = torch.linalg.vector_norm(states, dim=2, keepdim=True)
-        if not lengths.isfinite().all():
-            layer = int((~lengths.isfinite()).flatten(1).any(1).nonzero()[0])
+        laws, lengths = [], []
+        for layer in states:
+            # In float32: in bfloat16 a cosine is off by as much as a temperature is wide.
+            layer = layer.float()
+            lengths.append(torch.linalg.vector_norm(layer, dim=1, keepdim=True))
+            cosines = (layer @ self.points.T).mul_((lengths[-1] * self.temperature).reciprocal_())
+            laws.append(torch.softmax(cosines, dim=1))
+        if not (finite := torch.stack(lengths).isfinite()).all():
+            entry = int((~finite).flatten(1).any(1).nonzero()[0])
             raise ValueError(
-                f"the states at entry {layer} hold a value that is not finite: use float32 or leave it out"
+                f"the states at entry {entry} hold a value that is not finite: use float32 or leave it out"
             )
-        cosines = torch.matmul(states, self.points.T).mul_((lengths * self.temperature).reciprocal_())
-        return torch.softmax(cosines.transpose(0, 1).contiguous(), dim=2)
+        return torch.stack(laws, dim=1)
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,9 @@ class SoftInformation:
 class SoftEntropy:
     """Accumulates the soft assignments to one set of anchors, over all layers and label sets.
 
-    `open` a portion of the text, `update` with its states, then `evaluate`: that gives all portions so far. Memory, in
-    numbers of layers x anchors floats: the rows of `labels`, 2,048 for the floor, and half the places held.
+    `open` a portion of the text, `update` with its states (or `add` what they are assigned to), then `evaluate`: that
+    gives all portions so far. Memory, in numbers of layers x anchors floats: the rows of `labels`, 2,048 for the floor,
+    and half the places held.
     """
 
     def __init__(self, anchors: Anchors, labels: Labels, layers: int, *, seed: int = 0) -> None:
@@ -106,7 +111,8 @@ class SoftEntropy:
         _, sentence = np.unique(labels.sentences[self._measured], return_inverse=True)
         self._holds = np.zeros_like(self._measured)
         self._holds[np.flatnonzero(self._measured)[:HELD_PLACES]] = sentence[:HELD_PLACES] < HELD
-        self._held: list[tuple[np.ndarray, Tensor]] = []
+        self._held_places = np.empty(0, np.int64)
+        self._held = torch.empty(int(self._holds.sum()), *self._shape, dtype=torch.float16, device=self._device)
         self._left_out = 0
 
     def _zeros(self, *shape: int) -> Tensor:
@@ -129,24 +135,26 @@ class SoftEntropy:
         self._group_entropies = self._zeros(rows, self._shape[0])
         self._group_counts = np.zeros(rows, np.int64)
 
-    @torch.inference_mode()
-    def update(self, states: Float[Tensor, "layer token dim"], places: Int[np.ndarray, " token"]) -> None:
-        """Add the states of some places of this portion; places that are not measured are passed over.
+    def update(self, states: Iterable[Float[Tensor, "token dim"]], places: Int[np.ndarray, " token"]) -> None:
+        """Add the states, layer by layer, of some places of this portion; places that are not measured are passed over,
+        whatever their states. Otherwise as `add`; ValueError for states that are not finite.
+        """
+        kept = np.flatnonzero(self._measured[places])
+        self.add(self.anchors.assign(layer.index_select(0, self._index(kept)) for layer in states), places[kept])
 
-        States of length 0 have no direction: their places are left out, counted, and warned of. ValueError for states
-        that are not finite.
+    @torch.inference_mode()
+    def add(self, assigned: Float[Tensor, "token layer anchor"], places: Int[np.ndarray, " token"]) -> None:
+        """Add what the anchors' `assign` gives of some places of this portion; those not measured are passed over.
+
+        States of length 0 have no direction: their places are left out, counted, and warned of.
         """
         measured = self._measured[places]
-        if not measured.all():
-            states, places = states[:, torch.from_numpy(measured).to(self._device)], places[measured]
-        assigned = self.anchors.assign(states)
-        if (lost := assigned[:, :, 0].isnan().any(1)).any():
-            warnings.warn(
-                f"{int(lost.sum())} tokens have a state of length 0, without direction: left out", stacklevel=2
-            )
+        lost = measured & assigned[:, :, 0].isnan().any(1).cpu().numpy()
+        if lost.any():
+            warnings.warn(f"{lost.sum()} tokens have a state of length 0, without direction: left out", stacklevel=2)
             self._left_out += int(lost.sum())
-            assigned, places = assigned[~lost], places[~lost.cpu().numpy()]
-        entropies = entropy(assigned)
+        assigned, places = self._those(assigned, measured & ~lost), places[measured & ~lost]
+        entropies = torch.cat([entropy(tile) for tile in assigned.split(TILE)])
         self._seen[places] = True
         self._total += assigned.sum(0)
         self._entropies += entropies.sum(0)
@@ -155,7 +163,7 @@ class SoftEntropy:
             rows = np.append(labels.row, -1)[found]
             self._add(self._sums, assigned, rows)
             self._add(self._members, entropies, rows)
-            self._single[name] += entropies[self._where(found == labels.unique)].sum(0)
+            self._single[name] += self._those(entropies, found == labels.unique).sum(0)
         slot = self._slot[places]
         for group in self._groups.values():
             rows = np.where(slot >= 0, group[slot], -1)
@@ -163,16 +171,20 @@ class SoftEntropy:
             self._add(self._group_entropies, entropies, rows)
             self._group_counts += np.bincount(rows + 1, minlength=len(self._group_counts) + 1)[1:]
         if (holds := self._holds[places]).any():
-            self._held.append((places[holds], assigned[self._where(holds)].half()))
+            held = len(self._held_places)
+            self._held_places = np.append(self._held_places, places[holds])
+            self._held[held : len(self._held_places)] = self._those(assigned, holds)
 
-    def _where(self, flags: np.ndarray) -> Tensor:
-        return torch.from_numpy(flags).to(self._device)
+    def _those(self, values: Tensor, flags: np.ndarray) -> Tensor:
+        """The flagged ones."""
+        return values if flags.all() else values.index_select(0, self._index(np.flatnonzero(flags)))
+
+    def _index(self, numbers: np.ndarray) -> Tensor:
+        return torch.from_numpy(numbers).to(self._device)
 
     def _add(self, sums: Tensor, values: Tensor, rows: np.ndarray) -> None:
         """Add each value to its row; -1 for those that have none."""
-        if not (has := rows >= 0).all():
-            values, rows = values[self._where(has)], rows[has]
-        sums.index_add_(0, torch.from_numpy(rows).to(self._device), values)
+        sums.index_add_(0, self._index(rows[rows >= 0]), self._those(values, rows >= 0))
 
     def _close(self) -> None:
         """End a portion. Groups that lost a member, having no direction, are dropped."""
@@ -197,7 +209,7 @@ class SoftEntropy:
         places = int(self._seen.sum())
         if places < 2:
             raise ValueError(f"soft information needs at least 2 tokens with a state, but has {places}")
-        if not self._held:
+        if not len(self._held_places):
             raise ValueError(f"open a portion with some of the first {HELD} sentences first: intervals come from these")
         mean = self._total / places
         single = (self._entropies / places).cpu().numpy()
@@ -207,16 +219,13 @@ class SoftEntropy:
         )
         seen = np.flatnonzero(self._seen)
         owners = self.labels.sentences
-        at = np.concatenate([one for one, _ in self._held])
-        assigned = torch.cat([one for _, one in self._held])
-        self._held = [(at, assigned)]  # not twice in memory
-        sentences = len(np.unique(owners[seen]))
-        held = Held(at, assigned, owners[at], sentences, mean.float(), floor, self.seed)
+        at, sentences = self._held_places, len(np.unique(owners[seen]))
+        held = Held(at, self._held[: len(at)], owners[at], sentences, mean.float(), floor, self.seed)
         sums = Sums(self._sums, mean_entropy(self._sums), self._members.cpu().numpy().astype(float))
         sets = {
             name: information(labels, seen, self._single[name].cpu().numpy(), sums, held, equal=equal)
             for name, labels in self.labels.sets.items()
         }
         level, none = floor.entropy, np.zeros_like(floor.entropy)
-        whole = held.figure(level, np.zeros_like(held.whole), none + 1, np.zeros_like(floor.values), none)
+        whole = held.figure(level, np.zeros_like(held.own), none + 1, np.zeros_like(floor.values), none)
         return SoftInformation(whole, floor, sets, places, self._left_out)

@@ -25,8 +25,9 @@ from bitskept.measure.labels import LabelSet
 from bitskept.theory.statistics import cluster_bootstrap
 
 REPLICATES = 1000
-TILE = 512
-"""Distributions whose logarithms are taken at once: bounds the memory."""
+TILE = 128
+"""Distributions whose logarithms are taken at once: as many as a processor's cache holds."""
+TINY = torch.finfo(torch.float32).tiny
 RARE = 3
 """Labels that occur once count as those of two to so many occurrences."""
 
@@ -79,36 +80,51 @@ class Held:
         seed: int,
     ) -> None:
         self.places, self.assigned, self.floor = places, assigned, floor
-        _, self.clusters = np.unique(owners, return_inverse=True)
-        self.scale = np.sqrt((self.clusters.max() + 1) / sentences)
+        _, self._clusters = np.unique(owners, return_inverse=True)
+        sizes = np.bincount(self._clusters)
         self.random = np.random.default_rng(seed)
         self.noise = self.random.standard_normal((REPLICATES, len(floor.sizes)))
-        self.whole = self.cross_entropy(mean[None], np.zeros(len(places), int))
-        self.grouped = np.array([self._with_others(size) for size in floor.sizes])
-
-    @property
-    def own(self) -> Float[np.ndarray, "held layer"]:
+        # One draw of sentences for every figure, so that differences and ratios of replicates are replicates. A
+        # replicate is linear in the sums of the sentences: these are its weights, less those of the mean.
+        drawn = cluster_bootstrap(np.eye(len(sizes)), sizes, replicates=REPLICATES, seed=0)
+        self._weights = np.sqrt(len(sizes) / sentences) * (drawn - 1 / len(places))
+        each = np.arange(len(places))
+        self._whole = self._by_sentence(self.cross_entropy(mean[None], 0 * each, each) - floor.entropy)
+        self.own = self._with_others(1)
         """The entropy of each assignment."""
-        return self.grouped[0]
+        grouped = (self._with_others(size) if size > 1 else self.own for size in floor.sizes)
+        self._grouped = np.array(
+            [self._by_sentence(own - value) for own, value in zip(grouped, floor.values, strict=True)]
+        )
+
+    def _by_sentence(self, shares: Float[np.ndarray, "held layer"]) -> Float[np.ndarray, "sentence layer"]:
+        return _summed(shares, self._clusters, self._weights.shape[1])
 
     def cross_entropy(
-        self, sums: Float[Tensor, "row layer anchor"], rows: Int[np.ndarray, " held"]
-    ) -> Float[np.ndarray, "held layer"]:
-        """Of each assignment with the distribution in its row."""
-        tiles = [slice(start, start + TILE) for start in range(0, len(rows), TILE)]
-        parts = [_cross_entropy(self.assigned[tile].float(), sums[rows[tile]]).cpu().numpy() for tile in tiles]
-        return np.concatenate(parts).astype(float)
+        self, sums: Float[Tensor, "row layer anchor"], rows: Int[np.ndarray, " some"], some: Int[np.ndarray, " some"]
+    ) -> Float[np.ndarray, "some layer"]:
+        """Of some assignments, each with the distribution in its row."""
+        found = np.empty((len(some), sums.shape[1]))
+        for start in range(0, len(some), TILE):
+            tile = slice(start, start + TILE)
+            law, others = self._laws(some[tile]), sums.index_select(0, torch.from_numpy(rows[tile]).to(sums.device))
+            found[tile] = _cross_entropy(law, others).cpu().numpy()
+        return found
+
+    def _laws(self, some: Int[np.ndarray, " some"]) -> Float[Tensor, "some layer anchor"]:
+        return self.assigned.index_select(0, torch.from_numpy(some).to(self.assigned.device)).float()
 
     def _with_others(self, size: int | np.integer) -> Float[np.ndarray, "held layer"]:
         """The cross-entropy of each with the mean of a random group of so many that it is in."""
         repeats = max(1, 16 // size) if size > 1 else 1
-        step, total, one = max(TILE // size, 1) * size, np.zeros(self.whole.shape), np.empty(self.whole.shape)
+        step, total = max(TILE // size, 1) * size, np.zeros((len(self.places), self.assigned.shape[1]))
+        one = np.empty_like(total)
         for _ in range(repeats):
             # The last group is filled up with others.
             order = np.resize(self.random.permutation(len(self.places)), -(-len(self.places) // size) * size)
             for start in range(0, len(order), step):
                 chosen = order[start : start + step]
-                groups = self.assigned[chosen].float().unflatten(0, (-1, size))
+                groups = self._laws(chosen).unflatten(0, (-1, size))
                 one[chosen] = _cross_entropy(groups, groups.mean(1, keepdim=True)).flatten(0, 1).cpu().numpy()
             total += one
         return total / repeats
@@ -124,14 +140,10 @@ class Held:
         """An estimate with replicates. `shares` are the parts that the held places have in it for given H(Z) and h(c);
         `of_entropy` and `of_floor` its derivatives by these; `error` a standard error from other sources.
         """
-        shares = shares + of_entropy * (self.whole - self.floor.entropy)
-        shares += np.einsum("sl,shl->hl", of_floor, self.grouped - self.floor.values[:, None])
-        sums = np.zeros((self.clusters.max() + 1, len(estimate)))
-        np.add.at(sums, self.clusters, shares)
-        # One seed: the same sentences for every figure, so that differences and ratios of replicates are replicates.
-        drawn = cluster_bootstrap(sums.T, np.bincount(self.clusters), replicates=REPLICATES, seed=0) - shares.mean(0)
+        sums = self._by_sentence(shares) + of_entropy * self._whole
+        sums += np.einsum("sl,scl->cl", of_floor, self._grouped)
         noise = self.noise @ (of_floor * self.floor.errors) + error * self.random.standard_normal((REPLICATES, 1))
-        return Figure(estimate, estimate + self.scale * drawn + noise)
+        return Figure(estimate, estimate + self._weights @ sums + noise)
 
 
 def information(
@@ -153,7 +165,7 @@ def information(
     label = labels.labels[held.places]
     stratum = strata.of_label[label]
     conditional, row = strata.conditional[stratum], np.append(labels.row, -1)[label]
-    conditional[row >= 0] = held.cross_entropy(sums.assigned, row)[row >= 0]
+    conditional[row >= 0] = held.cross_entropy(sums.assigned, row[row >= 0], np.flatnonzero(row >= 0))
     conditional[label == labels.unique] = held.own[label == labels.unique]
 
     def figure(
@@ -226,8 +238,7 @@ class _Strata:
     def _mean(
         self, values: np.ndarray, single: np.ndarray, singles: int | np.integer
     ) -> Float[np.ndarray, "stratum layer"]:
-        total = np.zeros((len(self.sizes), values.shape[1]))
-        np.add.at(total, self._stratum, values)
+        total = _summed(values, self._stratum, len(self.sizes))
         number = self._known.copy()
         if singles:
             total[0] += single
@@ -245,8 +256,7 @@ class _Strata:
         entropies, own = self._values
         values = -of_whole[self._stratum] * (entropies - self.conditional[self._stratum])
         values += of_own[self._stratum] * (own - self.own[self._stratum])
-        squares = np.zeros_like(of_whole)
-        np.add.at(squares, self._stratum, values**2)
+        squares = _summed(values**2, self._stratum, len(self.sizes))
         several = np.maximum(self._known, 1)[:, None]
         # Where a stratum has hardly a known label, the spread over all of them stands in.
         variance = np.where(
@@ -255,9 +265,17 @@ class _Strata:
         return np.sqrt((((mass * self._lacking)[:, None]) ** 2 * variance / several).sum(0))
 
 
+def _summed(
+    values: Float[np.ndarray, "value layer"], rows: Int[np.ndarray, " value"], number: int
+) -> Float[np.ndarray, "row layer"]:
+    """The sum of the values of each row: NumPy's `add.at`, ten times as fast."""
+    sums = torch.zeros(number, values.shape[1], dtype=torch.float64)
+    return sums.index_add_(0, torch.from_numpy(rows), torch.from_numpy(values)).numpy()
+
+
 def entropy(law: Float[Tensor, "*rows anchor"]) -> Float[Tensor, "*rows"]:
     """In bits."""
-    return torch.special.entr(law).sum(-1) / np.log(2)
+    return -(law * law.clamp(min=TINY).log2_()).sum(-1)
 
 
 def mean_entropy(sums: Float[Tensor, "row layer anchor"]) -> Float[np.ndarray, "row layer"]:
@@ -268,6 +286,6 @@ def mean_entropy(sums: Float[Tensor, "row layer anchor"]) -> Float[np.ndarray, "
 
 def _cross_entropy(law: Float[Tensor, "*rows anchor"], sums: Float[Tensor, "*others anchor"]) -> Float[Tensor, "*rows"]:
     """-sum law log2 q, where q is proportional to `sums`; what neither has any of counts for nothing."""
-    tiny = torch.finfo(torch.float32).tiny
-    logs = sums.clamp(min=tiny).log2() - sums.sum(-1, keepdim=True).clamp(min=tiny).log2()
+    logs = sums.clamp(min=TINY).log2_()
+    logs -= sums.sum(-1, keepdim=True).clamp_(min=TINY).log2_()
     return -(law * logs).sum(-1)

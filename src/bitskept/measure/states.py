@@ -21,10 +21,10 @@ from bitskept.sources.models import LanguageModel
 
 TOKEN_BUDGET = 2048
 """Tokens in a batch, padding among them: large enough for full matrix products, small enough for a laptop's memory."""
-
-
 PORTION = 1024
 """Sentences tokenised at once."""
+AFTER_BLOCKS = ("mamba", "mamba2", "falcon_mamba")
+"""Families whose `hidden_states` are what comes after each block, and after the final norm, without the embeddings."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,17 @@ class Encoding:
 
 
 @dataclass(frozen=True)
+class LayerByLayer:
+    """The states of a batch as the network left them: iterating selects the measured tokens of one layer at a time."""
+
+    hidden: list[Float[Tensor, "_sentence _length dim"]]
+    measured: Int[Tensor, " token"]
+
+    def __iter__(self) -> Iterator[Float[Tensor, "token dim"]]:
+        return (layer.flatten(0, 1).index_select(0, self.measured) for layer in self.hidden)
+
+
+@dataclass(frozen=True)
 class StateBatch:
     """The states of the measured tokens of some whole sentences, in order within each sentence.
 
@@ -57,7 +68,7 @@ class StateBatch:
     tokens: Int[Tensor, " token"]
     sentences: Int[Tensor, " token"]
     positions: Int[Tensor, " token"]
-    states: Float[Tensor, "layer token dim"]
+    states: Float[Tensor, "layer token dim"] | LayerByLayer
     layers: tuple[int, ...]
 
 
@@ -114,13 +125,15 @@ def stream(
     sentences: Sequence[int] | Int[np.ndarray, " sentence"],
     *,
     layers: Sequence[int] | None = None,
+    stacked: bool = True,
     budget: int = TOKEN_BUDGET,
     progress: str | None = None,
 ) -> Iterator[StateBatch]:
     """Pass these sentences of an encoding through the model, batch by batch; `layers` defaults to all of them.
 
-    Sentences without a measured token are left out. With `progress` a bar of that name counts the tokens.
-    ValueError for a layer that the model has not.
+    Sentences without a measured token are left out. Unless `stacked`, the states of a batch are `LayerByLayer`, which
+    takes half the memory. With `progress` a bar of that name counts the tokens. ValueError for a layer that the model
+    has not.
     """
     chosen = tuple(range(model.layers + 1)) if layers is None else tuple(layers)
     if wrong := [layer for layer in chosen if not 0 <= layer <= model.layers]:
@@ -131,7 +144,7 @@ def stream(
     with tqdm(total=total, desc=progress, unit="token", disable=progress is None, mininterval=0.5, leave=False) as bar:
         for group in groups:
             _return_free_memory()
-            batch = _forward(model, encoding, [used[i] for i in group], chosen)
+            batch = _forward(model, encoding, [used[i] for i in group], chosen, stacked)
             bar.update(len(batch.tokens))
             yield batch
             del batch  # the next one needs its room
@@ -147,7 +160,9 @@ def _return_free_memory() -> None:
 
 
 @torch.inference_mode()
-def _forward(model: LanguageModel, encoding: Encoding, group: list[int], layers: tuple[int, ...]) -> StateBatch:
+def _forward(
+    model: LanguageModel, encoding: Encoding, group: list[int], layers: tuple[int, ...], stacked: bool
+) -> StateBatch:
     width = max(len(encoding.ids[sentence]) for sentence in group)
     ids = torch.full((len(group), width), model.tokenizer.pad_token_id)
     attention = torch.zeros(len(group), width, dtype=torch.long)
@@ -164,6 +179,16 @@ def _forward(model: LanguageModel, encoding: Encoding, group: list[int], layers:
     output = model.network(
         input_ids=ids.to(model.device), attention_mask=attention.to(model.device), output_hidden_states=True, **options
     )
-    where = measured.to(model.device)
-    states = torch.stack([output.hidden_states[layer][where] for layer in layers])
-    return StateBatch(tokens.to(model.device), sentences.to(model.device), positions.to(model.device), states, layers)
+    hidden = output.hidden_states
+    if model.network.config.model_type in AFTER_BLOCKS:
+        embedded = model.network.get_input_embeddings()(ids.to(model.device))
+        hidden = (embedded.to(hidden[-1].dtype), *hidden[:-2], hidden[-1])
+    where = measured.flatten().nonzero()[:, 0].to(model.device)
+    states = LayerByLayer([hidden[layer] for layer in layers], where)
+    return StateBatch(
+        tokens.to(model.device),
+        sentences.to(model.device),
+        positions.to(model.device),
+        torch.stack(list(states)) if stacked else states,
+        layers,
+    )
