@@ -1,4 +1,4 @@
-"""The command line: `bitskept models | corpora | tasks | fetch | run | measure`."""
+"""The command line: `bitskept models | corpora | tasks | fetch | run | measure | tune`."""
 
 import argparse
 import sys
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("models", help="list the models: what is here, size, licence, source")
     commands.add_parser("corpora", help="list the texts: what is here, size, licence, source")
-    commands.add_parser("tasks", help="list the pairs of answers and the scores: what is here, licence, source")
+    commands.add_parser("tasks", help="list what models are judged by: what is here, licence, source")
 
     fetch = commands.add_parser("fetch", help="download models and texts", description="Download models and texts.")
     fetch.add_argument("ids", nargs="*", metavar="ID", help="a model, a text or a task (default: as in laptop)")
@@ -50,6 +50,14 @@ def parser() -> argparse.ArgumentParser:
     )
     measure.add_argument("--profile", choices=("smoke", "laptop", "paper"), default="laptop", help="default: laptop")
     measure.add_argument("models", nargs="*", metavar="MODEL", help="ids (default: all that the profile names)")
+
+    tune = commands.add_parser(
+        "tune",
+        help="train what the fine-tuning notebook compares",
+        description="Train all arms and seeds of 03_fine_tuning, passing over those that are there. On several GPUs: "
+        "accelerate launch -m bitskept tune --profile paper. The notebook then finds the tuned models.",
+    )
+    tune.add_argument("--profile", choices=("smoke", "laptop", "paper"), default="laptop", help="default: laptop")
     return top
 
 
@@ -61,6 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
             run(chosen.profile, chosen.notebooks, chosen.write_back)
         elif chosen.command == "measure":
             measure(chosen.profile, chosen.models)
+        elif chosen.command == "tune":
+            tune(chosen.profile)
         elif chosen.command == "fetch":
             fetch(chosen.ids, chosen.accept_terms)
         else:
@@ -105,6 +115,17 @@ def measure(profile: str, ids: list[str]) -> None:
     if failures := jobs.run(section, ids):
         reasons = [f"  {id}: {reason}" for id, reason in failures.items()]
         raise RuntimeError("\n".join([f"{len(failures)} failed; the other models are in the store", *reasons]))
+
+
+def tune(profile: str) -> None:
+    """Train all runs of notebook 03, one after the other, and print their ids."""
+    from bitskept import params
+
+    section = params.load(profile)["03_fine_tuning"]
+    from bitskept.training import comparison
+
+    runs, _ = comparison.tune(section)
+    print("\n".join(runs["id"]))
 
 
 def summary(runs: "list[Run]") -> str:

@@ -100,6 +100,54 @@ class LayerSweep(Section):
     accept_terms: list[str]
 
 
+class Tuning(BaseModel):
+    """How one model of 03_fine_tuning is tuned."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    arms: list[Literal["recoverability", "continued", "permuted"]] = Names
+    seeds: list[NonNegativeInt] = Names
+    steps: PositiveInt
+    rate: float = Field(gt=0)
+
+
+class Measuring(BaseModel):
+    """How much of one model is measured in 03_fine_tuning; `layers` and `items` are at most so many."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    train_sentences: PositiveInt
+    validation_sentences: PositiveInt
+    test_sentences: PositiveInt
+    layers: int = Field(ge=2)
+    items: PositiveInt
+
+
+class FineTuning(Section):
+    figures = (
+        "03_learning",
+        "03_layers",
+        "03_scores",
+        "03_differences",
+        "03_poolings",
+        "03_untrained",
+    )
+
+    tuning: dict[str, Tuning] = Names
+    measuring: dict[str, Measuring] = Names
+    corpus: str = Name
+    longest: PositiveInt
+    batch: PositiveInt
+    rank: NonNegativeInt
+    negatives: PositiveInt
+    curve_sentences: PositiveInt
+    tasks: list[str] = Names
+    data_tasks: list[str]
+    seed: NonNegativeInt
+    dtype: Literal["auto", "float32", "bfloat16"]
+    accept_terms: list[str]
+
+
 class IbCorrelations(Section):
     figures = (
         "04_circle",
@@ -145,6 +193,7 @@ SECTIONS: dict[str, type[Section]] = {
     "00_tour": Tour,
     "01_theory_bounds": TheoryBounds,
     "02_layer_sweep": LayerSweep,
+    "03_fine_tuning": FineTuning,
     "04_ib_correlations": IbCorrelations,
 }
 

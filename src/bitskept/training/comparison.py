@@ -1,0 +1,201 @@
+"""The comparison of notebook 03: each model before and after tuning, by arm and seed, in tables of one shape.
+
+A **run** is a model as it was ("before") or tuned with one arm and seed. Columns that name it: model (the base), arm,
+seed (missing before), id (what `models.load` takes).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+from safetensors import safe_open
+
+from bitskept.measure import scores, sweep, understanding
+from bitskept.measure.readings import POOLINGS
+from bitskept.params import FineTuning
+from bitskept.sources import models, tasks
+from bitskept.sources.packages import SourceError
+from bitskept.training import recovery
+from bitskept.training.loop import Schedule
+
+BEFORE = "before"
+MEASURES = 8
+"""The learning curve is taken so often."""
+NAMES = ["model", "arm", "seed", "id"]
+
+
+def held_out(section: FineTuning, model: str) -> int:
+    """Sentences that training leaves to the sweep, which draws them from the same order. LookupError for a model that
+    is tuned and not measured.
+    """
+    if model not in section.measuring:
+        raise LookupError(f"{model} is to be tuned, but `measuring` does not say how much of it to measure")
+    sizes = section.measuring[model]
+    return sizes.train_sentences + sizes.validation_sentences + sizes.test_sentences
+
+
+def plans(section: FineTuning) -> Iterator[recovery.Plan]:
+    """The plans of all runs: the arms of a model and seed differ in the objective alone. No sentence comes twice."""
+    for model, tuning in section.tuning.items():
+        schedule = Schedule(
+            tuning.steps,
+            section.batch,
+            tuning.rate,
+            warmup=-(-tuning.steps // 20),
+            measure_every=-(-tuning.steps // MEASURES),
+        )
+        for arm in tuning.arms:
+            for seed in tuning.seeds:
+                yield recovery.Plan(
+                    model,
+                    arm,
+                    section.corpus,
+                    schedule,
+                    sentences=tuning.steps * section.batch,
+                    held_out=held_out(section, model),
+                    curve=section.curve_sentences,
+                    longest=section.longest,
+                    rank=section.rank,
+                    negatives=section.negatives,
+                    text_seed=section.seed,
+                    seed=seed,
+                    dtype=section.dtype,
+                )
+
+
+def tune(section: FineTuning, *, progress: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Train all runs, or take what is there: the runs (columns `NAMES`, first each model before), and their curves as
+    `recovery.Tuned` has them, one after the other.
+    """
+    wanted = list(plans(section))  # what is wrong with any is told before the first is trained
+    runs = [{"model": model, "arm": BEFORE, "seed": None, "id": model} for model in section.measuring]
+    curves = []
+    for plan in wanted:
+        tuned = recovery.tune(plan, accept_terms=section.accept_terms, progress=progress)
+        runs.append({"model": plan.model, "arm": plan.arm, "seed": plan.seed, "id": tuned.id})
+        curves.append(tuned.curve)
+    return pd.DataFrame(runs, columns=NAMES).astype({"seed": "Int64"}), pd.concat(curves, ignore_index=True)
+
+
+def effort(section: FineTuning, runs: pd.DataFrame) -> pd.DataFrame:
+    """What each arm was given: its runs, steps, sentences, and the parameters that were trained and are kept (without
+    the head, a square matrix), counted in the files of the tuned models.
+    """
+    tuned = runs[runs["arm"] != BEFORE].reset_index(drop=True)
+    tuned["steps"] = [section.tuning[model].steps for model in tuned["model"]]
+    tuned["sentences"] = tuned["steps"] * section.batch
+    tuned["parameters"] = [_weights(id) for id in tuned["id"]]
+    same = ["model", "arm", "steps", "sentences", "parameters"]
+    return tuned.groupby(same, sort=False).size().rename("runs").reset_index()
+
+
+def _weights(id: str) -> int:
+    total = 0
+    for path in models.fetch(id).glob("*.safetensors"):
+        with safe_open(path, framework="numpy") as file:
+            total += sum(math.prod(file.get_slice(name).get_shape()) for name in sorted(file.keys()))
+    return total
+
+
+def over_seeds(table: pd.DataFrame, *by: str) -> pd.DataFrame:
+    """The mean of `estimate` over seeds by model, arm and these columns; `low` and `high` are the ends farthest out,
+    of the intervals where there are any.
+    """
+    ends = {} if "low" in table else {"low": table["estimate"], "high": table["estimate"]}
+    groups = table.assign(**ends).groupby(["model", "arm", *by], sort=False, dropna=False)
+    return groups.agg(estimate=("estimate", "mean"), low=("low", "min"), high=("high", "max")).reset_index()
+
+
+def sweeps(section: FineTuning, runs: pd.DataFrame, *, progress: bool = True) -> pd.DataFrame:
+    """What every layer of each run keeps, as `sweep.measure`, under the centroid and under ridge."""
+    tables = []
+    for run in runs.to_dict("records"):
+        sizes = section.measuring[run["model"]]
+        plan = sweep.Plan(
+            section.corpus,
+            sizes.train_sentences,
+            sizes.validation_sentences,
+            sizes.test_sentences,
+            seed=section.seed,
+            dtype=section.dtype,
+            shuffled=False,
+            every_layer=False,
+            side_layers=sizes.layers,
+            longest=section.longest,
+        )
+        table = sweep.measure(run["id"], plan, accept_terms=section.accept_terms, progress=progress)
+        tables.append(table.assign(**run))
+    return pd.concat(tables, ignore_index=True).astype({"seed": "Int64"})
+
+
+def available(section: FineTuning) -> tuple[list[str], dict[str, str]]:
+    """The tasks that are here: all `tasks`, and those `data_tasks` that can be had; and why the others cannot."""
+    here, left_out = list(section.tasks), {}
+    for task in section.data_tasks:
+        try:
+            tasks.fetch(task)
+            here.append(task)
+        except SourceError as error:
+            left_out[task] = str(error)
+    return here, left_out
+
+
+def items(
+    section: FineTuning, runs: pd.DataFrame, here: list[str], *, progress: bool = True
+) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """What became of every item of these tasks, by the id of a run, under every pooling: at the last layer and, before
+    tuning, at as many as `measuring` says. And what cannot be asked of a model, with the reason: minimal pairs of one
+    that has no head to score them with.
+    """
+    found, left_out = {}, {}
+    for run in runs.to_dict("records"):
+        sizes = section.measuring[run["model"]]
+        layers = sizes.layers if run["arm"] == BEFORE else (-1,)
+        options = {"poolings": POOLINGS, "items": sizes.items, "seed": section.seed, "dtype": section.dtype}
+        tables = []
+        for task in here:
+            plan = understanding.Plan((task,), layers, **options)
+            try:
+                tables.append(
+                    understanding.measure(run["id"], plan, accept_terms=section.accept_terms, progress=progress)
+                )
+            except SourceError as error:
+                left_out[f"{task} of {run['model']}"] = str(error)
+        found[run["id"]] = pd.concat(tables, ignore_index=True)
+    return found, left_out
+
+
+def scored(runs: pd.DataFrame, outcomes: Mapping[str, pd.DataFrame], *, seed: int = 0) -> pd.DataFrame:
+    """The scores of each run with intervals over items, as `scores.scores`: of every pooling at the last layer, and of
+    the mean at the others.
+    """
+    tables = []
+    for run in runs.to_dict("records"):
+        table = outcomes[run["id"]]
+        wanted = table[(table["pooling"] == "mean").fillna(False) | table.index.isin(last(table).index)]
+        tables.append(scores.scores(wanted, seed=seed).assign(**run))
+    return pd.concat(tables, ignore_index=True).astype({"seed": "Int64"})
+
+
+def changed(runs: pd.DataFrame, outcomes: Mapping[str, pd.DataFrame], *, seed: int = 0) -> pd.DataFrame:
+    """Last layers compared item by item, as `scores.changes` gives it, with model, arm and `against`: each arm against
+    the model before, and recoverability against each control with the same seeds.
+    """
+    tables = []
+    for model, mine in runs.groupby("model", sort=False):
+        arms = {arm: [last(outcomes[id]) for id in rows["id"]] for arm, rows in mine.groupby("arm", sort=False)}
+        controls = [arm for arm in arms if arm not in (BEFORE, "recoverability")]
+        pairs = [(arm, BEFORE) for arm in arms if arm != BEFORE]
+        pairs += [("recoverability", arm) for arm in controls if "recoverability" in arms]
+        for arm, against in pairs:
+            table = scores.changes(arms[against], arms[arm], seed=seed)
+            tables.append(table.assign(model=model, arm=arm, against=against))
+    table = pd.concat(tables, ignore_index=True)
+    return table[["model", "arm", "against", *table.columns[:-3]]]
+
+
+def last(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each model's last layer, and those that have no layer."""
+    return table[table["layer"].isna() | (table["layer"] == table.groupby("model")["layer"].transform("max"))]
