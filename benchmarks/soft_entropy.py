@@ -74,10 +74,13 @@ def compare(model_id: str, sentences: int, repeats: int, with_reference: bool) -
 def peak_memory(model_id: str, sentences: int) -> None:
     """Print the peak resident memory, in MB, beyond that with the text and the model in memory.
 
-    The model is passed one sentence before: its weights are read from the file when they are first used.
+    All weights are read before, and one sentence passed: they come from the file when they are first used, those of the
+    embedding table token by token.
     """
     text = corpora.load("mixed", sentences=sentences)
     model = models.load(model_id)
+    for weight in model.network.parameters():
+        weight.sum()
     bare_forward(model, encode(model, text["text"][:1], longest=LONGEST), [0])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     compress(model, text["text"], text["domain"], Plan("mixed", (sentences,), longest=LONGEST))

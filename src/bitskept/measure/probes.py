@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-TILE = 512
+TILE = 256
 """Tokens scored at once: one tile of scores is TILE x types numbers, whatever the number of tokens."""
 RIDGES = (1e-3, 3e-2)
 """Tried shares of each coordinate's total variance, added to the diagonal."""
