@@ -8,6 +8,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
@@ -41,6 +42,19 @@ def load(id: str, *, sentences: int | None = None, seed: int = 0) -> "datasets.D
     """
     import datasets
 
+    fetch(id)
+    rows = _drawn(id, seed, fingerprint(id))
+    if sentences is not None and sentences > len(rows):
+        raise ValueError(f"{id} has {len(rows):,} different sentences, fewer than the {sentences:,} asked for")
+    rows = rows[:sentences]
+    return datasets.Dataset.from_dict({"text": [text for text, _ in rows], "domain": [domain for _, domain in rows]})
+
+
+@lru_cache(maxsize=2)
+def _drawn(id: str, seed: int, fingerprint: str) -> list[tuple[str, str]]:
+    """Sentences and their domains in the order drawn. The last are remembered, while their sources stay the same: who
+    measures many small models asks for them again and again.
+    """
     drawn: list[list[tuple[str, str]]] = []
     seen: set[str] = set()
     for part in _parts(id):
@@ -49,11 +63,7 @@ def load(id: str, *, sentences: int | None = None, seed: int = 0) -> "datasets.D
         order = np.random.default_rng(seed).permutation(len(texts))
         domain = Path(part).stem
         drawn.append([(texts[place], domain) for place in order])
-    rows = list(chain.from_iterable(zip(*drawn, strict=False)))  # in turn, until the smallest part is used up
-    if sentences is not None and sentences > len(rows):
-        raise ValueError(f"{id} has {len(rows):,} different sentences, fewer than the {sentences:,} asked for")
-    rows = rows[:sentences]
-    return datasets.Dataset.from_dict({"text": [text for text, _ in rows], "domain": [domain for _, domain in rows]})
+    return list(chain.from_iterable(zip(*drawn, strict=False)))  # in turn, until the smallest part is used up
 
 
 def fetch(id: str) -> None:

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatch
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -134,13 +135,20 @@ def sha256(path: Traversable) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@lru_cache
+def _digest(path: Path, size: int, changed: int) -> str:
+    """The hash of a file as it was then: many small measurements ask for the same large file."""
+    return sha256(path)
+
+
 def _pattern(one: Distribution) -> str:
     return f"{re.sub(r'[-_.]+', '_', one['package']).lower()}-{one['version']}-*.whl"
 
 
 def _present(one: Distribution, into: Path) -> Path | None:
     for path in sorted(into.glob(_pattern(one))):
-        if sha256(path) == one["sha256"]:
+        size = path.stat()
+        if _digest(path, size.st_size, size.st_mtime_ns) == one["sha256"]:
             return path
         set_aside(path, f"is truncated or altered (expected SHA-256 {one['sha256']})")
     return None
