@@ -7,15 +7,17 @@ seed (missing before), id (what `models.load` takes).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 from safetensors import safe_open
 
 from bitskept.measure import scores, sweep, understanding
 from bitskept.measure.readings import POOLINGS
+from bitskept.parallel import each
 from bitskept.params import FineTuning
-from bitskept.sources import models, tasks
+from bitskept.sources import corpora, models, tasks
 from bitskept.sources.packages import SourceError
 from bitskept.training import recovery
 from bitskept.training.loop import Schedule
@@ -70,13 +72,32 @@ def tune(section: FineTuning, *, progress: bool = True) -> tuple[pd.DataFrame, p
     `recovery.Tuned` has them, one after the other.
     """
     wanted = list(plans(section))  # what is wrong with any is told before the first is trained
+    _fetch(section)
+    jobs = [(plan, section.accept_terms) for plan in wanted]
+    found = each(_tune, jobs, cost=_size, progress="tuning" if progress else None)
     runs = [{"model": model, "arm": BEFORE, "seed": None, "id": model} for model in section.measuring]
-    curves = []
-    for plan in wanted:
-        tuned = recovery.tune(plan, accept_terms=section.accept_terms, progress=progress)
+    for plan, tuned in zip(wanted, found, strict=True):
         runs.append({"model": plan.model, "arm": plan.arm, "seed": plan.seed, "id": tuned.id})
-        curves.append(tuned.curve)
-    return pd.DataFrame(runs, columns=NAMES).astype({"seed": "Int64"}), pd.concat(curves, ignore_index=True)
+    curves = pd.concat([tuned.curve for tuned in found], ignore_index=True)
+    return pd.DataFrame(runs, columns=NAMES).astype({"seed": "Int64"}), curves
+
+
+def _fetch(section: FineTuning) -> None:
+    """Before many processes ask for it at once."""
+    corpora.fetch(section.corpus)
+    for model in section.measuring:
+        models.fetch(model, accept_terms=section.accept_terms)
+
+
+def _size(job: tuple[recovery.Plan, list[str]]) -> int:
+    """What a run takes, next to the others."""
+    plan, terms = job
+    return weights(plan.model, accept_terms=terms) * plan.schedule.steps
+
+
+def _tune(job: tuple[recovery.Plan, list[str]]) -> recovery.Tuned:
+    plan, terms = job
+    return recovery.tune(plan, accept_terms=terms, progress=False)
 
 
 def effort(section: FineTuning, runs: pd.DataFrame) -> pd.DataFrame:
@@ -86,14 +107,15 @@ def effort(section: FineTuning, runs: pd.DataFrame) -> pd.DataFrame:
     tuned = runs[runs["arm"] != BEFORE].reset_index(drop=True)
     tuned["steps"] = [section.tuning[model].steps for model in tuned["model"]]
     tuned["sentences"] = tuned["steps"] * section.batch
-    tuned["parameters"] = [_weights(id) for id in tuned["id"]]
+    tuned["parameters"] = [weights(id) for id in tuned["id"]]
     same = ["model", "arm", "steps", "sentences", "parameters"]
     return tuned.groupby(same, sort=False).size().rename("runs").reset_index()
 
 
-def _weights(id: str) -> int:
+def weights(id: str, *, accept_terms: Collection[str] = ()) -> int:
+    """The number of weights in the files of a model."""
     total = 0
-    for path in models.fetch(id).glob("*.safetensors"):
+    for path in models.fetch(id, accept_terms=accept_terms).glob("*.safetensors"):
         with safe_open(path, framework="numpy") as file:
             total += sum(math.prod(file.get_slice(name).get_shape()) for name in sorted(file.keys()))
     return total
@@ -110,24 +132,28 @@ def over_seeds(table: pd.DataFrame, *by: str) -> pd.DataFrame:
 
 def sweeps(section: FineTuning, runs: pd.DataFrame, *, progress: bool = True) -> pd.DataFrame:
     """What every layer of each run keeps, as `sweep.measure`, under the centroid and under ridge."""
-    tables = []
-    for run in runs.to_dict("records"):
-        sizes = section.measuring[run["model"]]
-        plan = sweep.Plan(
-            section.corpus,
-            sizes.train_sentences,
-            sizes.validation_sentences,
-            sizes.test_sentences,
-            seed=section.seed,
-            dtype=section.dtype,
-            shuffled=False,
-            every_layer=False,
-            side_layers=sizes.layers,
-            longest=section.longest,
-        )
-        table = sweep.measure(run["id"], plan, accept_terms=section.accept_terms, progress=progress)
-        tables.append(table.assign(**run))
+    _fetch(section)
+    jobs = [(section, run) for run in runs.to_dict("records")]
+    tables = each(_sweep, jobs, progress="sweeps" if progress else None)
     return pd.concat(tables, ignore_index=True).astype({"seed": "Int64"})
+
+
+def _sweep(job: tuple[FineTuning, dict[str, Any]]) -> pd.DataFrame:
+    section, run = job
+    sizes = section.measuring[run["model"]]
+    plan = sweep.Plan(
+        section.corpus,
+        sizes.train_sentences,
+        sizes.validation_sentences,
+        sizes.test_sentences,
+        seed=section.seed,
+        dtype=section.dtype,
+        shuffled=False,
+        every_layer=False,
+        side_layers=sizes.layers,
+        longest=section.longest,
+    )
+    return sweep.measure(run["id"], plan, accept_terms=section.accept_terms, progress=False).assign(**run)
 
 
 def available(section: FineTuning) -> tuple[list[str], dict[str, str]]:
@@ -149,22 +175,26 @@ def items(
     tuning, at as many as `measuring` says. And what cannot be asked of a model, with the reason: minimal pairs of one
     that has no head to score them with.
     """
-    found, left_out = {}, {}
-    for run in runs.to_dict("records"):
-        sizes = section.measuring[run["model"]]
-        layers = sizes.layers if run["arm"] == BEFORE else (-1,)
-        options = {"poolings": POOLINGS, "items": sizes.items, "seed": section.seed, "dtype": section.dtype}
-        tables = []
-        for task in here:
-            plan = understanding.Plan((task,), layers, **options)
-            try:
-                tables.append(
-                    understanding.measure(run["id"], plan, accept_terms=section.accept_terms, progress=progress)
-                )
-            except SourceError as error:
-                left_out[f"{task} of {run['model']}"] = str(error)
-        found[run["id"]] = pd.concat(tables, ignore_index=True)
-    return found, left_out
+    _fetch(section)
+    jobs = [(section, run, here) for run in runs.to_dict("records")]
+    answers = each(_items, jobs, progress="tasks" if progress else None)
+    left_out = {what: why for _, refused in answers for what, why in refused.items()}
+    return {id: table for id, (table, _) in zip(runs["id"], answers, strict=True)}, left_out
+
+
+def _items(job: tuple[FineTuning, dict[str, Any], list[str]]) -> tuple[pd.DataFrame, dict[str, str]]:
+    section, run, here = job
+    sizes = section.measuring[run["model"]]
+    layers = sizes.layers if run["arm"] == BEFORE else (-1,)
+    options = {"poolings": POOLINGS, "items": sizes.items, "seed": section.seed, "dtype": section.dtype}
+    tables, refused = [], {}
+    for task in here:
+        plan = understanding.Plan((task,), layers, **options)
+        try:
+            tables.append(understanding.measure(run["id"], plan, accept_terms=section.accept_terms, progress=False))
+        except SourceError as error:
+            refused[f"{task} of {run['model']}"] = str(error)
+    return pd.concat(tables, ignore_index=True), refused
 
 
 def scored(runs: pd.DataFrame, outcomes: Mapping[str, pd.DataFrame], *, seed: int = 0) -> pd.DataFrame:

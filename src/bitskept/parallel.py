@@ -1,0 +1,91 @@
+"""Jobs side by side: one process a core, one thread each, which small networks use better than one process all cores.
+
+A GPU serves one job at a time, and so do processes that train one model together.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+PROCESSES = "BITSKEPT_PROCESSES"  # at most so many side by side
+MEMORY = 3 * 2**30
+"""Bytes that a job may take: more do not run side by side than there is memory for."""
+
+
+def each(
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    *,
+    cost: Callable[[Job], float] | None = None,
+    progress: str | None = None,
+) -> list[Result]:
+    """What a function of a module gives for each job, in their order. Those of the highest `cost` are begun first.
+
+    The first error of any job is raised here, and no further job is begun. Jobs end with this process, however it ends.
+    """
+    from tqdm.auto import tqdm
+
+    order = sorted(enumerate(jobs), key=lambda one: -cost(one[1])) if cost else list(enumerate(jobs))
+    results: dict[int, Result] = {}
+    with tqdm(total=len(jobs), desc=progress, disable=progress is None, leave=False) as bar:
+        at_once = min(side_by_side(), len(jobs))
+        done = (
+            ((place, function(job)) for place, job in order) if at_once < 2 else _in_processes(function, order, at_once)
+        )
+        for place, result in done:
+            results[place] = result
+            bar.update()
+    return [results[place] for place in range(len(jobs))]
+
+
+def side_by_side() -> int:
+    """Jobs at once: as many as cores, as memory allows and BITSKEPT_PROCESSES says; one on a GPU."""
+    import psutil
+    import torch
+
+    if torch.cuda.is_available() or int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    most = os.environ.get(PROCESSES, str(cores))
+    if not most.isdecimal() or int(most) < 1:
+        raise ValueError(f"{PROCESSES} must be a number of processes, at least 1, but is {most!r}")
+    return max(1, min(int(most), cores, psutil.virtual_memory().total // MEMORY))
+
+
+def _in_processes(
+    function: Callable[[Job], Result], order: Sequence[tuple[int, Job]], at_once: int
+) -> Iterator[tuple[int, Result]]:
+    from joblib import Parallel, delayed, parallel_config
+
+    # Processes outlive a call, and what they inherited may have changed.
+    settings = {name: value for name, value in os.environ.items() if name.startswith("BITSKEPT_")}
+    with parallel_config("loky", n_jobs=at_once, inner_max_num_threads=1):
+        work = Parallel(return_as="generator_unordered")
+        yield from work(delayed(_job)(function, place, job, settings, os.getpid()) for place, job in order)
+
+
+def _job(
+    function: Callable[[Job], Result], place: int, job: Job, settings: dict[str, str], parent: int
+) -> tuple[int, Result]:
+    import torch
+
+    torch.set_num_threads(1)
+    for name in [name for name in os.environ if name.startswith("BITSKEPT_")]:
+        del os.environ[name]
+    os.environ.update(settings)
+    if not any(thread.name == _end_with.__name__ for thread in threading.enumerate()):
+        threading.Thread(target=_end_with, args=(parent,), name=_end_with.__name__, daemon=True).start()
+    return place, function(job)
+
+
+def _end_with(parent: int) -> None:
+    """A process that was killed tells its workers nothing, and who starts it again must not meet them at their work."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

@@ -1,0 +1,123 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from bitskept import parallel
+
+
+def square(number):
+    return number**2
+
+
+def fail_at_two(number):
+    if number == 2:
+        raise ValueError("2 is too much")
+    return number
+
+
+def settings(_):
+    import torch
+
+    return os.getpid(), torch.get_num_threads(), os.environ.get("BITSKEPT_HOME")
+
+
+@pytest.fixture(params=[1, 2])
+def processes(request, monkeypatch):
+    """One process, or two side by side."""
+    monkeypatch.setenv(parallel.PROCESSES, str(request.param))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    return request.param
+
+
+def test_results_come_in_the_order_of_the_jobs_whatever_their_cost(processes):
+    jobs = [3, 1, 4, 1, 5]
+    assert parallel.each(square, jobs, cost=lambda job: -job) == [9, 1, 16, 1, 25]
+    assert parallel.each(square, []) == []
+
+
+def test_the_costliest_jobs_are_begun_first(monkeypatch):
+    monkeypatch.setenv(parallel.PROCESSES, "1")
+    begun = []
+    parallel.each(begun.append, [1, 3, 2], cost=float)
+    assert begun == [3, 2, 1]
+
+
+def test_an_error_of_a_job_is_raised_here(processes):
+    with pytest.raises(ValueError, match="2 is too much"):
+        parallel.each(fail_at_two, [1, 2, 3])
+
+
+def test_processes_have_one_thread_and_the_settings_of_now(processes, monkeypatch):
+    for folder in ("first", "second"):
+        monkeypatch.setenv("BITSKEPT_HOME", folder)
+        found = parallel.each(settings, [0, 1])
+        assert {home for _, _, home in found} == {folder}
+    if processes == 2:
+        assert os.getpid() not in {process for process, _, _ in found}
+        assert {threads for _, threads, _ in found} == {1}
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "many", ""])
+def test_a_number_of_processes_that_is_none_is_refused(monkeypatch, wrong):
+    monkeypatch.setenv(parallel.PROCESSES, wrong)
+    with pytest.raises(ValueError, match="BITSKEPT_PROCESSES must be a number of processes, at least 1, but is"):
+        parallel.each(square, [1])
+
+
+def test_processes_that_train_together_do_one_job_at_a_time(monkeypatch):
+    monkeypatch.setenv(parallel.PROCESSES, "2")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert parallel.side_by_side() == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
+def test_jobs_end_with_a_process_that_is_killed(tmp_path):
+    (tmp_path / "long_jobs.py").write_text(
+        textwrap.dedent("""
+            import os, pathlib, time
+
+            def wait(folder):
+                pathlib.Path(folder, str(os.getpid())).touch()
+                time.sleep(300)
+        """)
+    )
+    code = f"import long_jobs; from bitskept import parallel; parallel.each(long_jobs.wait, [{str(tmp_path)!r}] * 2)"
+    code = f"import os; os.sched_getaffinity = lambda _: {{0, 1}}; {code}"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), parallel.PROCESSES: "2"}
+    main = subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=tmp_path)
+    try:
+        assert wait_for(lambda: len(workers(tmp_path)) == 2, seconds=120)
+        main.send_signal(signal.SIGKILL)
+        main.wait(timeout=10)
+        assert wait_for(lambda: not any(map(alive, workers(tmp_path))), seconds=30)
+    finally:
+        for process in (main.pid, *workers(tmp_path)):
+            if alive(process):
+                os.kill(process, signal.SIGKILL)
+
+
+def workers(folder):
+    return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+
+
+def alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{process}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
