@@ -1,4 +1,4 @@
-"""The command line: `bitskept models | corpora | tasks | fetch | run | measure | tune`."""
+"""The command line: `bitskept models | corpora | tasks | fetch | run | measure | tune | grow`."""
 
 import argparse
 import sys
@@ -19,7 +19,8 @@ def parser() -> argparse.ArgumentParser:
         prog="bitskept",
         description="How many bits about its input does a language model keep, layer by layer?",
         epilog="Environment: BITSKEPT_HOME, the folder of models, text and results (default: .cache/ in the checkout); "
-        "BITSKEPT_DATA, your own folder of data, looked at before any hub.",
+        "BITSKEPT_DATA, your own folder of data, looked at before any hub; BITSKEPT_PROCESSES, how many jobs run side "
+        "by side at most (default: as many as there are cores and memory for).",
     )
     top.add_argument("--version", action="version", version=f"bitskept {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -58,6 +59,16 @@ def parser() -> argparse.ArgumentParser:
         "accelerate launch -m bitskept tune --profile paper. The notebook then finds the tuned models.",
     )
     tune.add_argument("--profile", choices=("smoke", "laptop", "paper"), default="laptop", help="default: laptop")
+
+    grow = commands.add_parser(
+        "grow",
+        help="train the twins whose training the notebook on dynamics follows",
+        description="Train the twins of 05_training_dynamics, passing over those that are there, side by side on the "
+        "cores of a CPU and one after the other on a GPU. Several machines can share them by name, and their folders "
+        "BITSKEPT_HOME/models/twins be copied together.",
+    )
+    grow.add_argument("--profile", choices=("smoke", "laptop", "paper"), default="laptop", help="default: laptop")
+    grow.add_argument("twins", nargs="*", metavar="TWIN", help="causal, masked, ... (default: all of the profile)")
     return top
 
 
@@ -71,6 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
             measure(chosen.profile, chosen.models)
         elif chosen.command == "tune":
             tune(chosen.profile)
+        elif chosen.command == "grow":
+            grow(chosen.profile, chosen.twins)
         elif chosen.command == "fetch":
             fetch(chosen.ids, chosen.accept_terms)
         else:
@@ -126,6 +139,19 @@ def tune(profile: str) -> None:
 
     runs, _ = comparison.tune(section)
     print("\n".join(runs["id"]))
+
+
+def grow(profile: str, names: list[str]) -> None:
+    """Train the twins of notebook 05 and print the ids of the last checkpoints; LookupError for a name that is none."""
+    from bitskept import params
+
+    section = params.load(profile)["05_training_dynamics"]
+    if wrong := [name for name in names if name not in section.twins]:
+        raise LookupError(f"the {profile} profile has no twin {wrong[0]}: choose from {', '.join(section.twins)}")
+    from bitskept.training import dynamics
+
+    checkpoints, _ = dynamics.grow(section, names)
+    print("\n".join(checkpoints.loc[checkpoints["step"] == section.steps, "id"]))
 
 
 def summary(runs: "list[Run]") -> str:

@@ -63,6 +63,11 @@ def colour(model_id: str) -> tuple[float, float, float]:
     return palette[place % len(palette)]
 
 
+def shades(number: int) -> list[tuple[float, float, float]]:
+    """So many colours in order, from dark to light: for what comes one after the other."""
+    return sns.color_palette("viridis", number)
+
+
 def curve(axes: Axes, rows: pd.DataFrame, x: str, *, share: bool = False, **options: Any) -> None:
     """Draw `estimate` over the column `x` with its interval (`low`, `high`) as a band; `share` writes percent."""
     rows = rows.sort_values(x)

@@ -189,12 +189,57 @@ class IbCorrelations(Section):
     accept_terms: list[str]
 
 
+class TrainingDynamics(Section):
+    figures = (
+        "05_learning",
+        "05_retained",
+        "05_forgetting",
+        "05_untrained",
+        "05_plane",
+        "05_ranks",
+        "05_size_and_data",
+        "05_predictors",
+    )
+
+    twins: list[Literal["causal", "masked", "diffusion", "state-space"]] = Names
+    seeds: list[NonNegativeInt] = Names
+    width: PositiveInt
+    depth: PositiveInt
+    steps: PositiveInt
+    batch: PositiveInt
+    rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    hidden: float = Field(gt=0, lt=1)
+    corpus: str = Name
+    sentences: PositiveInt
+    longest: int = Field(ge=3)
+    vocabulary: PositiveInt
+    varied: list[Literal["causal", "masked"]]
+    varied_seeds: list[NonNegativeInt]
+    other_widths: list[PositiveInt]
+    other_sentences: list[PositiveInt]
+    initials: list[Annotated[float, Field(gt=0)]] = Field(min_length=2)
+    train_sentences: PositiveInt
+    validation_sentences: PositiveInt
+    test_sentences: PositiveInt
+    soft_sentences: PositiveInt
+    anchors: Alphabet
+    widths: list[Annotated[int, Field(ge=1, le=8)]] = Names
+    draws: int = Field(ge=2)
+    tasks: list[str] = Names
+    data_tasks: list[str]
+    items: int = Field(ge=4)
+    seed: NonNegativeInt
+    dtype: Literal["auto", "float32", "bfloat16"]
+
+
 SECTIONS: dict[str, type[Section]] = {
     "00_tour": Tour,
     "01_theory_bounds": TheoryBounds,
     "02_layer_sweep": LayerSweep,
     "03_fine_tuning": FineTuning,
     "04_ib_correlations": IbCorrelations,
+    "05_training_dynamics": TrainingDynamics,
 }
 
 

@@ -41,7 +41,7 @@ def mean_over_runs(values: Float[np.ndarray, " run"], item_error: float) -> Mean
         return Mean(mean, mean, mean, float(mean == 0))
     # Beyond a million the law is the normal one in every digit, and the square might overflow.
     ratio = variance / between if between > 1e-6 * variance else np.inf
-    law = t((runs - 1) * ratio**2) if np.isfinite(ratio) else norm()
+    law, freedom = (t, [(runs - 1) * ratio**2]) if np.isfinite(ratio) else (norm, [])
     error = np.sqrt(variance)
-    half = law.ppf(0.975) * error
-    return Mean(mean, mean - half, mean + half, float(2 * law.sf(abs(mean) / error)))
+    half = law.ppf(0.975, *freedom) * error
+    return Mean(mean, mean - half, mean + half, float(2 * law.sf(abs(mean) / error, *freedom)))

@@ -21,6 +21,7 @@ from bitskept.sources import corpora, models, tasks
 from bitskept.sources.packages import SourceError
 from bitskept.training import recovery
 from bitskept.training.loop import Schedule
+from bitskept.training.trends import spread
 
 BEFORE = "before"
 MEASURES = 8
@@ -125,9 +126,7 @@ def over_seeds(table: pd.DataFrame, *by: str) -> pd.DataFrame:
     """The mean of `estimate` over seeds by model, arm and these columns; `low` and `high` are the ends farthest out,
     of the intervals where there are any.
     """
-    ends = {} if "low" in table else {"low": table["estimate"], "high": table["estimate"]}
-    groups = table.assign(**ends).groupby(["model", "arm", *by], sort=False, dropna=False)
-    return groups.agg(estimate=("estimate", "mean"), low=("low", "min"), high=("high", "max")).reset_index()
+    return spread(table, "model", "arm", *by)
 
 
 def sweeps(section: FineTuning, runs: pd.DataFrame, *, progress: bool = True) -> pd.DataFrame:
