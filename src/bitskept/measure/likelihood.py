@@ -55,7 +55,7 @@ def surprisals(
     encoding = encode(model, texts, longest=min(longest or room, room))
     scored = encoding.measured
     if model.kind == "encoder":
-        bits = _masked(model, head, encoding, progress)
+        bits = pseudo_surprisals(model, head, encoding, progress)
     else:
         if start is None:
             scored = [mask & (np.arange(len(mask)) > 0) for mask in scored]
@@ -154,7 +154,12 @@ def _causal(
     return bits
 
 
-def _masked(model: LanguageModel, head: Head, encoding: Encoding, progress: str | None) -> Float[np.ndarray, " text"]:
+def pseudo_surprisals(
+    model: LanguageModel, head: Head, encoding: Encoding, progress: str | None = None
+) -> Float[np.ndarray, " text"]:
+    """Of each text under an encoder: the sum of -log2 p over its measured tokens, each masked in turn and given all
+    other tokens, in bits. ValueError for a tokenizer without a mask token.
+    """
     mask = model.tokenizer.mask_token_id
     if mask is None:
         raise ValueError(f"the tokenizer of {model.id} has no mask token, which a pseudo-likelihood needs")

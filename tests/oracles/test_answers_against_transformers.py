@@ -1,0 +1,127 @@
+"""Answers token by token, with what is kept of the prompt, against one forward pass a token over all before it."""
+
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from bitskept.measure.answers import log_probabilities, read_prompts
+from bitskept.measure.continuations import flow
+from bitskept.measure.likelihood import head
+from bitskept.sources import models
+
+SMALL = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 24,
+         "initializer_range": 0.4, "max_position_embeddings": 40}  # fmt: skip
+DECODERS = {
+    "llama": ("LlamaConfig", {"num_key_value_heads": 1}),
+    "gemma, start token": ("Gemma3TextConfig", {"num_key_value_heads": 1, "head_dim": 8, "sliding_window": 4}),
+    "gpt2": ("GPT2Config", {"n_embd": 16, "n_layer": 3, "n_head": 2, "n_positions": 40}),
+    "gpt-neox": ("GPTNeoXConfig", {}),
+    "opt": ("OPTConfig", {"ffn_dim": 24, "word_embed_proj_dim": 12, "do_layer_norm_before": True}),
+    "roberta": ("RobertaConfig", {"is_decoder": True}),
+    "mamba2": ("Mamba2Config", {"num_heads": 4, "head_dim": 8, "state_size": 4, "n_groups": 1, "chunk_size": 4}),
+    "openai-gpt, keeps nothing": ("OpenAIGPTConfig", {"n_embd": 16, "n_layer": 3, "n_head": 2, "n_positions": 40}),
+}  # fmt: skip
+PROMPTS = ["the cat sat", "the cat sat", "it", None, "the the 42, cat: the cat", "the cat sat"]
+ANSWERS = [" the cat", "!", " 42 the cat sat the", "the", " the", " sat, the 42"]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def decoder(tiny, tmp_path, project):
+    """decoder(FAMILY): a tiny model with its head."""
+
+    def make(family):
+        tokenizer = copy.deepcopy(tiny("gemma" if "start" in family else "llama").tokenizer)
+        name, options = DECODERS[family]
+        known = {"vocab_size": len(tokenizer), "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+        config = getattr(transformers, name)(**SMALL | known | options)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            whole = transformers.AutoModelForCausalLM.from_config(config).eval()
+            for weight, values in whole.named_parameters():
+                if weight.endswith("bias") and "dt_bias" not in weight:  # which would be 0
+                    torch.nn.init.normal_(values)
+        (project / "params" / "models.yaml").write_text("{}")
+        whole.save_pretrained(tmp_path / "model")
+        tokenizer.save_pretrained(tmp_path / "model")
+        return dataclasses.replace(models.load(str(tmp_path / "model")), kind="decoder"), whole
+
+    return make
+
+
+@torch.inference_mode()
+def law(whole, ids):
+    """log2 of the law of the token after these."""
+    return whole(input_ids=torch.tensor([ids])).logits[0, -1].double().log_softmax(-1).numpy() / np.log(2)
+
+
+def plain(whole, before, answer):
+    """log2 p of each token of an answer, one forward pass each."""
+    return [law(whole, [*before, *answer[:place]])[token] for place, token in enumerate(answer)]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("family", DECODERS)
+def test_answers_cost_what_a_plain_loop_over_tokens_says(decoder, family, side):
+    model, whole = decoder(family)
+    model.tokenizer.padding_side = side
+    found = log_probabilities(model, head(model), PROMPTS, ANSWERS)
+    for prompt, answer, values in zip(PROMPTS, ANSWERS, found, strict=True):
+        before = [0] + (model.tokenizer(prompt, add_special_tokens=False)["input_ids"] if prompt else [])
+        expected = plain(whole, before, model.tokenizer(answer, add_special_tokens=False)["input_ids"])
+        np.testing.assert_allclose(values, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["llama", "mamba2", "openai-gpt, keeps nothing"])
+def test_divergences_are_those_of_whole_laws(decoder, family, monkeypatch):
+    """The mixture's law is the mean over prompts of all that is to come, over the same of what is there."""
+    monkeypatch.setattr("bitskept.measure.continuations.CHUNK", 10)  # of 4 contexts: 2 tokens at a time
+    model, whole = decoder(family)
+    drawn = np.random.default_rng(0).integers(3, 200, (3, 5))
+    table = flow(model, head(model), "the cat", ["it", "42 sat"], drawn)
+    read = [ids.tolist() for ids in read_prompts(model, [None, "the cat", "it", "42 sat"])]
+    for sample, ids in enumerate(drawn.tolist()):
+        for place, token in enumerate(ids):
+            laws = 2.0 ** np.array([law(whole, [*one, *ids[:place]]) for one in read])
+            past = 2.0 ** np.array([sum(plain(whole, one, ids[:place])) for one in read])
+            marginals = {
+                "mixture": past[1:] @ laws[1:] / past[1:].sum(),
+                "left_out": past[2:] @ laws[2:] / past[2:].sum(),
+                "promptless": laws[0],
+            }
+            rows = table[(table["sample"] == sample) & (table["position"] == place)].set_index("marginal")
+            for name, other in marginals.items():
+                assert other.sum() == pytest.approx(1)
+                ratio = np.log2(laws[1] / other)
+                np.testing.assert_allclose(rows.loc[name, "density"], ratio[token], atol=1e-4)
+                np.testing.assert_allclose(rows.loc[name, "divergence"], laws[1] @ ratio, atol=1e-4)
+
+
+def test_pseudo_likelihoods_see_the_prompt_and_the_rest_of_the_answer(tiny, tmp_path, project):
+    (project / "params" / "models.yaml").write_text("{}")
+    tokenizer = copy.deepcopy(tiny("bert").tokenizer)
+    known = {"vocab_size": len(tokenizer), "pad_token_id": 1}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        whole = transformers.BertForMaskedLM(transformers.BertConfig(**SMALL | known)).eval()
+    whole.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    model = models.load(str(tmp_path / "model"))
+    model.tokenizer.mask_token = "[UNK]"
+    prompts, answers = ["the cat", None, "it sat"], ["sat the cat", "it , 42", "the"]
+    found = log_probabilities(model, head(model), prompts, answers)
+    for prompt, answer, values in zip(prompts, answers, found, strict=True):
+        before = tokenizer(prompt or "")["input_ids"][:-1]
+        ids = [*before, *tokenizer(answer)["input_ids"][1:]]
+        for place, value in enumerate(values, start=len(before)):
+            masked = torch.tensor([ids])
+            masked[0, place] = tokenizer.unk_token_id
+            with torch.inference_mode():
+                logits = whole(input_ids=masked).logits[0, place]
+            assert value == pytest.approx(logits.log_softmax(-1)[ids[place]].item() / np.log(2), abs=1e-4)
+        assert len(values) == len(ids) - len(before) - 1
