@@ -218,6 +218,7 @@ class TrainingDynamics(Section):
     varied_seeds: list[NonNegativeInt]
     other_widths: list[PositiveInt]
     other_sentences: list[PositiveInt]
+    varied_in_full: bool
     initials: list[Annotated[float, Field(gt=0)]] = Field(min_length=2)
     train_sentences: PositiveInt
     validation_sentences: PositiveInt
@@ -233,6 +234,74 @@ class TrainingDynamics(Section):
     dtype: Literal["auto", "float32", "bfloat16"]
 
 
+class SemanticInformation(Section):
+    figures = (
+        "06_density",
+        "06_granger",
+        "06_elbo",
+        "06_context",
+        "06_flow",
+        "06_people",
+        "06_rate_distortion",
+        "06_naming",
+        "06_reward",
+        "06_architectures",
+        "06_dimension",
+        "06_geometry",
+        "06_energy",
+        "06_memory",
+    )
+
+    model: str = Name
+    corpora: list[str] = Names
+    pairs: PositiveInt
+    others: PositiveInt
+    length: PositiveInt
+    shown_corpus: str = Name
+    shown: NonNegativeInt
+    context_corpora: list[str] = Names
+    contexts: list[PositiveInt] = Field(min_length=2)
+    context_pairs: PositiveInt
+    flow_corpus: str = Name
+    flow_place: NonNegativeInt
+    samples: int = Field(ge=2)
+    flow_others: PositiveInt
+    flow_context: PositiveInt
+    people_prompts: int = Field(ge=2)
+    flips: list[Annotated[float, Field(gt=0, le=0.5)]] = Names
+    markov_steps: Annotated[int, Field(ge=2, le=6)]
+    tolerance: float = Field(ge=1e-6)
+    reward_words: list[str] = Names
+    slopes: list[Annotated[float, Field(ge=0)]] = Names
+    best_of: list[PositiveInt] = Names
+    twins: list[Literal["causal", "diffusion", "state-space"]] = Names
+    twin_seeds: list[NonNegativeInt] = Names
+    twin_corpus: str = Name
+    twin_pairs: PositiveInt
+    twin_others: PositiveInt
+    twin_context: PositiveInt
+    points: int = Field(ge=2)
+    dimensions: list[PositiveInt] = Names
+    projections: PositiveInt
+    distortion: float = Field(gt=0, lt=1)
+    corpus: str = Name
+    geometry_points: int = Field(ge=3)
+    geometry_groups: int = Field(ge=2)
+    geometry_layers: int = Field(ge=2)
+    energy_sentences: int = Field(ge=2)
+    energy_layers: PositiveInt
+    memory_dimensions: list[Annotated[int, Field(ge=2)]] = Names
+    stored: list[PositiveInt] = Names
+    memory_scale: float = Field(gt=0)
+    perceptron_dimension: PositiveInt
+    loads: list[Annotated[float, Field(gt=0)]] = Names
+    trials: PositiveInt
+    repetitions: PositiveInt
+    seed: NonNegativeInt
+    dtype: Literal["auto", "float32", "bfloat16"]
+    accept_terms: list[str]
+
+
 SECTIONS: dict[str, type[Section]] = {
     "00_tour": Tour,
     "01_theory_bounds": TheoryBounds,
@@ -240,6 +309,7 @@ SECTIONS: dict[str, type[Section]] = {
     "03_fine_tuning": FineTuning,
     "04_ib_correlations": IbCorrelations,
     "05_training_dynamics": TrainingDynamics,
+    "06_semantic_information": SemanticInformation,
 }
 
 

@@ -41,9 +41,9 @@ def section(tmp_path_factory):
         yield params.TrainingDynamics(
             profile="smoke", twins=["causal", "masked"], seeds=[0], width=48, depth=2, steps=2, batch=4, rate=0.01,
             weight_decay=0.0, hidden=0.3, corpus=str(folder / "text.txt"), sentences=40, longest=24, vocabulary=300,
-            varied=["masked"], varied_seeds=[0], other_widths=[96], other_sentences=[8], initials=[0.02, 0.2],
-            train_sentences=30, validation_sentences=8, test_sentences=12, soft_sentences=40, anchors=8, widths=[1],
-            draws=2, tasks=["stsb"], data_tasks=["sick"], items=10, seed=0, dtype="float32",
+            varied=["masked"], varied_seeds=[0], other_widths=[96], other_sentences=[8], varied_in_full=True,
+            initials=[0.02, 0.2], train_sentences=30, validation_sentences=8, test_sentences=12, soft_sentences=40,
+            anchors=8, widths=[1], draws=2, tasks=["stsb"], data_tasks=["sick"], items=10, seed=0, dtype="float32",
         )  # fmt: skip
 
 
@@ -110,6 +110,13 @@ def test_every_checkpoint_goes_through_every_measure(grown, measured):
     assert not table.duplicated([*dynamics.NAMES, "layer", "probe", "k", "quantity"]).any()
     assert set(dynamics.targets(table)) == {"stsb spearman", "bits_per_byte", "bits_per_byte_bound"}
     assert len(predictors.within_runs(table, dynamics.targets(table)))
+
+
+def test_of_other_sizes_and_amounts_the_last_checkpoint_may_do(section, grown, measured):
+    fewer, _ = dynamics.measure(section.model_copy(update={"varied_in_full": False}), grown[0], progress=False)
+    assert set(fewer["id"]) == {*grown[0]["id"].iloc[:6], *grown[0].query("step == 2")["id"]}
+    whole = measured[0][measured[0]["id"].isin(fewer["id"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(fewer, whole)
 
 
 def test_a_second_time_everything_comes_from_the_store(section, grown, measured, monkeypatch):

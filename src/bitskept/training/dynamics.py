@@ -137,9 +137,12 @@ def measure(
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Every checkpoint through the same measures: recoverability by layer, soft entropy with its floor, bits per byte,
     effective rank, and what it understands. The long table (`COLUMNS`; missing where a quantity has no such thing), and
-    why tasks were left out.
+    why tasks were left out. Of the twins of other sizes and amounts only the last, unless `varied_in_full`.
     """
     here, left_out = available(section)
+    if not section.varied_in_full:
+        several = checkpoints.index.isin(middle(checkpoints, section).index)
+        checkpoints = checkpoints[several | (checkpoints["step"] == section.steps)]
     jobs = [(section, run, here) for run in checkpoints.to_dict("records")]
     tables = each(_measure, jobs, progress="checkpoints" if progress else None)
     return pd.concat(tables, ignore_index=True), left_out
