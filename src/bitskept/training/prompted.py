@@ -1,0 +1,96 @@
+"""The twins of notebook 05 under the measures of notebook 06: the same checkpoints, by their ids, on the same axes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from bitskept.measure import bits_per_byte, information_density, next_token
+from bitskept.parallel import each
+from bitskept.params import TrainingDynamics
+from bitskept.sources import corpora, prompts
+from bitskept.training import byte_pairs, dynamics, twins
+
+FACTS = ["twin", "seed", "step"]
+MEASURES = {"bits_per_byte": bits_per_byte, "next_token": next_token, "density": information_density}
+
+
+def checkpoints(
+    section: TrainingDynamics, names: Sequence[str], seeds: Sequence[int], *, progress: bool = True
+) -> pd.DataFrame:
+    """The checkpoints of these twins: columns twin, seed, step, id. Where notebook 05 was run, they are there; else
+    they are trained now, as it would. Errors as `twins.grow`.
+    """
+    wanted = [(name, seed) for name in names for seed in seeds]
+    corpora.fetch(section.corpus)
+    # Before many ask for it at once.
+    byte_pairs.of_corpus(section.corpus, section.vocabulary, skipped=dynamics.held_out(section), seed=section.seed)
+    plans = [dynamics.plan(section, name, seed) for name, seed in wanted]
+    grown = each(_grow, plans, progress="twins" if progress else None)
+    rows = [
+        dict(zip([*FACTS, "id"], (*which, step, id), strict=True))
+        for which, twin in zip(wanted, grown, strict=True)
+        for step, id in twin.ids.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def costs(section: TrainingDynamics, found: pd.DataFrame, *, progress: bool = True) -> pd.DataFrame:
+    """Bits per byte of held-out text, as in notebook 05: exact for causal ones, a bound for those that fill in."""
+    options = {"longest": section.longest, "seed": section.seed, "dtype": "float32"}
+    size = section.corpus, section.test_sentences
+    ways = {True: "likelihood", False: "diffusion"}
+    plans = [
+        bits_per_byte.Plan(*size, ways[dynamics.TWINS[twin][1] == "causal"], section.draws, **options)
+        for twin in found["twin"]
+    ]
+    return _all("bits_per_byte", found, plans, progress)
+
+
+def next_tokens(section: TrainingDynamics, found: pd.DataFrame, *, progress: bool = True) -> pd.DataFrame:
+    """What the context tells of the next token (`next_token.QUANTITIES`) on held-out text, of causal twins."""
+    return _all("next_token", found, [next_plan(section)] * len(found), progress)
+
+
+def next_plan(section: TrainingDynamics) -> next_token.Plan:
+    """Held-out sentences, and tokens counted in those of training."""
+    held = dynamics.held_out(section)
+    options = {"longest": section.longest, "seed": section.seed, "dtype": "float32"}
+    return next_token.Plan(section.corpus, min(held, section.test_sentences), section.sentences, **options)
+
+
+def gains(
+    found: pd.DataFrame, plan: information_density.Plan, *, replicates: int = 1000, progress: bool = True
+) -> pd.DataFrame:
+    """`information_density.gains` of each checkpoint of causal twins."""
+    prompts.fetch(plan.corpus)
+    table = _all("density", found, [replace(plan, dtype="float32")] * len(found), progress)
+    parts = []
+    for facts, rows in table.groupby(FACTS, sort=False):
+        own = rows.drop(columns=[*FACTS, "id"]).rename(columns={"of": "seed"})
+        gained = information_density.gains(own, replicates=replicates).drop(columns="seed")
+        parts.append(gained.assign(**dict(zip(FACTS, facts, strict=True))))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _grow(plan: twins.Plan) -> twins.Twin:
+    return twins.grow(plan, progress=False)
+
+
+def _all(measure: str, found: pd.DataFrame, plans: Sequence[object], progress: bool) -> pd.DataFrame:
+    jobs = [(measure, id, plan) for id, plan in zip(found["id"], plans, strict=True)]
+    tables = each(_measure, jobs, progress=measure.replace("_", " ") if progress else None)
+    runs = found.to_dict("records")
+    # Checkpoints have no seed of random weights; the seed of their training takes its column.
+    parts = [table.rename(columns={"seed": "of"}).assign(**run) for table, run in zip(tables, runs, strict=True)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _measure(job: tuple[str, str, object]) -> pd.DataFrame:
+    measure, id, plan = job
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* sentences are longer than", UserWarning)  # as planned
+        return MEASURES[measure].measure(id, plan, progress=False)

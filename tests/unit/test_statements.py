@@ -1,0 +1,137 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from bitskept.measure import statements
+from bitskept.measure.continuations import means
+from bitskept.measure.information_density import MARGINALS
+
+
+def gains(low, context=None):
+    rows = [
+        {
+            "corpus": "c",
+            "marginal": name,
+            "estimate": low + 1.0,
+            "low": low,
+            "high": low + 2.0,
+            "n": 5,
+            "context": context,
+        }
+        for name in MARGINALS
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(("low", "said"), [(0.2, "**Yes**"), (-0.2, "**Not for sure**")])
+def test_granger_is_decided_by_the_interval(low, said):
+    (one,) = statements.gain_sentences(gains(low))
+    assert said in one
+    assert "5 answers" in one
+
+
+def test_half_of_the_gain_is_found():
+    table = pd.concat([gains(low, context) for low, context in ((-0.9, 1), (1.0, 4), (2.0, 16))])
+    (one,) = statements.context_sentences(table)
+    assert "half of that is there with 4" in one
+    assert "the last token" in one
+    assert "16 tokens" in one
+
+
+def flow(drift, samples=100):
+    noise = np.random.default_rng(0).standard_normal(samples)
+    luck = noise - noise.mean() + drift
+    table = pd.DataFrame({"sample": range(samples), "position": 0, "token": "a", "marginal": "mixture"})
+    return table.assign(density=0.0, divergence=0.0, S=1 + luck, A=1.0, M=luck)
+
+
+@pytest.mark.parametrize(("drift", "said"), [(0.0, "is not rejected"), (0.5, "**is rejected**")])
+def test_the_martingale_is_tested_at_its_interval(drift, said):
+    (one,) = statements.martingale_sentences(means(flow(drift)))
+    assert said in one
+
+
+@pytest.mark.parametrize(("drift", "said"), [(0.0, "No drift is sure"), (-2.0, "ends lower"), (2.0, "ends higher")])
+def test_people_drift_if_the_difference_is_sure(drift, said):
+    own, theirs = flow(0.0, 30), flow(drift, 30)
+    theirs["M"] = theirs["M"].to_numpy()[::-1]
+    both = pd.concat([own.assign(whose="model"), theirs.assign(whose="people")])
+    assert said in statements.people_sentence(both)
+
+
+def energies(keys, values):
+    shares = {("full", "keys"): keys, ("short", "keys"): 0.6, ("full", "values"): values, ("full", "zero"): 0.5}
+    rows = [
+        {
+            "weights": "trained",
+            "layer": None,
+            "head": None,
+            "form": form,
+            "step": step,
+            "quantity": "lowered",
+            "estimate": x,
+        }
+        for (form, step), x in shares.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_theorem_that_fails_is_called_a_mistake():
+    right = " ".join(statements.energy_sentences(energies(1.0, 0.9)))
+    assert "as the theorem wants" in right
+    assert ", more than" in right
+    wrong = " ".join(statements.energy_sentences(energies(0.99, 0.4)))
+    assert "the program is wrong" in wrong
+    assert "no more than" in wrong
+
+
+def test_a_capacity_that_was_not_reached_is_said_so():
+    held = pd.DataFrame(
+        {"dimension": [4, 8, 12], "estimate": [10.0, 160.0, np.nan], "quantity": "capacity", "scale": "b"}
+    )
+    taught = pd.DataFrame({"load": [1.0, 2.0, 3.0], "estimate": [1.0, 0.5, 0.1], "expected": [1.0, 0.6, 0.1]})
+    memory, perceptron = statements.memory_sentences(pd.concat([held, taught.assign(quantity="learnt", scale="p")]))
+    assert "more than was tried at d = 12" in memory
+    assert "1.00 bits a dimension" in memory
+    assert "up to 2.0 points" in perceptron
+    assert "0.10 at most" in perceptron
+
+
+def test_a_bound_is_called_one():
+    rows = [
+        {"twin": "causal", "quantity": "bits_per_byte", "marginal": np.nan, "estimate": 2.0},
+        {"twin": "causal", "quantity": "context_gain", "marginal": "left_out", "estimate": 0.5},
+        {"twin": "causal", "quantity": "context_gain", "marginal": "promptless", "estimate": 0.25},
+        {"twin": "diffusion", "quantity": "bits_per_byte_bound", "marginal": np.nan, "estimate": 3.0},
+    ]
+    causal, diffusion = statements.architecture_sentences(pd.DataFrame(rows))
+    assert "a byte costs 2.00" in causal
+    assert "0.50 bits a token against other prompts" in causal
+    assert "a byte costs at most 3.00" in diffusion
+    assert "adds" not in diffusion
+
+
+def test_what_is_gathered_stands_beside_what_is_needed():
+    values = {"gathered": (0.0, 3.0), "error": (1.0, 0.75)}
+    rows = [
+        {"twin": "causal", "step": step, "quantity": name, "estimate": pair[place]}
+        for name, pair in values.items()
+        for place, step in enumerate((0, 8))
+    ]
+    needed = pd.Series({("causal", 0): 0.0, ("causal", 8): 1.0})
+    (one,) = statements.naming_sentences(pd.DataFrame(rows), needed)
+    assert "names 25%" in one
+    assert "1.00 bits are enough: +2.00" in one
+
+
+def test_a_reward_has_its_price():
+    table = pd.DataFrame(
+        [
+            {"way": "reweighted", "at": 2.0, "reward": 0.1, "rate": 0.4, "effective": 60.0},
+            {"way": "best_of", "at": 4.0, "reward": 0.2, "rate": 1.0, "effective": np.nan},
+            {"way": "bound", "at": 4.0, "reward": 0.2, "rate": 1.2, "effective": np.nan},
+        ]
+    )
+    one = statements.reward_sentence(table, np.array([0.0, 0.1]), {0.2: 0.9})
+    assert "Best of 4 earns 20.0%: it costs 1.00 bits, the bound 1.20" in one
+    assert "at 0.90" in one
