@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,10 +29,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from bitskept.measure.of_model import from_store, label, model_facts
 from bitskept.measure.states import encode
-from bitskept.sources import corpora, models
+from bitskept.sources import corpora
 from bitskept.sources.models import LanguageModel
-from bitskept.store import stored
 from bitskept.theory.associative_memory import attention, energy
 from bitskept.theory.statistics import cluster_bootstrap, interval
 
@@ -96,22 +96,12 @@ def measure(
     """The table of `energies`, from the store where it is there. `weights` is the seed of a randomly initialised copy.
     Errors as `models.load`, `corpora.load` and `energies`.
     """
-    models.fetch(model_id, accept_terms=accept_terms)
-    corpora.fetch(plan.corpus)
-    dtype = models.resolve_dtype(plan.dtype, models.resolve_device("auto"))
-    key = asdict(plan) | {
-        "model": models.fingerprint(model_id, seed=weights),
-        "text": corpora.fingerprint(plan.corpus),
-        "dtype": dtype,
-        "id": model_id,
-    }
 
-    def compute() -> pd.DataFrame:
-        model = models.load(model_id, dtype=dtype, seed=weights, accept_terms=accept_terms)
+    def compute(model: LanguageModel) -> pd.DataFrame:
         texts = corpora.load(plan.corpus, sentences=plan.sentences, seed=plan.seed)["text"]
         return energies(model, texts, plan, progress=progress)
 
-    return stored("attention_energy", VERSION, key, compute)
+    return from_store("attention_energy", VERSION, model_id, plan, compute, weights=weights, accept_terms=accept_terms)
 
 
 def energies(model: LanguageModel, texts: Sequence[str], plan: Plan, *, progress: bool = False) -> pd.DataFrame:
@@ -124,11 +114,10 @@ def energies(model: LanguageModel, texts: Sequence[str], plan: Plan, *, progress
     encoding = encode(model, texts, longest=plan.longest)
     wanted = np.unique(np.linspace(1, model.layers, min(plan.layers or model.layers, model.layers)).round()).astype(int)
     sums, sizes, names = [], [], []
-    label = model.id if model.seed is None else f"{model.id}, random weights {model.seed}"
     for ids, measured in tqdm(
         zip(encoding.ids, encoding.measured, strict=True),
         total=len(encoding),
-        desc=label,
+        desc=label(model),
         unit="sentence",
         disable=not progress,
         leave=False,
@@ -243,8 +232,7 @@ def _table(
     groups: list[tuple[int | None, int | None, np.ndarray]] = [(None, None, layers > 0)]
     groups += [(int(layer), None, layers == layer) for layer in np.unique(layers)]
     groups += [(layer, head, np.arange(len(names)) == place) for place, (layer, head) in enumerate(names)]
-    facts = {"model": model.id, "kind": model.kind, "weights": "trained" if model.seed is None else "random"}
-    facts |= {"seed": model.seed, "corpus": plan.corpus}
+    known = model_facts(model) | {"corpus": plan.corpus}
     rows = []
     for layer, head, chosen in groups:
         total, number = sums[:, chosen].sum(1), sizes[:, chosen].sum(1)
@@ -254,6 +242,6 @@ def _table(
             named = {"layer": layer, "head": head, "form": form, "step": step, "quantity": quantity}
             ends = {"estimate": means[place], "low": low[place], "high": high[place]}
             unit = "share" if quantity == "lowered" else "bits"
-            rows.append(facts | named | ends | {"unit": unit, "n": int(number.sum())})
+            rows.append(known | named | ends | {"unit": unit, "n": int(number.sum())})
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.astype({name: "Int64" for name in ("seed", "layer", "head", "n")})

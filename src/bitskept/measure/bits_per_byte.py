@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import pandas as pd
 
 from bitskept.measure import diffusion_bound, likelihood
-from bitskept.sources import corpora, models
+from bitskept.measure.of_model import from_store, model_facts
+from bitskept.sources import corpora
 from bitskept.sources.models import LanguageModel
-from bitskept.store import stored
 from bitskept.theory.statistics import cluster_bootstrap, interval
 
 VERSION = 1
@@ -54,22 +54,12 @@ def measure(model_id: str, plan: Plan, *, accept_terms: Collection[str] = (), pr
     SourceError for a model without a head, ValueError for a decoder measured as a diffusion model; other errors as
     `models.load` and `corpora.load`.
     """
-    models.fetch(model_id, accept_terms=accept_terms)
-    corpora.fetch(plan.corpus)
-    dtype = models.resolve_dtype(plan.dtype, models.resolve_device("auto"))
-    key = asdict(plan) | {
-        "model": models.fingerprint(model_id),
-        "text": corpora.fingerprint(plan.corpus),
-        "dtype": dtype,
-        "id": model_id,
-    }
 
-    def compute() -> pd.DataFrame:
-        model = models.load(model_id, dtype=dtype, accept_terms=accept_terms)
+    def compute(model: LanguageModel) -> pd.DataFrame:
         texts = corpora.load(plan.corpus, sentences=plan.sentences, seed=plan.seed)["text"]
         return cost(model, likelihood.head(model), texts, plan, progress=progress)
 
-    return stored("bits_per_byte", VERSION, key, compute)
+    return from_store("bits_per_byte", VERSION, model_id, plan, compute, accept_terms=accept_terms)
 
 
 def cost(
@@ -88,11 +78,7 @@ def cost(
         found = likelihood.surprisals(model, head, texts, start=start, **options)
     bits, sizes = found["bits"].to_numpy(), found["bytes"].to_numpy()
     low, high = interval(cluster_bootstrap(bits, sizes, seed=plan.seed))
-    row = {
-        "model": model.id,
-        "kind": model.kind,
-        "weights": "trained" if model.seed is None else "random",
-        "seed": model.seed,
+    row = model_facts(model) | {
         "corpus": plan.corpus,
         "quantity": quantity,
         "estimate": bits.sum() / sizes.sum(),

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -16,13 +15,14 @@ from jaxtyping import Float
 
 from bitskept.measure.floor import Floor
 from bitskept.measure.labels import Labels, k_grams
+from bitskept.measure.of_model import from_store, label, model_facts, text_key
 from bitskept.measure.sentence_labels import LabelInformation, SentenceSums
 from bitskept.measure.soft_entropy import Anchors, SoftEntropy, SoftInformation
 from bitskept.measure.soft_information import Figure
 from bitskept.measure.states import encode, stream
-from bitskept.sources import corpora, models
+from bitskept.sources import corpora
 from bitskept.sources.models import LanguageModel
-from bitskept.store import entries, stored
+from bitskept.store import entries
 from bitskept.theory.statistics import interval
 
 KINDS = {"": "raw", "_corrected": "corrected", "_extrapolated": "extrapolated"}
@@ -108,7 +108,7 @@ def measure(
         texts = corpora.load(plan.corpus, sentences=plan.sentences[-1], seed=plan.seed)
         return compress(model, texts["text"], texts["domain"], plan, progress=progress)
 
-    return from_store("compression", _key(plan), model_id, plan.dtype, weights, accept_terms, compute)
+    return from_store("compression", VERSION, model_id, plan, compute, weights=weights, accept_terms=accept_terms)
 
 
 def measured(plan: Plan) -> pd.DataFrame:
@@ -116,13 +116,7 @@ def measured(plan: Plan) -> pd.DataFrame:
 
     Empty where there are none.
     """
-    return measured_as("compression", {name: value for name, value in _key(plan).items() if name != "dtype"})
-
-
-def _key(plan: Plan) -> dict[str, Any]:
-    corpora.fetch(plan.corpus)
-    # As it is read back from the store: JSON has lists only.
-    return json.loads(json.dumps(asdict(plan))) | {"text": corpora.fingerprint(plan.corpus)}
+    return measured_as("compression", {name: value for name, value in text_key(plan).items() if name != "dtype"})
 
 
 def compress(
@@ -165,27 +159,6 @@ def compress(
         found = of_domain.information(domain, seed=plan.seed)
         rows += label_rows("domain_information", found, len(domain), plan.instruments[0])
     return to_table(model, plan.corpus, rows)
-
-
-def from_store(
-    function: str,
-    key: dict[str, Any],
-    model_id: str,
-    dtype: str,
-    weights: int | None,
-    accept_terms: Collection[str],
-    compute: Callable[[LanguageModel], pd.DataFrame],
-) -> pd.DataFrame:
-    """What is computed with a model, by its fingerprint; the model is loaded only where the store has nothing."""
-    models.fetch(model_id, accept_terms=accept_terms)
-    dtype = models.resolve_dtype(dtype, models.resolve_device("auto"))
-    key |= {"id": model_id, "model": models.fingerprint(model_id, seed=weights), "dtype": dtype}
-    return stored(
-        function,
-        VERSION,
-        key,
-        lambda: compute(models.load(model_id, dtype=dtype, seed=weights, accept_terms=accept_terms)),
-    )
 
 
 def measured_as(function: str, wanted: dict[str, Any]) -> pd.DataFrame:
@@ -269,13 +242,7 @@ def _facts(instrument: Instrument) -> dict[str, Any]:
     return {"anchor_seed": facts.pop("seed")} | facts
 
 
-def label(model: LanguageModel) -> str:
-    """What a progress bar calls it."""
-    return model.id if model.seed is None else f"{model.id}, random weights {model.seed}"
-
-
 def to_table(model: LanguageModel, corpus: str, rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Rows with what holds for all of them, in the columns that every table here has."""
-    facts = {"model": model.id, "kind": model.kind, "weights": "trained" if model.seed is None else "random"}
-    table = pd.DataFrame([facts | {"seed": model.seed, "corpus": corpus} | row for row in rows], columns=COLUMNS)
+    table = pd.DataFrame([model_facts(model) | {"corpus": corpus} | row for row in rows], columns=COLUMNS)
     return table.astype({name: "Int64" for name in ("seed", "layer", "width", "n")})

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -24,10 +24,10 @@ from tqdm.auto import tqdm
 from bitskept.measure import answers, likelihood
 from bitskept.measure.information_density import MARGINALS, decoder, enough, with_facts
 from bitskept.measure.likelihood import CHUNK, Head
+from bitskept.measure.of_model import from_store
 from bitskept.measure.states import TOKEN_BUDGET
-from bitskept.sources import models, prompts
+from bitskept.sources import prompts
 from bitskept.sources.models import LanguageModel
-from bitskept.store import stored
 
 VERSION = 1
 """Raise it when the same plan would give other numbers."""
@@ -62,18 +62,8 @@ def measure(model_id: str, plan: Plan, *, accept_terms: Collection[str] = (), pr
     """The table of `flow` of continuations that the model draws, after facts of the model, from the store where it is
     there. SourceError for a model without a head; other errors as `models.load`, `prompts.load`, `sample` and `flow`.
     """
-    models.fetch(model_id, accept_terms=accept_terms)
-    prompts.fetch(plan.corpus)
-    dtype = models.resolve_dtype(plan.dtype, models.resolve_device("auto"))
-    key = asdict(plan) | {
-        "model": models.fingerprint(model_id),
-        "text": prompts.fingerprint(plan.corpus),
-        "dtype": dtype,
-        "id": model_id,
-    }
 
-    def compute() -> pd.DataFrame:
-        model = models.load(model_id, dtype=dtype, accept_terms=accept_terms)
+    def compute(model: LanguageModel) -> pd.DataFrame:
         decoder(model)
         head = likelihood.head(model)
         texts = list(prompts.load(plan.corpus, pairs=max(plan.place, plan.others) + 1, seed=plan.seed)["prompt"])
@@ -83,7 +73,7 @@ def measure(model_id: str, plan: Plan, *, accept_terms: Collection[str] = (), pr
         table = flow(model, head, prompt, texts[: plan.others], drawn, **options)
         return with_facts(table, model, plan.corpus, plan.context)
 
-    return stored("continuations", VERSION, key, compute)
+    return from_store("continuations", VERSION, model_id, plan, compute, source=prompts, accept_terms=accept_terms)
 
 
 @torch.inference_mode()

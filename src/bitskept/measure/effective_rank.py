@@ -8,7 +8,7 @@ compression.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,11 +16,11 @@ import torch
 from jaxtyping import Float
 from scipy.stats import t as student
 
+from bitskept.measure.of_model import from_store, label, model_facts
 from bitskept.measure.states import StateBatch, encode, stream
 from bitskept.measure.sweep import side_layers
-from bitskept.sources import corpora, models
+from bitskept.sources import corpora
 from bitskept.sources.models import LanguageModel
-from bitskept.store import stored
 
 Spectrum = Float[np.ndarray, " dim"]
 """Eigenvalues of a covariance, from the largest."""
@@ -85,22 +85,12 @@ def measure(
     Columns: `COLUMNS`; quantities: `QUANTITIES`, with 95 % intervals over sentences. Errors as `models.load` and
     `corpora.load`.
     """
-    models.fetch(model_id, accept_terms=accept_terms)
-    corpora.fetch(plan.corpus)
-    dtype = models.resolve_dtype(plan.dtype, models.resolve_device("auto"))
-    key = asdict(plan) | {
-        "model": models.fingerprint(model_id, seed=weights),
-        "text": corpora.fingerprint(plan.corpus),
-        "dtype": dtype,
-        "id": model_id,
-    }
 
-    def compute() -> pd.DataFrame:
-        model = models.load(model_id, dtype=dtype, seed=weights, accept_terms=accept_terms)
+    def compute(model: LanguageModel) -> pd.DataFrame:
         texts = corpora.load(plan.corpus, sentences=plan.sentences, seed=plan.seed)["text"]
         return ranks(model, texts, plan, progress=progress)
 
-    return stored("effective_rank", VERSION, key, compute)
+    return from_store("effective_rank", VERSION, model_id, plan, compute, weights=weights, accept_terms=accept_terms)
 
 
 def ranks(model: LanguageModel, texts: Sequence[str], plan: Plan, *, progress: bool = False) -> pd.DataFrame:
@@ -108,13 +98,13 @@ def ranks(model: LanguageModel, texts: Sequence[str], plan: Plan, *, progress: b
     encoding = encode(model, texts, longest=plan.longest)
     layers = side_layers(model.layers, plan.layers or model.layers + 1)
     moments = Moments(plan.groups, len(layers), model.width, model.device)
-    label = model.id if model.seed is None else f"{model.id}, random weights {model.seed}"
-    for batch in stream(model, encoding, range(len(encoding)), layers=layers, progress=label if progress else None):
+    for batch in stream(
+        model, encoding, range(len(encoding)), layers=layers, progress=label(model) if progress else None
+    ):
         moments.update(batch, without_first=plan.without_first)
         del batch  # the next one needs its room
-    facts = {"model": model.id, "kind": model.kind, "weights": "trained" if model.seed is None else "random"}
-    facts |= {"seed": model.seed, "corpus": plan.corpus, "n": int(moments.counts.sum())}
-    rows = [facts | {"layer": layer} | row for place, layer in enumerate(layers) for row in _rows(moments, place, plan)]
+    known = model_facts(model) | {"corpus": plan.corpus, "n": int(moments.counts.sum())}
+    rows = [known | {"layer": layer} | row for place, layer in enumerate(layers) for row in _rows(moments, place, plan)]
     return pd.DataFrame(rows, columns=COLUMNS).astype({name: "Int64" for name in ("seed", "layer", "n")})
 
 

@@ -14,7 +14,7 @@ good), the same layer of other texts (what is due to the sample alone), and rand
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
@@ -26,11 +26,11 @@ from scipy.spatial.distance import cdist, pdist, squareform
 from scipy.stats import t as student
 
 from bitskept.measure.embeddings import embed
+from bitskept.measure.of_model import from_store, label, model_facts
 from bitskept.measure.readings import POOLINGS
 from bitskept.measure.sweep import side_layers
-from bitskept.sources import corpora, models
+from bitskept.sources import corpora
 from bitskept.sources.models import LanguageModel
-from bitskept.store import stored
 
 Distances = Float[np.ndarray, "point point"]
 Others = Float[np.ndarray, "other other"]
@@ -103,22 +103,12 @@ def measure(
     Columns: `COLUMNS`; `against`: `AGAINST`; quantities: `QUANTITIES`. Means over groups with 95 % intervals (Student);
     `n` is the number of points in a group. Errors as `models.load`, `corpora.load` and `compare`.
     """
-    models.fetch(model_id, accept_terms=accept_terms)
-    corpora.fetch(plan.corpus)
-    dtype = models.resolve_dtype(plan.dtype, models.resolve_device("auto"))
-    key = asdict(plan) | {
-        "model": models.fingerprint(model_id, seed=weights),
-        "text": corpora.fingerprint(plan.corpus),
-        "dtype": dtype,
-        "id": model_id,
-    }
 
-    def compute() -> pd.DataFrame:
-        model = models.load(model_id, dtype=dtype, seed=weights, accept_terms=accept_terms)
+    def compute(model: LanguageModel) -> pd.DataFrame:
         texts = corpora.load(plan.corpus, sentences=plan.points * plan.groups, seed=plan.seed)["text"]
         return compare(model, texts, plan, progress=progress)
 
-    return stored("geometry", VERSION, key, compute)
+    return from_store("geometry", VERSION, model_id, plan, compute, weights=weights, accept_terms=accept_terms)
 
 
 def compare(model: LanguageModel, texts: Sequence[str], plan: Plan, *, progress: bool = False) -> pd.DataFrame:
@@ -128,19 +118,17 @@ def compare(model: LanguageModel, texts: Sequence[str], plan: Plan, *, progress:
     if len(texts) != plan.points * plan.groups:
         raise ValueError(f"{plan.groups} groups of {plan.points} points need as many texts, but got {len(texts)}")
     layers = side_layers(model.layers, plan.layers or model.layers + 1)
-    label = model.id if model.seed is None else f"{model.id}, random weights {model.seed}"
-    options = {"longest": plan.longest, "progress": label if progress else None}
+    options = {"longest": plan.longest, "progress": label(model) if progress else None}
     vectors = embed(model, list(texts), layers=layers, poolings=[plan.pooling], **options)[plan.pooling]
     groups = np.split(vectors, plan.groups, axis=1)
-    facts = {"model": model.id, "kind": model.kind, "weights": "trained" if model.seed is None else "random"}
-    facts |= {"seed": model.seed, "corpus": plan.corpus, "metric": plan.metric, "unit": "mean distance"}
+    known = model_facts(model) | {"corpus": plan.corpus, "metric": plan.metric, "unit": "mean distance"}
     rows = [row for number in range(plan.groups) for row in _values(groups, number, layers, plan)]
     values = pd.DataFrame(rows).astype({"layer": "Int64", "other": "Int64"})
     by = ["layer", "other", "against", "quantity"]
     found = values.groupby(by, dropna=False, sort=False)["value"].agg(estimate="mean", error="sem").reset_index()
     reach = student.ppf(0.975, plan.groups - 1) * found["error"]
     ends = {"low": np.maximum(0, found["estimate"] - reach), "high": found["estimate"] + reach}
-    found = found.assign(**ends, n=plan.points, **facts)
+    found = found.assign(**ends, n=plan.points, **known)
     return found[COLUMNS].astype({"seed": "Int64", "n": "Int64"})
 
 

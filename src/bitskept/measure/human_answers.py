@@ -8,7 +8,7 @@ y_<t)): down where the prompt helps the model to foresee people less than it hel
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,8 @@ import pandas as pd
 from bitskept.measure import answers, likelihood
 from bitskept.measure.continuations import flow, sample
 from bitskept.measure.information_density import decoder, with_facts
-from bitskept.sources import models, prompts
-from bitskept.store import stored
+from bitskept.measure.of_model import from_store
+from bitskept.sources import prompts
 
 VERSION = 1
 """Raise it when the same plan would give other numbers."""
@@ -51,18 +51,8 @@ def measure(model_id: str, plan: Plan, *, accept_terms: Collection[str] = (), pr
 
     ValueError where fewer answers are long enough; other errors as `continuations.measure`.
     """
-    models.fetch(model_id, accept_terms=accept_terms)
-    prompts.fetch(plan.corpus)
-    dtype = models.resolve_dtype(plan.dtype, models.resolve_device("auto"))
-    key = asdict(plan) | {
-        "model": models.fingerprint(model_id),
-        "text": prompts.fingerprint(plan.corpus),
-        "dtype": dtype,
-        "id": model_id,
-    }
 
-    def compute() -> pd.DataFrame:
-        model = models.load(model_id, dtype=dtype, accept_terms=accept_terms)
+    def compute(model: LanguageModel) -> pd.DataFrame:
         decoder(model)
         head, pairs = likelihood.head(model), prompts.load(plan.corpus, pairs=4 * plan.prompts, seed=plan.seed)
         written = answers.read_answers(model, list(pairs["answer"]), length=plan.length)
@@ -81,4 +71,4 @@ def measure(model_id: str, plan: Plan, *, accept_terms: Collection[str] = (), pr
             tables.append(both.assign(whose=both["sample"].map(dict(enumerate(WHOSE))), sample=place))
         return with_facts(pd.concat(tables, ignore_index=True), model, plan.corpus, plan.context)
 
-    return stored("human_answers", VERSION, key, compute)
+    return from_store("human_answers", VERSION, model_id, plan, compute, source=prompts, accept_terms=accept_terms)

@@ -14,7 +14,7 @@ beyond any ceiling, and the bound shows only how easily the critic sees it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,11 @@ from scipy.special import logsumexp
 from scipy.stats import t as student
 
 from bitskept.measure.embeddings import embed
+from bitskept.measure.of_model import from_store, label, model_facts
 from bitskept.measure.readings import POOLINGS
 from bitskept.measure.sweep import side_layers
-from bitskept.sources import models, prompts
+from bitskept.sources import prompts
 from bitskept.sources.models import LanguageModel
-from bitskept.store import stored
 
 Points = Float[np.ndarray, "pair _dim"]
 Critic = Callable[[Points, Points], Float[np.ndarray, "x y"]]
@@ -78,23 +78,15 @@ def measure(
     """The table of `bounds`, from the store where it is there. `weights` is the seed of a randomly initialised copy.
     Errors as `models.load`, `prompts.load` and `bounds`.
     """
-    models.fetch(model_id, accept_terms=accept_terms)
-    prompts.fetch(plan.corpus)
-    dtype = models.resolve_dtype(plan.dtype, models.resolve_device("auto"))
-    key = asdict(plan) | {
-        "model": models.fingerprint(model_id, seed=weights),
-        "text": prompts.fingerprint(plan.corpus),
-        "dtype": dtype,
-        "id": model_id,
-    }
 
-    def compute() -> pd.DataFrame:
-        model = models.load(model_id, dtype=dtype, seed=weights, accept_terms=accept_terms)
+    def compute(model: LanguageModel) -> pd.DataFrame:
         pairs = plan.size * plan.blocks + plan.validation + plan.train
         texts = prompts.load(plan.corpus, pairs=pairs, seed=plan.seed)
         return bounds(model, texts["prompt"], texts["answer"], plan, progress=progress)
 
-    return stored("infonce", VERSION, key, compute)
+    return from_store(
+        "infonce", VERSION, model_id, plan, compute, source=prompts, weights=weights, accept_terms=accept_terms
+    )
 
 
 def bounds(
@@ -111,21 +103,19 @@ def bounds(
     if not len(first) == len(second) == pairs:
         raise ValueError(f"the plan asks for {pairs} pairs, but there are {len(first)} and {len(second)} texts")
     layers = side_layers(model.layers, plan.layers or model.layers + 1)
-    label = model.id if model.seed is None else f"{model.id}, random weights {model.seed}"
-    options = {"longest": plan.longest, "progress": label if progress else None, "poolings": [plan.pooling]}
+    options = {"longest": plan.longest, "progress": label(model) if progress else None, "poolings": [plan.pooling]}
     x, y = (
         embed(model, list(texts), layers=[*layers, model.layers], **options)[plan.pooling].astype(float)
         for texts in (first, second)
     )
-    facts = {"model": model.id, "kind": model.kind, "weights": "trained" if model.seed is None else "random"}
-    facts |= {"seed": model.seed, "corpus": plan.corpus, "quantity": "infonce_bound", "ceiling": np.log2(plan.size)}
-    facts |= {"unit": "bits", "n": plan.size * plan.blocks}
+    known = model_facts(model) | {"corpus": plan.corpus, "quantity": "infonce_bound", "ceiling": np.log2(plan.size)}
+    known |= {"unit": "bits", "n": plan.size * plan.blocks}
     rows = []
     for place, layer in enumerate(layers):
         views = {"halves": y[place]} | ({"last layer": x[-1]} if layer < model.layers else {})
         for kind, other in views.items():
             for row in _rows(x[place], other, plan):
-                rows.append(facts | {"layer": layer, "pairs": kind} | row)
+                rows.append(known | {"layer": layer, "pairs": kind} | row)
     return pd.DataFrame(rows, columns=COLUMNS).astype({name: "Int64" for name in ("seed", "layer", "n")})
 
 

@@ -18,7 +18,7 @@ marginal, and there are three, each a law of whole answers:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,10 +28,9 @@ from tqdm.auto import tqdm
 
 from bitskept.measure import likelihood
 from bitskept.measure.answers import check_room, given, read_answers, read_prompts
-from bitskept.sources import models
+from bitskept.measure.of_model import from_store, model_facts
 from bitskept.sources import prompts as sources
 from bitskept.sources.models import LanguageModel
-from bitskept.store import stored
 from bitskept.theory.statistics import cluster_bootstrap, interval
 
 VERSION = 1
@@ -74,18 +73,8 @@ def measure(model_id: str, plan: Plan, *, accept_terms: Collection[str] = (), pr
 
     SourceError for a model without a head; other errors as `models.load`, `prompts.load` and `density`.
     """
-    models.fetch(model_id, accept_terms=accept_terms)
-    sources.fetch(plan.corpus)
-    dtype = models.resolve_dtype(plan.dtype, models.resolve_device("auto"))
-    key = asdict(plan) | {
-        "model": models.fingerprint(model_id),
-        "text": sources.fingerprint(plan.corpus),
-        "dtype": dtype,
-        "id": model_id,
-    }
 
-    def compute() -> pd.DataFrame:
-        model = models.load(model_id, dtype=dtype, accept_terms=accept_terms)
+    def compute(model: LanguageModel) -> pd.DataFrame:
         decoder(model)
         pairs = sources.load(plan.corpus, pairs=plan.pairs + plan.others, seed=plan.seed)
         table = density(
@@ -100,7 +89,9 @@ def measure(model_id: str, plan: Plan, *, accept_terms: Collection[str] = (), pr
         )
         return with_facts(table, model, plan.corpus, plan.context)
 
-    return stored("information_density", VERSION, key, compute)
+    return from_store(
+        "information_density", VERSION, model_id, plan, compute, source=sources, accept_terms=accept_terms
+    )
 
 
 def density(
@@ -202,7 +193,6 @@ def enough(bank: Sequence[str]) -> Sequence[str]:
 
 def with_facts(table: pd.DataFrame, model: LanguageModel, corpus: str, context: int | None) -> pd.DataFrame:
     """A table after the columns `FACTS`."""
-    weights = "trained" if model.seed is None else "random"
-    values = (model.id, model.kind, weights, model.seed, corpus, context)
-    facts = pd.DataFrame([values] * len(table), columns=FACTS).astype({"seed": "Int64", "context": "Int64"})
-    return pd.concat([facts, table], axis=1)
+    values = model_facts(model) | {"corpus": corpus, "context": context}
+    front = pd.DataFrame([values] * len(table), columns=FACTS).astype({"seed": "Int64", "context": "Int64"})
+    return pd.concat([front, table], axis=1)

@@ -8,7 +8,7 @@ the likeliest token stands for it, and R(D) is `theory.naming.naming_rate` of th
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,10 @@ from jaxtyping import Float
 from bitskept.measure import likelihood
 from bitskept.measure.embeddings import with_special_tokens
 from bitskept.measure.information_density import decoder
+from bitskept.measure.of_model import from_store, model_facts
 from bitskept.measure.states import Encoding, encode, stream
 from bitskept.sources import corpora, models
 from bitskept.sources.models import LanguageModel
-from bitskept.store import stored
 from bitskept.theory.statistics import cluster_bootstrap, interval
 
 VERSION = 1
@@ -59,30 +59,21 @@ def measure(model_id: str, plan: Plan, *, accept_terms: Collection[str] = (), pr
     A token is scored if another stands before it. ValueError for an encoder, SourceError for a model without a head;
     other errors as `models.load` and `corpora.load`.
     """
-    models.fetch(model_id, accept_terms=accept_terms)
-    corpora.fetch(plan.corpus)
-    dtype = models.resolve_dtype(plan.dtype, models.resolve_device("auto"))
-    key = asdict(plan) | {
-        "model": models.fingerprint(model_id),
-        "text": corpora.fingerprint(plan.corpus),
-        "dtype": dtype,
-        "id": model_id,
-    }
 
-    def compute() -> pd.DataFrame:
-        model = models.load(model_id, dtype=dtype, accept_terms=accept_terms)
+    def compute(model: LanguageModel) -> pd.DataFrame:
         decoder(model)
         texts = list(corpora.load(plan.corpus, sentences=plan.sentences + plan.counted, seed=plan.seed)["text"])
         law = frequencies(encode(model, texts[plan.sentences :], longest=plan.longest), len(model.tokenizer))
         encoding = encode(model, texts[: plan.sentences], longest=plan.longest)
         sums, sizes = gathered(model, likelihood.head(model), encoding, law, model.id if progress else None)
         low, high = interval(cluster_bootstrap(sums, sizes, seed=plan.seed))
-        facts = {"model": model.id, "kind": model.kind, "weights": "trained", "seed": model.seed, "corpus": plan.corpus}
         numbers = {"estimate": sums.sum(1) / sizes.sum(), "low": low, "high": high, "unit": list(QUANTITIES.values())}
-        table = pd.DataFrame({"quantity": list(QUANTITIES)} | numbers).assign(**facts, n=plan.sentences)
+        table = pd.DataFrame({"quantity": list(QUANTITIES)} | numbers).assign(
+            **model_facts(model), corpus=plan.corpus, n=plan.sentences
+        )
         return table[COLUMNS].astype({"seed": "Int64", "n": "Int64"})
 
-    return stored("next_token", VERSION, key, compute)
+    return from_store("next_token", VERSION, model_id, plan, compute, accept_terms=accept_terms)
 
 
 def law(model_id: str, plan: Plan) -> Float[np.ndarray, " vocab"]:

@@ -12,13 +12,13 @@ from jaxtyping import Int
 
 from bitskept.measure.compression import (
     TOKEN_BUDGET,
+    VERSION,
     Instrument,
-    from_store,
-    label,
     label_rows,
     measured_as,
     to_table,
 )
+from bitskept.measure.of_model import by_key, label
 from bitskept.measure.sentence_labels import SentenceSums
 from bitskept.measure.states import Encoding, stream
 from bitskept.sources import tasks
@@ -63,7 +63,8 @@ def measure_preference(
         result = sums.information(preferred, pairs=pair, clusters=prompts, seed=seed)
         return to_table(model, task, label_rows("preference_information", result, len(encoding), instrument))
 
-    return from_store("preference", key, model_id, dtype, weights, accept_terms, compute)
+    key |= {"dtype": dtype}
+    return by_key("preference", VERSION, model_id, key, compute, weights=weights, accept_terms=accept_terms)
 
 
 def measured_preference(

@@ -7,7 +7,7 @@ them.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,12 @@ from jaxtyping import Int
 
 from bitskept.measure import probes, trained_probes
 from bitskept.measure.estimates import Outcome, bound_rows, certificate_rows, group_rows
+from bitskept.measure.of_model import from_store, label, model_facts
 from bitskept.measure.readings import Reading, View, sentence_readings, token_reading
 from bitskept.measure.states import Encoding, StateBatch, encode, stream
 from bitskept.measure.token_groups import frequency_bands, word_classes
-from bitskept.sources import corpora, models
+from bitskept.sources import corpora
 from bitskept.sources.models import LanguageModel
-from bitskept.store import stored
 
 VERSION = 1
 """Raise it when the same plan would give other numbers."""
@@ -91,22 +91,12 @@ def measure(
     Columns: `COLUMNS`; quantities: `QUANTITIES`; estimates with 95 % intervals over sentences. Errors as `models.load`
     and `corpora.load`.
     """
-    models.fetch(model_id, accept_terms=accept_terms)
-    corpora.fetch(plan.corpus)
-    dtype = models.resolve_dtype(plan.dtype, models.resolve_device("auto"))
-    key = asdict(plan) | {
-        "model": models.fingerprint(model_id, seed=weights),
-        "text": corpora.fingerprint(plan.corpus),
-        "dtype": dtype,
-        "id": model_id,
-    }
 
-    def compute() -> pd.DataFrame:
-        model = models.load(model_id, dtype=dtype, seed=weights, accept_terms=accept_terms)
+    def compute(model: LanguageModel) -> pd.DataFrame:
         texts = corpora.load(plan.corpus, sentences=plan.test + plan.validation + plan.train, seed=plan.seed)
         return sweep(model, texts["text"], texts["domain"], plan, progress=progress)
 
-    return stored("layer_sweep", VERSION, key, compute)
+    return from_store("layer_sweep", VERSION, model_id, plan, compute, weights=weights, accept_terms=accept_terms)
 
 
 def sweep(
@@ -118,12 +108,13 @@ def sweep(
     """
     encoding = encode(model, texts, longest=plan.longest)
     test, validation, train = split(encoding, plan)
-    label = model.id if model.seed is None else f"{model.id}, random weights {model.seed}"
     tasks = _tasks(model, encoding, plan)
     layers = sorted({layer for task in tasks for layer in task.reading.layers})
 
     def batches(sentences: Int[np.ndarray, " sentence"], part: str) -> Iterator[StateBatch]:
-        return stream(model, encoding, sentences, layers=layers, progress=f"{label}: {part}" if progress else None)
+        return stream(
+            model, encoding, sentences, layers=layers, progress=f"{label(model)}: {part}" if progress else None
+        )
 
     for batch in batches(train, "training"):
         for task in tasks:
@@ -134,7 +125,7 @@ def sweep(
         for task in tasks:
             task.hold(batch, stride)
     for task in tasks:
-        task.fit(model, plan, progress=label if progress else None)
+        task.fit(model, plan, progress=label(model) if progress else None)
     for batch in batches(test, "test"):
         for task in tasks:
             task.test(batch)
@@ -152,8 +143,7 @@ def sweep(
             "n": len(encoding),
         }
     )
-    facts = {"model": model.id, "kind": model.kind, "weights": "trained" if model.seed is None else "random"}
-    table = pd.DataFrame([facts | {"seed": model.seed, "corpus": plan.corpus} | row for row in rows], columns=COLUMNS)
+    table = pd.DataFrame([model_facts(model) | {"corpus": plan.corpus} | row for row in rows], columns=COLUMNS)
     return table.astype({name: "Int64" for name in ("seed", "layer", "position", "n")})
 
 

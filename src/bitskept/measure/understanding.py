@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from bitskept.measure import likelihood
 from bitskept.measure.embeddings import embed, resolve_layers
+from bitskept.measure.of_model import model_facts
 from bitskept.measure.readings import POOLINGS
 from bitskept.measure.scores import scores
 from bitskept.measure.sweep import side_layers
@@ -134,9 +135,7 @@ def outcomes(model: LanguageModel, plan: Plan, *, progress: bool = False) -> pd.
             )
         tables.append(found.assign(task=task))
     table = pd.concat(tables, ignore_index=True)
-    trained = model.seed is None
-    table = table.assign(model=model.id, kind=model.kind, weights="trained" if trained else "random", seed=model.seed)
-    table = table.reindex(columns=COLUMNS)
+    table = table.assign(**model_facts(model)).reindex(columns=COLUMNS)
     texts = {name: "string" for name in ("pooling", "group")}
     return table.astype({name: "Int64" for name in ("seed", "layer", "item", "first", "second")} | texts)
 
