@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from bitskept import provenance
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 PROCESSES = "BITSKEPT_PROCESSES"  # at most so many side by side
@@ -51,7 +53,7 @@ def side_by_side() -> int:
 
     if torch.cuda.is_available() or int(os.environ.get("WORLD_SIZE", 1)) > 1:
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = provenance.cores()
     most = os.environ.get(PROCESSES, str(cores))
     if not most.isdecimal() or int(most) < 1:
         raise ValueError(f"{PROCESSES} must be a number of processes, at least 1, but is {most!r}")
@@ -79,13 +81,20 @@ def _job(
     for name in [name for name in os.environ if name.startswith("BITSKEPT_")]:
         del os.environ[name]
     os.environ.update(settings)
-    if not any(thread.name == _end_with.__name__ for thread in threading.enumerate()):
-        threading.Thread(target=_end_with, args=(parent,), name=_end_with.__name__, daemon=True).start()
+    end_with(parent)
     return place, function(job)
 
 
-def _end_with(parent: int) -> None:
-    """A process that was killed tells its workers nothing, and who starts it again must not meet them at their work."""
+def end_with(parent: int) -> None:
+    """From now on this process ends with its parent, within a second.
+
+    A process that was killed tells its children nothing, and who starts it again must not meet them at their work.
+    """
+    if not any(thread.name == _watch.__name__ for thread in threading.enumerate()):
+        threading.Thread(target=_watch, args=(parent,), name=_watch.__name__, daemon=True).start()
+
+
+def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)

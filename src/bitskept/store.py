@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+from bitskept import CHECKOUT, __version__, named_folder
+from bitskept.locks import alone
 
-from bitskept import CHECKOUT, __version__
+if TYPE_CHECKING:
+    import pandas
 
 RUN_LOG = "BITSKEPT_RUN_LOG"  # names a file that gets one JSON line for every result asked for
 LEFTOVER_SECONDS = 24 * 3600  # a temporary folder older than this belongs to a run that was killed
@@ -28,8 +30,8 @@ LEFTOVER_SECONDS = 24 * 3600  # a temporary folder older than this belongs to a 
 
 def home() -> Path:
     """The folder of models, text and results: `BITSKEPT_HOME`, else `.cache/` in the checkout, else the user's."""
-    if named := os.environ.get("BITSKEPT_HOME"):
-        return Path(named).expanduser().resolve()
+    if named := named_folder("BITSKEPT_HOME"):
+        return named
     if CHECKOUT is not None:
         return CHECKOUT / ".cache"
     from platformdirs import user_cache_path
@@ -47,12 +49,15 @@ def digest(function: str, version: int, key: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def stored(function: str, version: int, key: dict[str, Any], compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+def stored(
+    function: str, version: int, key: dict[str, Any], compute: Callable[[], "pandas.DataFrame"]
+) -> "pandas.DataFrame":
     """The table of this function, version and key: read from the store, or computed, stored and read back.
 
     Raise `version` whenever the function would give other numbers for the same key. A damaged entry is warned of, set
     aside as `*.damaged` and computed again. The table is always the one that was read back, so that a first and a
-    second run agree in every type. OSError where it cannot be written (a full disk); nothing half-written stays.
+    second run agree in every type. What another process is computing is waited for. OSError where it cannot be written
+    (a full disk); nothing half-written stays.
     """
     name = digest(function, version, key)
     entry = home() / "store" / function / name
@@ -60,40 +65,50 @@ def stored(function: str, version: int, key: dict[str, Any], compute: Callable[[
     table = _read(entry)
     from_store = table is not None
     if table is None:
-        computed = compute()
-        seconds = time.perf_counter() - started
-        description = {
-            "function": function, "version": version, "key": key, "package": __version__,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": round(seconds, 3),
-        }  # fmt: skip
-        table = _write(entry, computed, description)
+        with alone(entry, f"a result of {function}"):
+            table = _read(entry)
+            from_store = table is not None
+            if table is None:
+                started = time.perf_counter()
+                computed = compute()
+                seconds = time.perf_counter() - started
+                description = {
+                    "function": function, "version": version, "key": key, "package": __version__,
+                    "created": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": round(seconds, 3),
+                }  # fmt: skip
+                table = _write(entry, computed, description)
     log(function, name, from_store, time.perf_counter() - started)
     return table
 
 
-def entries(function: str, version: int) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+def entries(function: str, version: int) -> Iterator[tuple[dict[str, Any], "pandas.DataFrame"]]:
     """Key and table of all that is stored of this function and version; damaged entries are passed over."""
     for entry in sorted((home() / "store" / function).glob("*/entry.json")):
         if "." in entry.parent.name:  # being written, left over, or set aside as damaged
             continue
         try:
             description = json.loads(entry.read_text("utf-8"))
-        except (OSError, ValueError):
+            wanted = description["version"] == version
+        except (OSError, ValueError, KeyError, TypeError):
             continue
-        if description.get("version") == version and (table := _read(entry.parent)) is not None:
+        if wanted and (table := _read(entry.parent)) is not None:
             yield description["key"], table
 
 
-def _read(entry: Path) -> pd.DataFrame | None:
+def _read(entry: Path) -> "pandas.DataFrame | None":
     """The table of an entry, or None where there is none or it was damaged (and has been set aside)."""
+    from pandas import read_parquet
+
     if not entry.is_dir():
         return None
     try:
         payload = (entry / "table.parquet").read_bytes()
-        checksum = json.loads((entry / "entry.json").read_text("utf-8"))["sha256"]
-        if hashlib.sha256(payload).hexdigest() != checksum:
+        description = json.loads((entry / "entry.json").read_text("utf-8"))
+        if hashlib.sha256(payload).hexdigest() != description["sha256"]:
             raise ValueError("the checksum does not match")
-        return pd.read_parquet(BytesIO(payload))
+        if digest(description["function"], description["version"], description["key"]) != entry.name:
+            raise ValueError("it is not what it is stored as")
+        return read_parquet(BytesIO(payload))
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, PermissionError):
             raise
@@ -107,16 +122,18 @@ def _read(entry: Path) -> pd.DataFrame | None:
         return None
 
 
-def _write(entry: Path, table: pd.DataFrame, description: dict[str, Any]) -> pd.DataFrame:
+def _write(entry: Path, table: "pandas.DataFrame", description: dict[str, Any]) -> "pandas.DataFrame":
     """Commit the table and its description as one folder; the table as a reader will get it."""
+    from pandas import read_parquet
+
     buffer = BytesIO()
     table.to_parquet(buffer)
     payload = buffer.getvalue()
     description |= {"rows": len(table), "sha256": hashlib.sha256(payload).hexdigest()}
-    temporary = entry.with_name(f".tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    temporary = entry.with_name(f".tmp-{entry.name[:16]}-{secrets.token_hex(4)}")
     try:
+        _remove_leftovers(entry)
         temporary.mkdir(parents=True)
-        _remove_leftovers(entry.parent)
         write_synced(temporary / "table.parquet", payload)
         write_synced(temporary / "entry.json", json.dumps(description, indent=1).encode())
         _sync_folder(temporary)
@@ -132,7 +149,7 @@ def _write(entry: Path, table: pd.DataFrame, description: dict[str, Any]) -> pd.
         raise OSError(error.errno, f"{message}. Free some space or name another folder in BITSKEPT_HOME") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return pd.read_parquet(BytesIO(payload))
+    return read_parquet(BytesIO(payload))
 
 
 def write_synced(path: Path, content: bytes) -> None:
@@ -152,10 +169,12 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _remove_leftovers(folder: Path) -> None:
-    for leftover in folder.glob(".tmp-*"):
+def _remove_leftovers(entry: Path) -> None:
+    """What killed runs left of this entry, which is ours alone now, and of any other a day ago."""
+    for leftover in entry.parent.glob(".tmp-*"):
         try:
-            if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
+            own = leftover.name.startswith(f".tmp-{entry.name[:16]}-")
+            if own or time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
                 shutil.rmtree(leftover)
         except FileNotFoundError:  # removed by another process
             continue
@@ -165,5 +184,8 @@ def log(function: str, name: str, from_store: bool, seconds: float) -> None:
     """Tell a run that is being watched of a result: whether it was there, and how long it took."""
     if path := os.environ.get(RUN_LOG):
         line = {"function": function, "digest": name, "from_store": from_store, "seconds": round(seconds, 3)}
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        try:
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror}: {path} could not be written") from error

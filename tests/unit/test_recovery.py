@@ -1,5 +1,6 @@
 import copy
 import math
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from torch import nn
 from bitskept.measure.states import encode
 from bitskept.sources import models
 from bitskept.training.loop import Schedule
-from bitskept.training.recovery import ARMS, LEFT_OUT, Objective, Plan, Recovery, fine_tune
+from bitskept.training.recovery import ARMS, LEFT_OUT, Objective, Plan, Recovery, fine_tune, tune
 
 TEXTS = [
     "the cat sat",
@@ -196,6 +197,29 @@ def test_an_adapter_is_added_to_the_weights_of_its_base(base):
     assert torch.allclose(states, merged, atol=1e-4)
     assert models.load("tuned", dtype="bfloat16").network.dtype == torch.bfloat16
     assert torch.equal(models.load("tuned", seed=1).embeddings, models.load("llama", seed=1).embeddings)
+
+
+@pytest.mark.parametrize("file", ["adapter_model.safetensors", "adapter_config.json", "curve.json"])
+def test_a_tuned_model_that_is_damaged_is_told_and_tuned_again_once_removed(base, tmp_path, file):
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("\n".join(f"{text} {place}" for place, text in enumerate(TEXTS)), "utf-8")
+    one = plan(model="llama", corpus=str(corpus))
+    made = tune(one, progress=False)
+    folder = base / "models" / made.id
+    before = models.fingerprint(made.id)
+    content = bytearray((folder / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / file).write_bytes(content)
+    for again in (lambda: models.load(made.id), lambda: models.fingerprint(made.id), lambda: tune(one, progress=False)):
+        with pytest.raises(models.SourceError, match=rf"is damaged \({file}\): remove {folder} and run this again"):
+            again()
+    shutil.rmtree(folder)
+    assert tune(one, progress=False).curve.equals(made.curve)
+    assert models.fingerprint(made.id) == before
+    left = folder.with_name(f"{folder.name}.training")
+    left.mkdir()  # as a kill at the very end leaves it
+    tune(one, progress=False)
+    assert not left.exists()
 
 
 def test_an_adapter_that_names_no_base_is_refused(base):

@@ -82,7 +82,19 @@ def spoil_the_description(entry):
     (entry / "entry.json").write_text("{")
 
 
-@pytest.mark.parametrize("damage", [truncate, flip_a_bit, lose_the_description, spoil_the_description])
+def take_another_key(entry):
+    description = json.loads((entry / "entry.json").read_text())
+    (entry / "entry.json").write_text(json.dumps(description | {"key": KEY | {"model": "tinz"}}))
+
+
+def lose_the_table(entry):
+    (entry / "table.parquet").unlink()
+
+
+DAMAGES = [truncate, flip_a_bit, lose_the_description, spoil_the_description, take_another_key, lose_the_table]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_entry_is_warned_of_set_aside_and_computed_again(home, damage):
     first = put()
     entry = entry_of(home)
@@ -92,6 +104,22 @@ def test_a_damaged_entry_is_warned_of_set_aside_and_computed_again(home, damage)
     assert_frame_equal(again, first)
     assert_frame_equal(store.stored("measure", 1, KEY, compute_never), first)
     assert [name.endswith(".damaged") for name in names(entry.parent)] == [False, True]
+
+
+@pytest.mark.parametrize(("file", "stride"), [("entry.json", 1), ("table.parquet", 17)])
+@pytest.mark.filterwarnings("ignore:stored result")
+def test_no_flipped_bit_gives_another_table_or_another_key(home, file, stride):
+    first = put()
+    path = entry_of(home) / file
+    whole = path.read_bytes()
+    for place in range(0, len(whole), stride):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        for key, table in store.entries("measure", 1):
+            assert key == KEY
+            assert_frame_equal(table, first)
+        assert_frame_equal(put(), first)
+        path.write_bytes(whole)
+    assert_frame_equal(store.stored("measure", 1, KEY, compute_never), first)
 
 
 KILLED = """
@@ -116,6 +144,15 @@ def test_a_run_killed_while_it_writes_leaves_a_whole_entry_or_none(home, sync, c
     again = store.stored("measure", 1, KEY, compute_never if committed else lambda: pd.DataFrame({"estimate": [1.0]}))
     assert list(again.estimate) == [1.0]
     assert not list(home.rglob("*.damaged"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_what_a_killed_run_left_of_an_entry_goes_when_it_is_written(home):
+    subprocess.run([sys.executable, "-c", KILLED, "2"], env=environment(home), check=False)
+    folder = home / "store" / "measure"
+    assert any(name.startswith(".tmp") for name in names(folder))
+    put()
+    assert names(folder) == [entry_of(home).name]
 
 
 def test_leftovers_of_killed_runs_go_after_a_day(home):
@@ -156,7 +193,10 @@ def test_what_does_not_fit_on_the_disk_is_told_and_leaves_nothing(home):
 
 
 def test_many_at_once_on_one_entry_agree(home):
+    computed = []
+
     def slowly():
+        computed.append(1)
         time.sleep(0.05)
         return TABLE
 
@@ -164,6 +204,7 @@ def test_many_at_once_on_one_entry_agree(home):
         tables = list(pool.map(lambda _: store.stored("measure", 1, KEY, slowly), range(8)))
     for table in tables:
         assert_frame_equal(table, tables[0])
+    assert len(computed) == 1
     assert names(home / "store" / "measure") == [entry_of(home).name]
 
 
@@ -184,7 +225,7 @@ def test_all_that_is_stored_of_a_function_and_version(home):
     assert [key for key, _ in store.entries("measure", 2)] == [{"number": 3}]
 
 
-@pytest.mark.parametrize("damage", [truncate, flip_a_bit])
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, take_another_key])
 def test_a_damaged_entry_is_warned_of_and_passed_over(home, damage):
     put({"good": True})
     put({"good": False})

@@ -2,6 +2,7 @@ import dataclasses
 import functools
 import itertools
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -78,7 +79,11 @@ def test_checkpoints_double_and_end_with_the_last(steps, kept):
 @kinds
 def test_a_twin_learns_and_its_checkpoints_are_models(whole, grown, tokenizer, family, objective):
     ids, folder = grown(family, objective), whole(family, objective)
-    assert {path.name for path in folder.iterdir()} == {"curve.json", *(f"step-{step}" for step in ids)}
+    assert {path.name for path in folder.iterdir()} == {
+        "bitskept.json",
+        "curve.json",
+        *(f"step-{step}" for step in ids),
+    }
     assert [path.name for path in folder.parent.iterdir()] == ["one"]
     loaded = {step: models.load(id) for step, id in ids.items()}
     assert {model.kind for model in loaded.values()} == {"decoder" if objective == "causal" else "encoder"}
@@ -215,7 +220,10 @@ def test_a_plan_is_run_once(home, tmp_path):
     assert list(twin.ids) == [0, 1, 2]
     weights = home / "models" / twin.ids[2] / "model.safetensors"
     before = weights.stat().st_mtime_ns
+    left = weights.parents[1].with_name(f"{weights.parents[1].name}.training")
+    left.mkdir()  # as a kill at the very end leaves it
     again = twins.grow(one, progress=False)
+    assert not left.exists()
     assert again.ids == twin.ids
     assert weights.stat().st_mtime_ns == before
     assert again.curve.equals(twin.curve)
@@ -224,6 +232,31 @@ def test_a_plan_is_run_once(home, tmp_path):
     other = twins.grow(dataclasses.replace(one, objective="masked"), progress=False)
     assert set(other.ids.values()).isdisjoint(twin.ids.values())
     assert len(list((home / "tokenizers").iterdir())) == 1
+    assert not list(home.rglob(".*"))
+
+
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("file", ["step-1/model.safetensors", "step-1/tokenizer.json", "curve.json"])
+def test_a_twin_that_is_damaged_is_told_and_grown_again_once_removed(home, tmp_path, file):
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("\n".join(sorted(set(TEXTS))), "utf-8")
+    schedule = Schedule(steps=1, batch=4, rate=0.01)
+    one = plan(corpus=str(corpus), schedule=schedule, sentences=20, vocabulary=290)
+    twin = twins.grow(one, progress=False)
+    before = {step: models.fingerprint(id) for step, id in twin.ids.items()}
+    damaged = (home / "models" / twin.ids[1]).parent / file
+    flip_a_bit(damaged)
+    with pytest.raises(models.SourceError, match=rf"is damaged \({damaged.name}\): remove {damaged.parent} and run"):
+        models.load(twins.grow(one, progress=False).ids[1])
+    shutil.rmtree(damaged.parent)
+    again = twins.grow(one, progress=False)
+    assert again.curve.equals(twin.curve)
+    assert {step: models.fingerprint(id) for step, id in again.ids.items()} == before
 
 
 @pytest.mark.parametrize(

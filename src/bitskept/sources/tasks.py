@@ -5,19 +5,17 @@ Here is what all of them share, and the functions that read them, so that caller
 
 import hashlib
 import json
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
-from bitskept.sources import registry, task_files
+from bitskept.sources import Entry, registry, task_files
 from bitskept.sources.evaluation_sets import RECIPE, classification, minimal_pairs, similarity
 from bitskept.sources.leaderboard import benchmark_scores, leaderboard
-from bitskept.sources.packages import sha256
+from bitskept.sources.packages import SourceError, sha256
 from bitskept.sources.preferences import preference
 
-if TYPE_CHECKING:
-    import pandas
-
 __all__ = [
+    "available",
     "benchmark_scores",
     "catalogue",
     "classification",
@@ -38,6 +36,23 @@ def fetch(id: str) -> None:
     task_files.files(id)
 
 
+def available(needed: Sequence[str], wished: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """All that are `needed`, fetched, and those that are `wished` for and can be had; and why the others cannot.
+
+    SourceError where one that is needed cannot be had.
+    """
+    here, left_out = list(needed), {}
+    for id in needed:
+        fetch(id)
+    for id in wished:
+        try:
+            fetch(id)
+            here.append(id)
+        except SourceError as error:
+            left_out[id] = str(error)
+    return here, left_out
+
+
 def fingerprint(id: str) -> str:
     """A short hash of the files of `id` and of how they are read, wherever they lie. SourceError where they are not."""
     entry = task_files.entry(id)
@@ -50,10 +65,8 @@ def fingerprint(id: str) -> str:
     return hashlib.sha256(json.dumps(source, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def catalogue() -> "pandas.DataFrame":
+def catalogue() -> list[Entry]:
     """One row an entry of the registry: id, kind, what, licence, source, here."""
-    from pandas import DataFrame
-
     rows = []
     for id in registry("tasks"):
         entry = task_files.entry(id)
@@ -65,4 +78,4 @@ def catalogue() -> "pandas.DataFrame":
         known = {name: entry[name] for name in ("kind", "what", "licence")}
         here = "yes" if task_files.present(entry) else "no"
         rows.append({"id": id, **known, "source": source, "here": here})
-    return DataFrame(rows)
+    return rows

@@ -9,12 +9,15 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import PreTrainedTokenizerFast
 
 from bitskept import store
+from bitskept.locks import alone
 from bitskept.sources import corpora
-from bitskept.sources.packages import commit, scratch
+from bitskept.sources.packages import commit, scratch, set_aside
+from bitskept.sources.seals import broken, seal
 
 VERSION = 1
 """Raise it when the same text would give another tokenizer."""
 SPECIAL = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "mask_token": "<mask>"}
+FILE = "tokenizer.json"
 SENTENCES = 100_000
 """A tokenizer is learned from at most so many sentences."""
 
@@ -60,10 +63,16 @@ def of_corpus(corpus: str, types: int, *, skipped: int, seed: int) -> Tokenizer:
     """The tokenizer of a corpus, kept in BITSKEPT_HOME/tokenizers; of the order drawn by `seed`, the first `skipped`
     sentences are left out. Errors as `corpora.load` and `learn`.
     """
-    target = store.home() / "tokenizers" / f"{digest(corpus, types, skipped=skipped, seed=seed)}.json"
-    if not target.exists():
-        texts = corpora.load(corpus, seed=seed)["text"][skipped : skipped + SENTENCES]
-        with scratch(target.parent) as work:
-            learn(texts, types).save(str(work / "tokenizer.json"))
-            commit(work / "tokenizer.json", target)
-    return Tokenizer.from_file(str(target))
+    target = store.home() / "tokenizers" / digest(corpus, types, skipped=skipped, seed=seed)
+    if not target.exists() or broken(target):
+        with alone(target, f"the tokenizer of {corpus}"):
+            if wrong := broken(target):
+                set_aside(target, f"is damaged ({', '.join(wrong)})")
+            if not target.exists():  # no other process has learned it meanwhile
+                texts = corpora.load(corpus, seed=seed)["text"][skipped : skipped + SENTENCES]
+                with scratch(target) as work:
+                    (work / "one").mkdir()
+                    learn(texts, types).save(str(work / "one" / FILE))
+                    seal(work / "one")
+                    commit(work / "one", target)
+    return Tokenizer.from_file(str(target / FILE))

@@ -7,6 +7,8 @@ precision, clipping, checkpoints, several GPUs under `accelerate launch`.
 from __future__ import annotations
 
 import random
+import shutil
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +22,9 @@ from accelerate import PartialState
 from jaxtyping import Int
 from torch import Tensor, nn
 from tqdm.auto import tqdm
+
+from bitskept.sources.packages import full_disk_told
+from bitskept.sources.seals import SEAL, broken, seal
 
 KEPT = 2
 """Checkpoints on disk: the last one may have been cut off by the very fault that ended the run."""
@@ -45,6 +50,11 @@ class Schedule:
     weight_decay: float = 0.0
     save_every: int = 20
     measure_every: int = 50
+
+    @classmethod
+    def usual(cls, steps: int, batch: int, rate: float, **others: Any) -> Schedule:
+        """The rate rises over the first twentieth of the steps, and the learning curve is taken eight times."""
+        return cls(steps, batch, rate, warmup=-(-steps // 20), measure_every=-(-steps // 8), **others)
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "accumulate", "save_every", "measure_every"):
@@ -72,17 +82,19 @@ def train(
     """Train a module in place on `steps * batch` items; the log: records of a measure or a mean loss, each with `step`.
 
     Checkpoints of the trainable weights go to `folder`. Where there are some already, of a run that was killed,
-    training continues from the last one and ends, on one machine, with the same weights as if it had never been
+    training continues from the last whole one and ends, on one machine, with the same weights as if it had never been
     killed: the random state is in the checkpoint, and the caller's `collate` must depend on its items alone. `at_step`
     is called after every update, and with 0 before the first. The caller's own random state stays as it was.
 
-    Diverged, with the last good checkpoint kept, where a gradient is not finite; ValueError for too few items.
+    Diverged, with the last good checkpoint kept, where a gradient is not finite; OSError (ENOSPC) where the disk is
+    full; ValueError for too few items.
     """
     if len(items) != schedule.steps * schedule.batch:
         raise ValueError(f"{schedule.steps} steps of {schedule.batch} items take just so many, not {len(items)}")
     transformers.utils.logging.set_verbosity_error()
-    folder.mkdir(parents=True, exist_ok=True)  # of several processes, one may look into it before another has made it
-    with _own_random_state():
+    with PartialState().main_process_first():
+        last = _last_whole(folder)
+    with full_disk_told(folder), _own_random_state():
         options = transformers.TrainingArguments(
             output_dir=str(folder),
             max_steps=schedule.steps,
@@ -111,7 +123,7 @@ def train(
         trainer.measure = measure
         trainer.add_callback(_Watch(trainer, schedule.measure_every, at_step, progress))
         trainer.remove_callback(transformers.PrinterCallback)
-        trainer.train(resume_from_checkpoint=transformers.trainer_utils.get_last_checkpoint(folder))
+        trainer.train(resume_from_checkpoint=last)
     return [record for record in trainer.state.log_history if "train_runtime" not in record]
 
 
@@ -134,6 +146,21 @@ def in_order(
         batches = part[np.argsort(lengths[part], kind="stable")].reshape(-1, schedule.batch)
         drawn[start : start + len(part)] = batches[random_order.permutation(len(batches))].ravel()
     return drawn
+
+
+def _last_whole(folder: Path) -> str | None:
+    """The last checkpoint that is as it was written. One that is not goes: the run was killed, or the disk was full,
+    while it was written; with a warning, if it was whole once.
+    """
+    found = folder.glob("checkpoint-*")
+    for checkpoint in sorted(found, key=lambda path: int(path.name.partition("-")[2]), reverse=True):
+        wrong = broken(checkpoint)
+        if (checkpoint / SEAL).exists() and not wrong:
+            return str(checkpoint)
+        if wrong:
+            warnings.warn(f"{checkpoint} is damaged ({', '.join(wrong)}): going on from the one before", stacklevel=3)
+        shutil.rmtree(checkpoint)
+    return None
 
 
 def _share(schedule: Schedule) -> int:
@@ -207,6 +234,10 @@ class _Watch(transformers.TrainerCallback):
             self._at_step(state.global_step)
         due = state.global_step % self._measure_every == 0 or state.global_step == args.max_steps
         control.should_evaluate = due and self._trainer.measure is not None
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.is_world_process_zero:
+            seal(Path(args.output_dir, f"checkpoint-{state.global_step}"))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._bar.close()

@@ -11,8 +11,8 @@ import json
 import math
 import shutil
 import time
-import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,10 +24,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from bitskept import store
-from bitskept.measure.states import Encoding, batches, encode
+from bitskept.locks import alone
+from bitskept.measure.states import Encoding, batches, cut_as_planned, encode
 from bitskept.sources import corpora, models
 from bitskept.sources.models import LanguageModel
 from bitskept.sources.packages import commit, scratch
+from bitskept.sources.seals import check, seal
 from bitskept.training.loop import Schedule, in_order, train
 from bitskept.training.masking import LEFT_OUT, hide
 
@@ -91,10 +93,11 @@ class Tuned:
 
 
 def tune(plan: Plan, *, accept_terms: Collection[str] = (), progress: bool = True) -> Tuned:
-    """Run a plan, or take what it gave before. A run that was killed goes on from its last checkpoint.
+    """Run a plan, or take what it gave before. A run that was killed goes on from its last checkpoint; one that
+    another process is at is waited for.
 
-    Diverged, with the last good checkpoint kept, where a gradient is not finite. Other errors as `models.load` and
-    `corpora.load`.
+    Diverged, with the last good checkpoint kept, where a gradient is not finite; SourceError where what is there is
+    damaged. Other errors as `models.load` and `corpora.load`.
     """
     models.fetch(plan.model, accept_terms=accept_terms)
     corpora.fetch(plan.corpus)
@@ -107,13 +110,26 @@ def tune(plan: Plan, *, accept_terms: Collection[str] = (), progress: bool = Tru
     digest = store.digest("fine_tuning", VERSION, key)[:12]
     id = f"tuned/{Path(plan.model).name}-{plan.arm}-{plan.seed}-{digest}"
     target, started = store.home() / "models" / id, time.perf_counter()
-    if not (found := target.exists()):
-        model = models.load(plan.model, accept_terms=accept_terms)
-        texts = corpora.load(plan.corpus, sentences=plan.held_out + plan.sentences, seed=plan.text_seed)["text"]
-        fine_tune(model, texts, plan, target, bfloat16=dtype == "bfloat16", progress=id if progress else None)
+    with _alone_together(target, id):
+        if not (found := target.exists()):
+            model = models.load(plan.model, accept_terms=accept_terms)
+            texts = corpora.load(plan.corpus, sentences=plan.held_out + plan.sentences, seed=plan.text_seed)["text"]
+            fine_tune(model, texts, plan, target, bfloat16=dtype == "bfloat16", progress=id if progress else None)
+        elif PartialState().is_main_process:  # left by a run that was killed at its very end
+            shutil.rmtree(target.with_name(f"{target.name}.training"), ignore_errors=True)
     store.log("fine_tuning", digest, found, time.perf_counter() - started)
+    check(target)
     curve = pd.read_json(target / CURVE, orient="records")
     return Tuned(id, curve.assign(model=plan.model, arm=plan.arm, seed=plan.seed))
+
+
+@contextmanager
+def _alone_together(target: Path, id: str) -> Iterator[None]:
+    """The lock of a tuned model, held by the first of the processes that train it together, for all of them."""
+    processes = PartialState()
+    with alone(target, id) if processes.is_main_process else nullcontext():
+        processes.wait_for_everyone()
+        yield
 
 
 def fine_tune(
@@ -127,10 +143,9 @@ def fine_tune(
 ) -> None:
     """Tune a model, whose network is changed, and write it to the folder `target`: an adapter, or all weights.
 
-    Checkpoints lie beside it until it is whole. Errors as `tune`.
+    Checkpoints lie beside it until it is whole. The caller holds the lock of the folder. Errors as `tune`.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # sentences are cut because the plan says so
+    with cut_as_planned():
         encoding = encode(model, texts, longest=plan.longest)
     kept = [place for place in range(len(encoding)) if encoding.measured[place].sum() > 1]
     training = np.array([place for place in kept if place >= plan.held_out])
@@ -157,10 +172,11 @@ def fine_tune(
     )
     processes = PartialState()
     if processes.is_main_process:
-        with scratch(target.parent) as work:
+        with scratch(target) as work:
             finished = work / "model"
             _save(module.network, model, plan, finished)
             (finished / CURVE).write_text(_curve(log).to_json(orient="records"), "utf-8")
+            seal(finished)
             commit(finished, target)
         shutil.rmtree(checkpoints, ignore_errors=True)
     processes.wait_for_everyone()

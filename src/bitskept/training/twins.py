@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import shutil
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,11 +19,13 @@ import transformers
 from transformers import PreTrainedTokenizerBase
 
 from bitskept import store
+from bitskept.locks import alone
 from bitskept.measure.likelihood import scored_bytes
-from bitskept.measure.states import Encoding, batches, encode
+from bitskept.measure.states import Encoding, batches, cut_as_planned, encode
 from bitskept.sources import corpora, models
 from bitskept.sources.models import LanguageModel
 from bitskept.sources.packages import commit, scratch
+from bitskept.sources.seals import SEAL, check, seal
 from bitskept.training import byte_pairs
 from bitskept.training.builds import CLASSES, Build, network
 from bitskept.training.loop import Schedule, in_order, train
@@ -97,9 +98,11 @@ class Twin:
 
 
 def grow(plan: Plan, *, progress: bool = True) -> Twin:
-    """Run a plan, or take what it gave before. A run that was killed goes on from its last checkpoint.
+    """Run a plan, or take what it gave before. A run that was killed goes on from its last checkpoint; one that
+    another process is at is waited for.
 
-    Diverged, with the last good checkpoint kept, where a gradient is not finite. Other errors as `corpora.load`.
+    Diverged, with the last good checkpoint kept, where a gradient is not finite; SourceError where what is there is
+    damaged. Other errors as `corpora.load`.
     """
     corpora.fetch(plan.corpus)
     dtype = models.resolve_dtype(plan.dtype, models.resolve_device("auto"))
@@ -112,14 +115,21 @@ def grow(plan: Plan, *, progress: bool = True) -> Twin:
     digest = store.digest("twins", VERSION, key)[:12]
     name = f"{plan.build.family}-{plan.objective}-{plan.seed}-{digest}"
     folder, started = store.home() / "models" / "twins" / name, time.perf_counter()
-    if not (found := (folder / CURVE).exists()):
-        tokenizer = byte_pairs.ready(byte_pairs.of_corpus(plan.corpus, plan.vocabulary, **vocabulary), plan.longest)
-        texts = corpora.load(plan.corpus, sentences=plan.held_out + plan.sentences, seed=plan.text_seed)["text"]
-        train_twin(tokenizer, texts, plan, folder, bfloat16=dtype == "bfloat16", progress=name if progress else None)
+    ids = {step: f"twins/{name}/step-{step}" for step in checkpoints(plan.schedule.steps)}
+    parts = [folder / CURVE, *(store.home() / "models" / id for id in ids.values())]
+    running = folder.with_name(f"{name}.training")
+    if not (found := all(part.exists() for part in parts)) or running.exists():
+        with alone(folder, f"the twin {name}"):
+            if not (found := all(part.exists() for part in parts)):  # no other process has trained it meanwhile
+                words = byte_pairs.of_corpus(plan.corpus, plan.vocabulary, **vocabulary)
+                texts = corpora.load(plan.corpus, sentences=plan.held_out + plan.sentences, seed=plan.text_seed)["text"]
+                options = {"bfloat16": dtype == "bfloat16", "progress": name if progress else None}
+                train_twin(byte_pairs.ready(words, plan.longest), texts, plan, folder, **options)
+            shutil.rmtree(running, ignore_errors=True)  # left by a run that was killed at its very end
     store.log("twins", digest, found, time.perf_counter() - started)
+    check(folder)
     curve = pd.read_json(folder / CURVE, orient="records")
     facts = {"family": plan.build.family, "objective": plan.objective, "seed": plan.seed}
-    ids = {step: f"twins/{name}/step-{step}" for step in checkpoints(plan.schedule.steps)}
     return Twin(ids, curve.assign(**facts)[[*facts, "step", "quantity", "estimate", "unit"]])
 
 
@@ -140,12 +150,11 @@ def train_twin(
     """Train a twin on the texts and write its checkpoints, `step-N`, and its learning curve to `folder`.
 
     The curve comes last. What the run itself goes on from, if it is killed, lies beside the folder until then. Errors
-    as `grow`.
+    as `grow`. The caller holds the lock of the folder.
     """
     transformers.utils.logging.disable_progress_bar()  # one for every checkpoint
     model = untrained(tokenizer, plan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # sentences are cut because the plan says so
+    with cut_as_planned():
         encoding = encode(model, texts)
     objective = Objective(
         plan.objective, encoding, tokenizer, hidden=plan.hidden, batch=plan.schedule.batch, seed=plan.seed
@@ -158,9 +167,10 @@ def train_twin(
 
     def keep(step: int) -> None:
         if step in kept and not (folder / f"step-{step}").exists():
-            with scratch(folder) as work:
+            with scratch(folder / f"step-{step}") as work:
                 for part in (learner.network, tokenizer):
                     part.save_pretrained(work / "model")
+                seal(work / "model")
                 commit(work / "model", folder / f"step-{step}")
 
     kept, running = checkpoints(plan.schedule.steps), folder.with_name(f"{folder.name}.training")
@@ -176,9 +186,11 @@ def train_twin(
         at_step=keep,
         progress=progress,
     )
-    with scratch(folder) as work:
+    with scratch(folder / CURVE) as work:
         (work / CURVE).write_text(_curve(log).to_json(orient="records"), "utf-8")
-        commit(work / CURVE, folder / CURVE)
+        seal(work)
+        for name in (SEAL, CURVE):
+            commit(work / name, folder / name)
     shutil.rmtree(running, ignore_errors=True)
 
 
