@@ -1,6 +1,7 @@
 """What soft entropy costs: beside the reference package, beside the bare forward pass, and in memory.
 
     python benchmarks/soft_entropy.py              time, on smollm2-135m (the reference takes some ten minutes)
+    python benchmarks/soft_entropy.py --quick      the same with 50 sentences, once (some minutes)
     python benchmarks/soft_entropy.py --memory     peak memory beyond the model at 2,000 and at 20,000 sentences
 
 Time, in one process on the same sentences, cut at 64 tokens: soft-entropy 0.1.5 (`LLMInferrer`, widths 1 to 3, all
@@ -17,7 +18,9 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
+import record
 import torch
 from sweep import bare_forward
 
@@ -50,8 +53,8 @@ def ours(model: models.LanguageModel, texts: list[str], widths: tuple[int, ...])
     return time.perf_counter() - started
 
 
-def compare(model_id: str, sentences: int, repeats: int, with_reference: bool) -> None:
-    """Print seconds and ratios, the repeats of ours and of the bare pass taken in turn."""
+def compare(model_id: str, sentences: int, repeats: int, with_reference: bool) -> dict[str, Any]:
+    """Print seconds and ratios, the repeats of ours and of the bare pass taken in turn; the numbers."""
     model = models.load(model_id)
     texts = list(corpora.load(CORPUS, sentences=sentences)["text"])
     encoding = encode(model, texts, longest=LONGEST)
@@ -63,12 +66,18 @@ def compare(model_id: str, sentences: int, repeats: int, with_reference: bool) -
         bare = bare_forward(model, encoding, range(len(encoding)), TOKEN_BUDGET)
         three, four = (ours(model, texts, widths) for widths in ((1, 2, 3), (1, 2, 3, 4)))
         print(f"{bare:8.1f} {three:8.1f} {four:8.1f} {four / bare - 1:10.0%}", flush=True)
-        found.append((four / bare - 1, three))
-    share, three = sorted(found)[len(found) // 2]
-    print(f"median own share {share:.0%} of the bare forward pass (at most 30% is asked for)")
+        seconds = {"bare_seconds": bare, "widths_1_to_3_seconds": three, "widths_1_to_4_seconds": four}
+        found.append({"own_share": four / bare - 1} | seconds)
+    found = [{name: round(value, 3) for name, value in one.items()} for one in found]
+    median = sorted(found, key=lambda one: one["own_share"])[len(found) // 2]
+    print(f"median own share {median['own_share']:.0%} of the bare forward pass (at most 30% is asked for)")
+    numbers = {"model": model_id, "tokens": tokens, "median_own_share": median["own_share"], "repeats": found}
     if with_reference:
         seconds = reference(models.fetch(model_id), texts)
-        print(f"reference {seconds:.1f} s: {seconds / three:.1f} times ours (at least 15 is asked for)")
+        times = seconds / median["widths_1_to_3_seconds"]
+        print(f"reference {seconds:.1f} s: {times:.1f} times ours (at least 15 is asked for)")
+        numbers |= {"reference_seconds": round(seconds, 2), "reference_against_ours": round(times, 2)}
+    return numbers
 
 
 def peak_memory(model_id: str, sentences: int) -> None:
@@ -87,25 +96,31 @@ def peak_memory(model_id: str, sentences: int) -> None:
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> None:
+    parser = record.parser(__doc__)
     parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--repeats", type=int, help="default: 2, quick: 1")
     parser.add_argument("--without-reference", action="store_true")
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--sentences", type=int, help="default: 500 for time, 2,000 and 20,000 for memory")
+    parser.add_argument("--sentences", type=int, help="default: 500 for time (quick: 50), 2,000 and 20,000 for memory")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")  # that sentences were cut is of no interest here
     if options.child:
         peak_memory(options.model, options.sentences)
     elif options.memory:
-        for sentences in [options.sentences] if options.sentences else (2_000, 20_000):
+        found = []
+        several = (200, 2_000) if options.quick else (2_000, 20_000)
+        for sentences in [options.sentences] if options.sentences else several:
             command = [sys.executable, __file__, "--child", "--model", options.model, "--sentences", str(sentences)]
-            peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-            print(f"{options.model}: {sentences:6,} sentences: {int(peak):,} MB beyond the model", flush=True)
+            peak = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+            print(f"{options.model}: {sentences:6,} sentences: {peak:,} MB beyond the model", flush=True)
+            found.append({"model": options.model, "sentences": sentences, "mb_beyond_the_model": peak})
+        record.append("soft_entropy --memory", options, found)
     else:
-        compare(options.model, options.sentences or 500, options.repeats, not options.without_reference)
+        sentences, repeats = options.sentences or (50 if options.quick else 500), options.repeats or 2 - options.quick
+        numbers = compare(options.model, sentences, repeats, not options.without_reference)
+        record.append("soft_entropy", options, numbers)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """Notebooks run in batches: papermill executes each with its section of the profile, and its figures are checked."""
 
-import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,11 @@ from nbclient.exceptions import CellControlSignal
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from bitskept import figures, params, root
+from bitskept import figures, params, root, run_record
+from bitskept.run_record import Batch, Run
+from bitskept.sources.packages import FULL
 from bitskept.store import RUN_LOG
+from bitskept.usage import Usage
 
 INJECTED = "injected-parameters"  # papermill's tag of the cell it adds
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -35,19 +37,12 @@ class NotebookError(RuntimeError):
         super().__init__(f"notebook: {notebook}\ncell:     {cell}\nerror:    {error}")
 
 
-@dataclass(frozen=True)
-class Run:
-    """What one notebook took: seconds, and how many results came from the store or were computed."""
-
-    stem: str
-    seconds: float
-    from_store: int
-    computed: int
-    computing_seconds: float
-
-
 class OwnKernel(AsyncKernelManager):
-    """Starts the ipykernel of the running interpreter, whatever kernel the user has registered as `python3`."""
+    """Starts the ipykernel of the running interpreter, whatever kernel the user has registered as `python3`.
+
+    It ends with this process. ipykernel sees to that only where orphans become children of process 1, which those of a
+    desktop session do not.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -55,7 +50,21 @@ class OwnKernel(AsyncKernelManager):
 
     def start_kernel(self, **options: Any) -> Any:
         # Its own log, not what cells write: shut down in the middle of a cell, it would print a traceback.
-        return super().start_kernel(stderr=subprocess.DEVNULL, **options)
+        watch = f"__import__('bitskept.parallel').parallel.end_with({os.getpid()})"
+        arguments = [*options.pop("extra_arguments", []), f"--IPKernelApp.exec_lines={watch}"]
+        return super().start_kernel(stderr=subprocess.DEVNULL, extra_arguments=arguments, **options)
+
+
+class Told:
+    """Where papermill writes what cells and their jobs say on stderr: what is for the user is passed on."""
+
+    def write(self, text: str) -> None:
+        for line in text.splitlines():
+            if line.startswith("bitskept: "):
+                tqdm.write(line, file=sys.stderr)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def select(names: Sequence[str], sections: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -69,7 +78,7 @@ def select(names: Sequence[str], sections: Mapping[str, Any], folder: Path) -> l
     chosen = set()
     for name in names:
         wanted = Path(name).name.removesuffix(".ipynb")
-        number = f"{int(wanted):02d}_" if wanted.isdigit() else None
+        number = f"{int(wanted):02d}_" if re.fullmatch("[0-9]{1,2}", wanted) else None
         found = [stem for stem in there if stem == wanted or (number and stem.startswith(number))]
         if not found:
             near = get_close_matches(wanted, list(there), n=1)
@@ -85,37 +94,59 @@ def run(
     """Execute notebooks in order into `build/PROFILE/notebooks/`; the first failure ends the run as NotebookError.
 
     The parameter file is validated first (ParameterError). With `write_back`, the outputs of the laptop profile go
-    into the committed notebooks as well.
+    into the committed notebooks as well. Each run is written down (`run_record`), one that failed too.
     """
     if write_back and profile != "laptop":
         raise ValueError(f"notebooks are committed with their laptop outputs; --write-back does not go with {profile}")
     chosen_sections = params.load(profile, sections=sections)
     notebooks = select(names, chosen_sections, root() / "notebooks")
-    build = root() / "build" / profile
-    (build / "notebooks").mkdir(parents=True, exist_ok=True)
-    log = build / "results.log"
-    done = []
+    done, batch = [], Batch(profile)
     terminal = sys.stderr.isatty()
     with tqdm(notebooks, unit="notebook", desc=f"profile {profile}", disable=not terminal) as bar:
         for notebook in bar:
             bar.set_postfix_str(notebook.stem)
-            log.write_text("")
-            started = time.perf_counter()
-            executed = build / "notebooks" / notebook.name
-            before = stamps(chosen_sections[notebook.stem], profile)
-            with _environment({RUN_LOG: str(log), "BITSKEPT_ROOT": str(root())}):
-                execute(notebook, executed, chosen_sections[notebook.stem].model_dump(), progress=terminal)
-            check_figures(notebook, before, stamps(chosen_sections[notebook.stem], profile))
-            if write_back:
-                copy_outputs(executed, notebook)
-            done.append(_summary(notebook.stem, time.perf_counter() - started, log))
+            section = chosen_sections[notebook.stem]
+            done.append(_run(notebook, section, profile, batch, write_back=write_back, progress=terminal))
             if not terminal:
                 print(f"{notebook.stem}: {done[-1].seconds:.0f} s", file=sys.stderr, flush=True)
     return done
 
 
+def _run(
+    notebook: Path, section: params.Section, profile: str, batch: Batch, *, write_back: bool, progress: bool
+) -> Run:
+    """Execute one notebook, check its figures, write it down."""
+    build = root() / "build" / profile
+    executed, log = build / "notebooks" / notebook.name, build / "logs" / f"{notebook.stem}.jsonl"
+    for path in (executed, log):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("")
+    started, clock = run_record.now(), time.perf_counter()
+    before = stamps(section.figures, profile)
+    usage = Usage()
+
+    def run(finished: bool) -> Run:
+        seconds, taken = time.perf_counter() - clock, (usage.cpu_seconds, usage.peak_memory)
+        return Run(notebook.stem, finished, started, run_record.now(), seconds, *taken, run_record.results(log))
+
+    try:
+        with usage, environment({RUN_LOG: str(log), "BITSKEPT_ROOT": str(root())}):
+            execute(notebook, executed, section.model_dump(), progress=progress)
+        check_figures(notebook, before, stamps(section.figures, profile))
+        if write_back:
+            copy_outputs(executed, notebook)
+    except BaseException:
+        with suppress(OSError):  # a full disk, say: what stopped the notebook is what is told
+            batch.add(run(finished=False))
+        raise
+    batch.add(done := run(finished=True))
+    return done
+
+
 def execute(notebook: Path, executed: Path, parameters: dict[str, Any], *, progress: bool = False) -> None:
-    """Run one notebook, in its own folder, into a copy. NotebookError where a cell or the kernel fails."""
+    """Run one notebook, in its own folder, into a copy. NotebookError where a cell or the kernel fails; OSError, and no
+    copy, where the disk is full.
+    """
     executed.unlink(missing_ok=True)
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it would log is in the NotebookError
     try:
@@ -127,6 +158,7 @@ def execute(notebook: Path, executed: Path, parameters: dict[str, Any], *, progr
             language="python",
             cwd=notebook.parent,
             kernel_manager_class=OwnKernel,
+            stderr_file=Told(),
             progress_bar={"desc": notebook.stem, "leave": False} if progress else False,
         )
     except KeyboardInterrupt:
@@ -136,6 +168,12 @@ def execute(notebook: Path, executed: Path, parameters: dict[str, Any], *, progr
     except PapermillExecutionError as error:
         reason = f"{error.ename}: {_first_line(error.evalue)}"
         raise NotebookError(notebook, _stopped_cell(notebook, executed), reason) from None
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        executed.unlink(missing_ok=True)
+        message = f"the disk is full under {executed.parent}: free some space and run this again"
+        raise OSError(error.errno, f"{message}; what was finished is kept") from error
     except (CellControlSignal, RuntimeError) as error:  # a kernel that died or did not start
         reason = f"{type(error).__name__}: {_first_line(str(error))}"
         raise NotebookError(notebook, _stopped_cell(notebook, executed), reason) from None
@@ -186,10 +224,12 @@ def _is_progress(output: Any) -> bool:
     return WIDGET in data and "%|" in data.get("text/plain", "")
 
 
-def stamps(section: params.Section, profile: str) -> dict[Path, int | None]:
-    """When each file of the declared figures was written (nanoseconds), None where it is missing or empty."""
+def stamps(
+    names: Sequence[str], profile: str, suffixes: Sequence[str] = ("png", "svg", "json")
+) -> dict[Path, int | None]:
+    """When each file of these figures was written (nanoseconds), None where it is missing or empty."""
     pictures, _ = figures.folders(profile)
-    paths = [pictures / f"{name}.{suffix}" for name in section.figures for suffix in ("png", "svg", "json")]
+    paths = [pictures / f"{name}.{suffix}" for name in names for suffix in suffixes]
     return {path: path.stat().st_mtime_ns if path.is_file() and path.stat().st_size else None for path in paths}
 
 
@@ -208,16 +248,9 @@ def _first_line(text: str) -> str:
     return text.strip().partition("\n")[0]
 
 
-def _summary(stem: str, seconds: float, log: Path) -> Run:
-    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
-    computed = [line for line in lines if not line["from_store"]]
-    return Run(
-        stem, seconds, len(lines) - len(computed), len(computed), sum((line["seconds"] for line in computed), 0.0)
-    )
-
-
 @contextmanager
-def _environment(values: dict[str, str]) -> Any:
+def environment(values: dict[str, str]) -> Any:
+    """These environment variables, for a while."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -1,0 +1,62 @@
+"""CPU time and memory of the processes that this one starts."""
+
+import threading
+
+import psutil
+
+SECONDS = 1.0  # between two looks
+
+
+class Usage:
+    """`with Usage() as usage:` `usage.cpu_seconds` and `usage.peak_memory` (bytes) of all processes below this one.
+
+    They are looked at once a second. Memory is the sum over the processes at one time; where the system tells (Linux),
+    pages that several share count once. A process that lived for less than a second may be missed by both.
+    """
+
+    def __init__(self) -> None:
+        self.peak_memory = 0
+        self._seen: dict[tuple[int, float], float] = {}
+        self._ended = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look_on, daemon=True)
+
+    def __enter__(self) -> "Usage":
+        self._before = _waited_for()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._ended = _waited_for() - self._before
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Each of the two is too little: what was seen lacks the last second, what was waited for the orphans."""
+        return max(self._ended, sum(self._seen.values()))
+
+    def _look_on(self) -> None:
+        while not self._over.wait(SECONDS):
+            memory = 0
+            for process in psutil.Process().children(recursive=True):
+                try:
+                    times = process.cpu_times()
+                    self._seen[process.pid, process.create_time()] = times.user + times.system
+                    memory += _held(process)
+                except psutil.Error:  # it has just ended
+                    continue
+            self.peak_memory = max(self.peak_memory, memory)
+
+
+def _held(process: psutil.Process) -> int:
+    try:
+        held = process.memory_full_info()
+    except psutil.AccessDenied:  # macOS tells it of oneself only
+        return process.memory_info().rss
+    return getattr(held, "pss", held.uss)
+
+
+def _waited_for() -> float:
+    times = psutil.Process().cpu_times()
+    return times.children_user + times.children_system
