@@ -7,15 +7,18 @@ STAMP := $(VENV)/.installed
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help figures test lab lint bench lock clean
+.PHONY: help figures redraw test test-faults test-cluster lab lint bench lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make figures [PROFILE=smoke|laptop|paper]  run the notebooks; every figure and table (default: laptop)"
+	@echo "make redraw                                the figures again, from the tables in results/ (a minute)"
 	@echo "make test                                  the tests, and the notebooks with the smoke profile"
+	@echo "make test-faults                           the whole smoke profile killed ten times, and other faults (an hour)"
+	@echo "make test-cluster [TARGETS=...]            the smoke profile on a real Slurm, on this machine (root; installs it)"
 	@echo "make lab                                   open the notebooks in JupyterLab"
 	@echo "make lint                                  style, formatting, and who may import whom"
-	@echo "make bench                                 the benchmarks"
+	@echo "make bench [QUICK=1]                       the benchmarks; an hour, or some minutes each"
 	@echo "make lock                                  resolve pyproject.toml anew into requirements.lock"
 	@echo "make clean                                 remove build/ (not .venv, not .cache)"
 
@@ -34,8 +37,17 @@ $(VENV): $(STAMP)
 figures: $(STAMP)
 	$(BIN)/bitskept run --profile $(PROFILE)
 
+redraw: $(STAMP)
+	$(BIN)/bitskept redraw --profile $(PROFILE)
+
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+test-faults: $(STAMP)
+	BITSKEPT_FAULTS=whole $(BIN)/python -m pytest tests/faults
+
+test-cluster: $(STAMP)
+	$(BIN)/python tests/cluster/slurm.py $(TARGETS)
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks
@@ -46,14 +58,16 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 bench: $(STAMP)
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	for one in start_up.py ridge_against_logistic.py tokens_per_second.py \
+	sweep.py "sweep.py --memory" soft_entropy.py "soft_entropy.py --memory"; do \
+	$(BIN)/python benchmarks/$$one $(if $(QUICK),--quick) || exit 1; done
 
 # What only other platforms need cannot be resolved here: their lines are kept as they are.
 lock:
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --upgrade pip
-	build/lock/bin/python -m pip install ".[lab,dev]"
+	build/lock/bin/python -m pip install ".[lab,graph,dev]"
 	{ grep '^#' requirements.lock; \
 	  { grep 'sys_platform' requirements.lock; \
 	    build/lock/bin/python -m pip freeze --all --exclude bitskept | sed 's/+cpu$$//'; } | sort -f; } > build/requirements.lock

@@ -1,14 +1,15 @@
-"""The command line: `bitskept models | corpora | tasks | fetch | run | measure | tune | grow`."""
+"""The command line: `bitskept models | corpora | tasks | fetch | run | redraw | measure | tune | grow | jobs`."""
 
 import argparse
+import json
+import signal
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bitskept import __version__
+from bitskept import __version__, told
 
 if TYPE_CHECKING:
-    from bitskept.batch import Run
+    from bitskept.run_record import Run
 
 FAILURE, MISUSE, INTERRUPTED = 1, 2, 130
 
@@ -24,6 +25,9 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"bitskept {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    profile = argparse.ArgumentParser(add_help=False)
+    profile.add_argument("--profile", choices=("smoke", "laptop", "paper"), default="laptop", help="default: laptop")
+
     commands.add_parser("models", help="list the models: what is here, size, licence, source")
     commands.add_parser("corpora", help="list the texts: what is here, size, licence, source")
     commands.add_parser("tasks", help="list what models are judged by: what is here, licence, source")
@@ -36,54 +40,79 @@ def parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser(
         "run",
+        parents=[profile],
         help="execute notebooks with the parameters of a profile",
         description="Execute notebooks with the parameters of params/PROFILE.yaml, into build/PROFILE/notebooks/.",
     )
-    run.add_argument("--profile", choices=("smoke", "laptop", "paper"), default="laptop", help="default: laptop")
     run.add_argument("--write-back", action="store_true", help="laptop: also put the outputs into notebooks/")
     run.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="as 02_layer_sweep or 02 (default: all)")
 
+    redraw = commands.add_parser(
+        "redraw",
+        parents=[profile],
+        help="draw the figures again from the tables that are kept",
+        description="Draw the figures again from the kept tables, without a model, a text or a training run, into "
+        "build/PROFILE/redrawn/.",
+    )
+    redraw.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="as 02_layer_sweep or 02 (default: all)")
+
     measure = commands.add_parser(
         "measure",
-        help="measure models for the correlations, one after the other",
-        description="Measure the models of 04_ib_correlations into the store, passing over those that are in it. "
-        "Several machines can share the list, and their stores be copied together.",
+        parents=[profile],
+        help="measure what the notebooks ask of models, one after the other",
+        description="Measure what the notebooks ask of models into the store, passing over what is in it. Several "
+        "machines can share the list, and their stores be copied together. A model that the profile does not name is "
+        "measured for 04_ib_correlations.",
     )
-    measure.add_argument("--profile", choices=("smoke", "laptop", "paper"), default="laptop", help="default: laptop")
-    measure.add_argument("models", nargs="*", metavar="MODEL", help="ids (default: all that the profile names)")
+    measure.add_argument("--notebook", metavar="NN", help="only what this one asks, as 02 (default: all)")
+    measure.add_argument("models", nargs="*", metavar="MODEL", help="ids, runs, or names of jobs (default: all)")
 
     tune = commands.add_parser(
         "tune",
+        parents=[profile],
         help="train what the fine-tuning notebook compares",
-        description="Train all arms and seeds of 03_fine_tuning, passing over those that are there. On several GPUs: "
+        description="Train the arms and seeds of 03_fine_tuning, passing over those that are there. On several GPUs: "
         "accelerate launch -m bitskept tune --profile paper. The notebook then finds the tuned models.",
     )
-    tune.add_argument("--profile", choices=("smoke", "laptop", "paper"), default="laptop", help="default: laptop")
+    tune.add_argument("runs", nargs="*", metavar="RUN", help="as MODEL-ARM-SEED (default: all of the profile)")
 
     grow = commands.add_parser(
         "grow",
+        parents=[profile],
         help="train the twins whose training the notebook on dynamics follows",
         description="Train the twins of 05_training_dynamics, passing over those that are there, side by side on the "
         "cores of a CPU and one after the other on a GPU. Several machines can share them by name, and their folders "
         "BITSKEPT_HOME/models/twins be copied together.",
     )
-    grow.add_argument("--profile", choices=("smoke", "laptop", "paper"), default="laptop", help="default: laptop")
-    grow.add_argument("twins", nargs="*", metavar="TWIN", help="causal, masked, ... (default: all of the profile)")
+    grow.add_argument("twins", nargs="*", metavar="TWIN", help="as causal or causal-0 (default: all of the profile)")
+
+    commands.add_parser(
+        "jobs",
+        parents=[profile],
+        help="print, as JSON, the jobs that a profile consists of",
+        description="Print the jobs of a profile and their notebooks as JSON, for an engine that runs them: each is "
+        "one call of measure, tune or grow. The Snakefile reads it.",
+    )
     return top
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit status. What goes wrong is told in a message, never in a traceback."""
     chosen = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's or a shell's kill is an interrupt as well
     try:
         if chosen.command == "run":
             run(chosen.profile, chosen.notebooks, chosen.write_back)
+        elif chosen.command == "redraw":
+            redraw(chosen.profile, chosen.notebooks)
         elif chosen.command == "measure":
-            measure(chosen.profile, chosen.models)
+            measure(chosen.profile, chosen.models, chosen.notebook)
         elif chosen.command == "tune":
-            tune(chosen.profile)
+            tune(chosen.profile, chosen.runs)
         elif chosen.command == "grow":
             grow(chosen.profile, chosen.twins)
+        elif chosen.command == "jobs":
+            jobs(chosen.profile)
         elif chosen.command == "fetch":
             fetch(chosen.ids, chosen.accept_terms)
         else:
@@ -95,10 +124,10 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return FAILURE
     except (ValueError, LookupError) as error:
-        print(f"bitskept: {error.args[0] if error.args else error}", file=sys.stderr)
+        print(f"bitskept: {told(error)}", file=sys.stderr)
         return MISUSE
-    except (OSError, RuntimeError) as error:
-        print(error if type(error).__name__ == "NotebookError" else f"bitskept: {error}", file=sys.stderr)
+    except (OSError, RuntimeError, MemoryError) as error:
+        print(error if type(error).__name__ == "NotebookError" else f"bitskept: {told(error)}", file=sys.stderr)
         return FAILURE
     return 0
 
@@ -110,80 +139,137 @@ def run(profile: str, notebooks: list[str], write_back: bool) -> None:
     params.load(profile)
     from bitskept import batch
 
-    print(summary(batch.run(profile, notebooks, write_back=write_back)))
+    print(summary(profile, batch.run(profile, notebooks, write_back=write_back)))
 
 
-def measure(profile: str, ids: list[str]) -> None:
-    """Measure models for the correlations of notebook 04. RuntimeError, at the end, that tells which failed and why."""
+def redraw(profile: str, notebooks: list[str]) -> None:
+    """Draw figures from kept tables and print where they are."""
+    from bitskept import redraw
+
+    pictures = redraw.redraw(profile, notebooks)
+    print(f"{len(pictures)} files in {pictures[0].parent}")
+
+
+def measure(profile: str, names: list[str], notebook: str | None) -> None:
+    """Measure what notebooks ask of models. RuntimeError, at the end, that tells which failed and why."""
     from bitskept import params
-    from bitskept.sources import registry, unknown
+    from bitskept.sources import on_disk, registry
 
-    section = params.load(profile)["04_ib_correlations"]
+    sections = params.load(profile)
     known = registry("models")
-    for one in ids:
-        if one.partition("@")[0] not in known and not Path(one).expanduser().exists():
-            raise unknown("model", one, known)
-    from bitskept.measure import jobs
+    more = [one for one in names if one.partition("@")[0] in known or on_disk(one)]
+    from bitskept import graph, job
 
-    if failures := jobs.run(section, ids):
-        reasons = [f"  {id}: {reason}" for id, reason in failures.items()]
-        raise RuntimeError("\n".join([f"{len(failures)} failed; the other models are in the store", *reasons]))
+    found = [one for one in graph.jobs(sections, more) if one.command == "measure"]
+    if failures := job.run(job.select(found, names, notebook)):
+        reasons = [f"  {name}: {reason}" for name, reason in failures.items()]
+        raise RuntimeError("\n".join([f"{len(failures)} failed; the others are in the store", *reasons]))
 
 
-def tune(profile: str) -> None:
-    """Train all runs of notebook 03, one after the other, and print their ids."""
+def tune(profile: str, names: list[str]) -> None:
+    """Train the runs of notebook 03, or those named, and print their ids; LookupError for a name that is none."""
     from bitskept import params
 
     section = params.load(profile)["03_fine_tuning"]
     from bitskept.training import comparison
 
-    runs, _ = comparison.tune(section)
+    _named(
+        names, [comparison.run_name(plan) for plan in comparison.plans(section)], f"the {profile} profile has no run"
+    )
+    runs, _ = comparison.tune(section, names)
     print("\n".join(runs["id"]))
 
 
 def grow(profile: str, names: list[str]) -> None:
-    """Train the twins of notebook 05 and print the ids of the last checkpoints; LookupError for a name that is none."""
+    """Train the twins of notebook 05, or those named, and print the ids of the last checkpoints; LookupError for a name
+    that is none.
+    """
     from bitskept import params
 
     section = params.load(profile)["05_training_dynamics"]
-    if wrong := [name for name in names if name not in section.twins]:
-        raise LookupError(f"the {profile} profile has no twin {wrong[0]}: choose from {', '.join(section.twins)}")
     from bitskept.training import dynamics
 
+    runs = [dynamics.run_name(section, *one) for one in dynamics.plans(section)]
+    _named(names, [*section.twins, *section.varied, *runs], f"the {profile} profile has no twin")
     checkpoints, _ = dynamics.grow(section, names)
     print("\n".join(checkpoints.loc[checkpoints["step"] == section.steps, "id"]))
 
 
-def summary(runs: "list[Run]") -> str:
-    """One line a notebook: seconds, and what came from the store."""
-    lines = [f"{'notebook':24}{'seconds':>9}{'from store':>12}{'computed':>10}{'computing s':>13}"]
-    for one in runs:
-        counts = f"{one.from_store:12d}{one.computed:10d}"
-        lines.append(f"{one.stem:24}{one.seconds:9.1f}{counts}{one.computing_seconds:13.1f}")
-    return "\n".join(lines)
+def _named(names: list[str], known: list[str], without: str) -> None:
+    if wrong := [name for name in names if name not in known]:
+        raise LookupError(f"{without} {wrong[0]}: choose from {', '.join(dict.fromkeys(known))}")
+
+
+def jobs(profile: str) -> None:
+    """Print the jobs and notebooks of a profile as JSON."""
+    from bitskept import params
+
+    sections = params.load(profile)
+    from bitskept import graph
+
+    print(json.dumps(graph.listing(sections)))
+
+
+def summary(profile: str, runs: "list[Run]") -> str:
+    """A line a notebook (time, results from the store and computed, memory), one for all, and where everything is."""
+    from bitskept import figures, root, run_record
+
+    rows = [
+        {
+            "notebook": one.stem,
+            "seconds": round(one.seconds, 1),
+            "CPU seconds": round(one.cpu_seconds, 1),
+            "peak MB": round(one.peak_memory / 1e6),
+            "from store": one.from_store,
+            "computed": one.computed,
+            "computing s": round(one.computing_seconds, 1),
+        }
+        for one in runs
+    ]
+    total = {name: round(sum(row[name] for row in rows), 1) for name in rows[0] if name != "notebook"}
+    total |= {"peak MB": max(row["peak MB"] for row in rows)}
+    where = (*figures.folders(profile), root() / "build" / profile / "notebooks", run_record.file(profile))
+    lines = zip(("figures", "tables", "notebooks as run", "record"), where, strict=True)
+    return "\n".join(
+        [columns([*rows, {"notebook": "all"} | total]), *(f"{what + ':':18}{path}" for what, path in lines)]
+    )
 
 
 def show(kind: str) -> None:
     """Print the catalogue of models, of corpora or of tasks."""
-    from importlib import import_module
+    from bitskept.sources import corpora, model_files, tasks
 
-    print(import_module(f"bitskept.sources.{kind}").catalogue().to_string(index=False))
+    print(columns({"models": model_files, "corpora": corpora, "tasks": tasks}[kind].catalogue()))
+
+
+def columns(rows: list[dict[str, Any]]) -> str:
+    """Rows as lines of text under the names of their columns, numbers to the right; pandas takes longer to import."""
+    lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    sides = [str.rjust if isinstance(value, int | float) else str.ljust for value in rows[0].values()]
+    return "\n".join(
+        "  ".join(side(cell, width) for side, cell, width in zip(sides, line, widths, strict=True)).rstrip()
+        for line in lines
+    )
 
 
 def fetch(ids: list[str], accept_terms: list[str]) -> None:
     """Download models, corpora and tasks by id; LookupError, before anything is downloaded, for an id that is none."""
     from bitskept import params
-    from bitskept.sources import corpora, models, registry, tasks, unknown
+    from bitskept.sources import corpora, model_files, on_disk, registry, tasks, unknown
 
     sweep = params.load("laptop")["02_layer_sweep"]
     others = dict.fromkeys(registry("corpora"), corpora) | dict.fromkeys(registry("tasks"), tasks)
     known = {**registry("models"), **others}
     chosen = ids or [*sweep.models, sweep.corpus]
     for one in chosen:
-        if one.partition("@")[0] not in known and not Path(one).expanduser().exists():
+        if one.partition("@")[0] not in known and not on_disk(one):
             raise unknown("model or corpus", one, known)
     for one in chosen:
-        others[one].fetch(one) if one in others else models.fetch(one, accept_terms=accept_terms or sweep.accept_terms)
+        if one in others:
+            others[one].fetch(one)
+        else:
+            model_files.fetch(one, accept_terms=accept_terms or sweep.accept_terms)
         print(f"{one} is here")
 
 

@@ -3,10 +3,12 @@
 Unknown names and wrong types are refused with the file, the name and what was expected, before a kernel starts.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from reprlib import Repr
+from typing import Annotated, Any, ClassVar, Literal, NoReturn
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
@@ -20,15 +22,26 @@ Names = Field(min_length=1)
 Rate = Annotated[float, Field(ge=0, le=1)]
 Alphabet = Annotated[int, Field(ge=2)]
 
+LARGEST = 2**63  # what NumPy and PyTorch can hold as an integer lies below
+TOLD = 20  # of what is wrong in one file
+_short = Repr()
+_short.maxlevel, _short.maxstring, _short.maxother, _short.maxlong = 2, 80, 80, 40
+shown = _short.repr  # a value as a message shows it: of what is long or deep the beginning (aliases stand for billions)
+
 
 class ParameterError(ValueError):
     """A parameter file that cannot be used: the file, the parameter, its value and what was expected."""
 
 
-class Section(BaseModel):
+class Strict(BaseModel):
+    """What knows all its names and takes a value only in its own type; a number has to be finite."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Section(Strict):
     """The parameters of one notebook. `figures` are the names of the figures that a run of it has to leave."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     figures: ClassVar[tuple[str, ...]] = ()
 
     profile: Literal["smoke", "laptop", "paper"]
@@ -100,10 +113,8 @@ class LayerSweep(Section):
     accept_terms: list[str]
 
 
-class Tuning(BaseModel):
+class Tuning(Strict):
     """How one model of 03_fine_tuning is tuned."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     arms: list[Literal["recoverability", "continued", "permuted"]] = Names
     seeds: list[NonNegativeInt] = Names
@@ -111,10 +122,8 @@ class Tuning(BaseModel):
     rate: float = Field(gt=0)
 
 
-class Measuring(BaseModel):
+class Measuring(Strict):
     """How much of one model is measured in 03_fine_tuning; `layers` and `items` are at most so many."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     train_sentences: PositiveInt
     validation_sentences: PositiveInt
@@ -239,6 +248,7 @@ class SemanticInformation(Section):
         "06_density",
         "06_granger",
         "06_elbo",
+        "06_infonce",
         "06_context",
         "06_flow",
         "06_people",
@@ -259,6 +269,9 @@ class SemanticInformation(Section):
     length: PositiveInt
     shown_corpus: str = Name
     shown: NonNegativeInt
+    half_model: str = Name
+    half_corpus: str = Name
+    half_texts: int = Field(ge=64, multiple_of=32)
     context_corpora: list[str] = Names
     contexts: list[PositiveInt] = Field(min_length=2)
     context_pairs: PositiveInt
@@ -332,63 +345,100 @@ class Profile(Mapping[str, Section]):
 
 
 def load(profile: str, *, folder: Path | None = None, sections: Mapping[str, type[Section]] = SECTIONS) -> Profile:
-    """Read and validate `FOLDER/PROFILE.yaml` (default: `params/`). ParameterError lists all that is wrong in it."""
+    """Read and validate `FOLDER/PROFILE.yaml` (default: `params/`). ParameterError lists what is wrong in it."""
     if profile not in PROFILES:
-        raise ParameterError(f"there is no profile {profile}: choose one of {', '.join(PROFILES)}")
+        raise ParameterError(f"there is no profile {profile:.80}: choose one of {', '.join(PROFILES)}")
     path = (folder or root() / "params") / f"{profile}.yaml"
     raw = read_yaml(path)
     wrong: list[str] = []
     valid: dict[str, Section] = {}
     for stem, values in raw.items():
         if stem not in sections:
-            wrong.append(f"{stem}: unknown section{_nearest(str(stem), sections)}")
-        elif not isinstance(values, dict):
-            wrong.append(f"{stem} = {values!r}: expected a section of name: value lines")
+            wrong.append(f"{stem!s:.80}: unknown section{_nearest(str(stem), sections)}")
         else:
-            try:
-                valid[stem] = sections[stem].model_validate(values)
-            except ValidationError as error:
-                wrong += [f"{stem}.{_describe(one, sections[stem])}" for one in error.errors()]
-                continue
-            if valid[stem].profile != profile:
+            valid[stem], mistakes = validated(stem, values, sections[stem])
+            wrong += mistakes
+            if not mistakes and valid[stem].profile != profile:
                 wrong.append(f"{stem}.profile = {valid[stem].profile!r}: expected {profile!r}, the name of its file")
-    if wrong:
-        raise ParameterError("\n".join(f"{path}: {line}" for line in wrong))
+    refuse(path, wrong)
     return Profile(profile, path, valid)
+
+
+def validated(name: Any, values: Any, kind: type[Strict]) -> tuple[Any, list[str]]:
+    """The values under a name as an instance of `kind`; and what is wrong with them, a line each, at most TOLD."""
+    if not isinstance(values, dict):
+        return None, [f"{name} = {shown(values)}: expected a section of name: value lines"]
+    try:
+        return kind.model_validate(values), []
+    except ValidationError as error:
+        return None, [f"{name}.{_describe(one, kind)}" for one in error.errors()[: TOLD + 1]]
+
+
+def refuse(path: Path, wrong: list[str]) -> None:
+    """ParameterError with the lines that say what is wrong in a file, if there are any."""
+    if wrong:
+        more = ["and more"] if len(wrong) > TOLD else []
+        raise ParameterError("\n".join(f"{path}: {line}" for line in wrong[:TOLD] + more))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file whose top is a mapping. A name given twice is refused: YAML itself would drop the first silently."""
     try:
-        content = yaml.load(path.read_text("utf-8"), Loader=_UniqueNames)
+        content = yaml.load(path.read_text("utf-8"), Loader=_Checked)
     except FileNotFoundError:
         raise ParameterError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise ParameterError(f"{path}: it cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise ParameterError(f"{path}: not UTF-8 (byte {error.start}): save it as UTF-8") from None
     except yaml.YAMLError as error:
-        raise ParameterError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise ParameterError(f"{path}: not valid YAML: {' '.join(str(error).split()):.500}") from None
+    except RecursionError:
+        raise ParameterError(f"{path}: not valid YAML: it is nested too deeply") from None
     if not isinstance(content, dict):
         raise ParameterError(f"{path}: expected sections of name: value lines, found {type(content).__name__}")
+    if others := [name for name in content if not isinstance(name, str)]:
+        raise ParameterError(f"{path}: the name {shown(others[0])} is no text: put quotation marks around it")
     return content
 
 
-class _UniqueNames(yaml.SafeLoader):
+class _Checked(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [key.value for key, _ in node.value]
-        for name in names:
-            if names.count(name) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the name {name} is given twice", node.start_mark)
+        names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        if twice := [name for name, times in names.items() if times > 1]:
+            self._refuse(f"the name {twice[0]} is given twice", node)
+        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):  # a few lines could stand for billions
+            self._refuse("values are not merged with <<: write them out", node)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep)
+        except (yaml.YAMLError, RecursionError):
+            raise
+        except (
+            Exception
+        ):  # of a date such as 2001-13-45 or a tag such as !!int: whatever Python's own conversion raises
+            what = shown(node.value) if isinstance(node, yaml.ScalarNode) else "this"
+            self._refuse(f"{what} is no {node.tag.rpartition(':')[2]}", node)
+        if isinstance(value, int) and abs(value) >= LARGEST:
+            self._refuse(f"the number {shown(node.value)} is too large", node)
+        return value
+
+    def _refuse(self, reason: str, node: yaml.Node) -> NoReturn:
+        raise yaml.constructor.ConstructorError(None, None, reason, node.start_mark)
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str:
-    near = get_close_matches(name, list(known), n=2, cutoff=0.6)
+    near = get_close_matches(name[:80], list(known), n=2, cutoff=0.6)
     return f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(known)}"
 
 
-def _describe(error: Any, section: type[Section]) -> str:
+def _describe(error: Any, section: type[Strict]) -> str:
     """One pydantic error as `name = value: what was expected`."""
-    name = ".".join(str(part) for part in error["loc"])
+    name = ".".join(str(part) for part in error["loc"])[:80]
     if error["type"] == "missing":
         return f"{name}: missing"
     if error["type"] == "extra_forbidden":
-        return f"{name} = {error['input']!r}: unknown name{_nearest(name, section.model_fields)}"
-    return f"{name} = {error['input']!r}: {error['msg'].replace('Input should', 'should')}"
+        return f"{name} = {shown(error['input'])}: unknown name{_nearest(name, section.model_fields)}"
+    return f"{name} = {shown(error['input'])}: {error['msg'].replace('Input should', 'should')}"

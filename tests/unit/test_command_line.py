@@ -1,5 +1,6 @@
 """The command line and the batch runs, on small notebooks with kernels of their own."""
 
+import json
 import os
 import signal
 import subprocess
@@ -33,7 +34,8 @@ from bitskept.store import stored
 table = stored("square", 1, {"seed": seed}, lambda: pd.DataFrame({"x": [0, 1, 2], "y": [0, 1, 4 + seed]}))
 fig, axes = plt.subplots()
 axes.plot(table.x, table.y)
-figures.save(fig, "line", table, profile=profile, parameters={"seed": seed})"""
+figures.keep("line", table, profile=profile, parameters={"seed": seed})
+figures.save(fig, "line", profile=profile)"""
 CELLS = {
     "00_drawing": ["import sys; print('bar', file=sys.stderr)\nsys.executable", DRAW],
     "01_failing": ["x = 1", "# the next line fails\nraise ValueError('wrong\\nmore')"],
@@ -73,13 +75,31 @@ def test_help_and_version_need_nothing_heavy():
 
 def test_a_run_leaves_copies_figures_tables_and_a_summary(notebooks, project, capsys):
     assert command_line.main(["run", "--profile", "smoke", "0"]) == 0
-    assert "00_drawing" in capsys.readouterr().out
     build = project / "build" / "smoke"
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("notebook")
+    assert [line.split()[0] for line in told[1:3]] == ["00_drawing", "all"]
+    assert [line.split()[-1] for line in told[3:]] == [
+        str(build / name) for name in ("figures", "results", "notebooks", "results/run.json")
+    ]
     executed = nbformat.read(build / "notebooks" / "00_drawing.ipynb", as_version=4)
     assert sys.executable in executed.cells[2].outputs[-1].data["text/plain"], "the kernel is to be this interpreter's"
     assert (build / "figures" / "line.png").is_file()
     assert (build / "results" / "line.csv").read_text() == "x,y\n0,0\n1,1\n2,5\n"
     assert not (project / "figures").exists()
+
+
+def test_a_run_is_written_down_and_so_is_one_that_fails(notebooks, project):
+    batch.run("smoke", ["00_drawing"])
+    with pytest.raises(batch.NotebookError):
+        batch.run("smoke", ["01_failing"])
+    written = json.loads((project / "build" / "smoke" / "results" / "run.json").read_text())["notebooks"]
+    assert {stem: one["finished"] for stem, one in written.items()} == {"00_drawing": True, "01_failing": False}
+    drawing = written["00_drawing"]
+    assert [(one["function"], one["from_store"]) for one in drawing["results"]] == [("square", False)]
+    assert drawing["cpu_seconds"] > 0
+    assert drawing["peak_memory_bytes"] > 50e6, "matplotlib and pandas alone take more"
+    assert (project / "build" / "smoke" / "logs" / "01_failing.jsonl").read_text() == ""
 
 
 def test_a_second_run_takes_its_results_from_the_store_and_can_be_written_back(notebooks, project):
@@ -112,17 +132,16 @@ def test_a_failure_is_told_in_three_lines(notebooks, capfd, stem, cell, error):
 
 
 def test_a_declared_figure_that_is_missing_empty_or_old_fails_the_run(notebooks, project):
-    section = params.load("smoke")["04_idle"]
     folder, _ = figures.folders("smoke")
     folder.mkdir(parents=True)
     for suffix in ("png", "svg", "json"):
         (folder / f"line.{suffix}").write_text("from before")
     with pytest.raises(batch.NotebookError, match=r"line\.png is not written in this run"):
         batch.run("smoke", ["04_idle"])
-    before = batch.stamps(section, "smoke")
+    before = batch.stamps(["line"], "smoke")
     (folder / "line.png").write_text("")
     with pytest.raises(batch.NotebookError, match=r"line\.png is missing or empty"):
-        batch.check_figures(Path("04_idle.ipynb"), before, batch.stamps(section, "smoke"))
+        batch.check_figures(Path("04_idle.ipynb"), before, batch.stamps(["line"], "smoke"))
 
 
 @pytest.mark.parametrize(
@@ -162,10 +181,13 @@ def test_an_id_that_is_not_registered_is_told_before_anything_is_fetched(home, c
     assert not home.exists()
 
 
-@pytest.mark.parametrize(("kind", "id"), [("models", "smollm2-135m"), ("corpora", "speeches")])
-def test_the_catalogues_are_listed(home, capsys, kind, id):
-    assert command_line.main([kind]) == 0
-    assert id in capsys.readouterr().out
+@pytest.mark.parametrize(("kind", "id"), [("models", "smollm2-135m"), ("corpora", "speeches"), ("tasks", "simlex999")])
+def test_the_catalogues_are_listed_without_anything_heavy(home, kind, id):
+    script = f"import sys; from bitskept.__main__ import main; main([{kind!r}]); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment())
+    *listed, loaded = done.stdout.splitlines()
+    assert any(line.startswith(id) for line in listed)
+    assert not {"torch", "numpy", "pandas", "datasets", "transformers", "huggingface_hub"} & set(loaded.split())
 
 
 INTERRUPTED = """
@@ -180,8 +202,9 @@ sys.exit(main(["run", "--profile", "smoke", "03"]))
 """
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
-def test_an_interrupted_run_ends_with_one_message_and_no_kernel(notebooks):
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_with_one_message_and_no_kernel(notebooks, sent):
     command = [sys.executable, "-c", INTERRUPTED, *SECTIONS]
     # Whoever runs the tests in the background may have SIGINT ignored, which a child would inherit.
     options = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
@@ -189,7 +212,7 @@ def test_an_interrupted_run_ends_with_one_message_and_no_kernel(notebooks):
         try:
             pid = notebooks / "pid"
             wait_until(lambda: run.poll() is not None or (pid.is_file() and pid.read_text()))
-            run.send_signal(signal.SIGINT)
+            run.send_signal(sent)
             _, told = run.communicate(timeout=60)
         finally:
             run.kill()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,14 @@ PORTION = 1024
 """Sentences tokenised at once."""
 AFTER_BLOCKS = ("mamba", "mamba2", "falcon_mamba")
 """Families whose `hidden_states` are what comes after each block, and after the final norm, without the embeddings."""
+
+
+@contextmanager
+def cut_as_planned() -> Iterator[None]:
+    """Without warnings that sentences are cut, where a plan says at how many tokens."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* sentences are longer than", UserWarning)
+        yield
 
 
 @dataclass(frozen=True)

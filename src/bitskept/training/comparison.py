@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -24,8 +25,6 @@ from bitskept.training.loop import Schedule
 from bitskept.training.trends import spread
 
 BEFORE = "before"
-MEASURES = 8
-"""The learning curve is taken so often."""
 NAMES = ["model", "arm", "seed", "id"]
 
 
@@ -42,13 +41,7 @@ def held_out(section: FineTuning, model: str) -> int:
 def plans(section: FineTuning) -> Iterator[recovery.Plan]:
     """The plans of all runs: the arms of a model and seed differ in the objective alone. No sentence comes twice."""
     for model, tuning in section.tuning.items():
-        schedule = Schedule(
-            tuning.steps,
-            section.batch,
-            tuning.rate,
-            warmup=-(-tuning.steps // 20),
-            measure_every=-(-tuning.steps // MEASURES),
-        )
+        schedule = Schedule.usual(tuning.steps, section.batch, tuning.rate)
         for arm in tuning.arms:
             for seed in tuning.seeds:
                 yield recovery.Plan(
@@ -68,19 +61,36 @@ def plans(section: FineTuning) -> Iterator[recovery.Plan]:
                 )
 
 
-def tune(section: FineTuning, *, progress: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Train all runs, or take what is there: the runs (columns `NAMES`, first each model before), and their curves as
-    `recovery.Tuned` has them, one after the other.
+def run_name(plan: recovery.Plan) -> str:
+    """MODEL-ARM-SEED."""
+    return f"{Path(plan.model).name}-{plan.arm}-{plan.seed}"
+
+
+def tune(
+    section: FineTuning, names: Collection[str] = (), *, progress: bool = True
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Train all runs, or those named (`run_name`), or take what is there: the runs (columns `NAMES`, first each model
+    before), and their curves as `recovery.Tuned` has them, one after the other.
     """
-    wanted = list(plans(section))  # what is wrong with any is told before the first is trained
+    every = list(plans(section))  # what is wrong with any is told before the first is trained
+    wanted = [plan for plan in every if not names or run_name(plan) in names]
     _fetch(section)
     jobs = [(plan, section.accept_terms) for plan in wanted]
     found = each(_tune, jobs, cost=_size, progress="tuning" if progress else None)
-    runs = [{"model": model, "arm": BEFORE, "seed": None, "id": model} for model in section.measuring]
+    runs = []
     for plan, tuned in zip(wanted, found, strict=True):
         runs.append({"model": plan.model, "arm": plan.arm, "seed": plan.seed, "id": tuned.id})
     curves = pd.concat([tuned.curve for tuned in found], ignore_index=True)
-    return pd.DataFrame(runs, columns=NAMES).astype({"seed": "Int64"}), curves
+    return pd.concat([before(section), _runs(runs)], ignore_index=True), curves
+
+
+def before(section: FineTuning) -> pd.DataFrame:
+    """The models as they were, as runs."""
+    return _runs([{"model": model, "arm": BEFORE, "seed": None, "id": model} for model in section.measuring])
+
+
+def _runs(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=NAMES).astype({"seed": "Int64"})
 
 
 def _fetch(section: FineTuning) -> None:
@@ -137,10 +147,10 @@ def sweeps(section: FineTuning, runs: pd.DataFrame, *, progress: bool = True) ->
     return pd.concat(tables, ignore_index=True).astype({"seed": "Int64"})
 
 
-def _sweep(job: tuple[FineTuning, dict[str, Any]]) -> pd.DataFrame:
-    section, run = job
-    sizes = section.measuring[run["model"]]
-    plan = sweep.Plan(
+def sweep_plan(section: FineTuning, model: str) -> sweep.Plan:
+    """The layer sweep of a model, before and after."""
+    sizes = section.measuring[model]
+    return sweep.Plan(
         section.corpus,
         sizes.train_sentences,
         sizes.validation_sentences,
@@ -152,19 +162,17 @@ def _sweep(job: tuple[FineTuning, dict[str, Any]]) -> pd.DataFrame:
         side_layers=sizes.layers,
         longest=section.longest,
     )
+
+
+def _sweep(job: tuple[FineTuning, dict[str, Any]]) -> pd.DataFrame:
+    section, run = job
+    plan = sweep_plan(section, run["model"])
     return sweep.measure(run["id"], plan, accept_terms=section.accept_terms, progress=False).assign(**run)
 
 
 def available(section: FineTuning) -> tuple[list[str], dict[str, str]]:
     """The tasks that are here: all `tasks`, and those `data_tasks` that can be had; and why the others cannot."""
-    here, left_out = list(section.tasks), {}
-    for task in section.data_tasks:
-        try:
-            tasks.fetch(task)
-            here.append(task)
-        except SourceError as error:
-            left_out[task] = str(error)
-    return here, left_out
+    return tasks.available(section.tasks, section.data_tasks)
 
 
 def items(
@@ -181,14 +189,19 @@ def items(
     return {id: table for id, (table, _) in zip(runs["id"], answers, strict=True)}, left_out
 
 
+def task_plan(section: FineTuning, model: str, task: str, *, tuned: bool) -> understanding.Plan:
+    """What is asked of a model, before and after it was tuned."""
+    sizes = section.measuring[model]
+    layers = (-1,) if tuned else sizes.layers
+    options = {"poolings": POOLINGS, "items": sizes.items, "seed": section.seed, "dtype": section.dtype}
+    return understanding.Plan((task,), layers, **options)
+
+
 def _items(job: tuple[FineTuning, dict[str, Any], list[str]]) -> tuple[pd.DataFrame, dict[str, str]]:
     section, run, here = job
-    sizes = section.measuring[run["model"]]
-    layers = sizes.layers if run["arm"] == BEFORE else (-1,)
-    options = {"poolings": POOLINGS, "items": sizes.items, "seed": section.seed, "dtype": section.dtype}
     tables, refused = [], {}
     for task in here:
-        plan = understanding.Plan((task,), layers, **options)
+        plan = task_plan(section, run["model"], task, tuned=run["arm"] != BEFORE)
         try:
             tables.append(understanding.measure(run["id"], plan, accept_terms=section.accept_terms, progress=False))
         except SourceError as error:

@@ -6,21 +6,21 @@ network), amount (sentences of training), step, id (what `models.load` takes).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import product
+from types import ModuleType
+from typing import Any
 
 import pandas as pd
 from tokenizers import Tokenizer
 
 from bitskept import store
 from bitskept.measure import bits_per_byte, compression, effective_rank, scores, sweep, understanding
+from bitskept.measure.states import cut_as_planned
 from bitskept.parallel import each
 from bitskept.params import TrainingDynamics
 from bitskept.sources import corpora, tasks
-from bitskept.sources.packages import SourceError
 from bitskept.training import byte_pairs, twins
 from bitskept.training.builds import CLASSES, Build
 from bitskept.training.comparison import weights
@@ -35,8 +35,6 @@ TWINS = {
 """Family and objective of each."""
 HEAD = 48
 """Width of an attention head, at every size."""
-MEASURES = 8
-"""The learning curve is taken so often."""
 NAMES = ["twin", "seed", "size", "amount", "step", "id"]
 COLUMNS = [*NAMES, "layer", "probe", "k", "quantity", "estimate", "low", "high", "unit"]
 SWEPT = ("entropy", "cross_entropy_bound", "retained_cross_entropy", "forgetting", "late_forgetting", "rise")
@@ -63,15 +61,8 @@ def plan(
 ) -> twins.Plan:
     """The plan of one run. Those of one seed, size and amount see the same text in the same order."""
     family, objective = TWINS[twin]
-    schedule = Schedule(
-        section.steps,
-        section.batch,
-        section.rate,
-        warmup=-(-section.steps // 20),
-        weight_decay=section.weight_decay,
-        save_every=-(-section.steps // 4),
-        measure_every=-(-section.steps // MEASURES),
-    )
+    others = {"weight_decay": section.weight_decay, "save_every": -(-section.steps // 4)}
+    schedule = Schedule.usual(section.steps, section.batch, section.rate, **others)
     return twins.Plan(
         objective,
         section.corpus,
@@ -100,13 +91,28 @@ def plans(section: TrainingDynamics) -> Iterator[tuple[str, twins.Plan]]:
             yield twin, plan(section, twin, seed, amount=amount)
 
 
+def run_name(section: TrainingDynamics, twin: str, plan: twins.Plan) -> str:
+    """TWIN-SEED, with what differs from the middle size on all the text."""
+    name = f"{twin}-{plan.seed}"
+    name += f"-width{plan.build.width}" if plan.build.width != section.width else ""
+    return name + (f"-sentences{plan.sentences}" if plan.sentences != section.sentences else "")
+
+
 def grow(
     section: TrainingDynamics, names: Sequence[str] = (), *, progress: bool = True
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Train all runs, or those of the twins named, or take what is there: the checkpoints (columns `NAMES`) and the
-    learning curves, as `twins.Twin` has them, with the same names.
+    """Train all runs, or those named (`run_name`, or a twin for all of its runs), or take what is there: the
+    checkpoints (columns `NAMES`) and the learning curves, as `twins.Twin` has them, with the same names.
     """
-    wanted = [(twin, one) for twin, one in plans(section) if not names or twin in names]
+    every = list(plans(section))
+    wanted = [one for one in every if not names or {one[0], run_name(section, *one)} & set(names)]
+    return train(section, wanted, progress=progress)
+
+
+def train(
+    section: TrainingDynamics, wanted: Sequence[tuple[str, twins.Plan]], *, progress: bool = True
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`grow` of these twins and plans. Errors as `twins.grow`."""
     corpora.fetch(section.corpus)
     _tokenizer(section)  # before many ask for it at once
     grown = each(_grow, [one for _, one in wanted], cost=_cost, progress="twins" if progress else None)
@@ -139,7 +145,7 @@ def measure(
     effective rank, and what it understands. The long table (`COLUMNS`; missing where a quantity has no such thing), and
     why tasks were left out. Of the twins of other sizes and amounts only the last, unless `varied_in_full`.
     """
-    here, left_out = available(section)
+    here, left_out = tasks.available(section.tasks, section.data_tasks)
     if not section.varied_in_full:
         several = checkpoints.index.isin(middle(checkpoints, section).index)
         checkpoints = checkpoints[several | (checkpoints["step"] == section.steps)]
@@ -151,20 +157,6 @@ def measure(
 def targets(table: pd.DataFrame) -> list[str]:
     """What a checkpoint can do: what a byte costs it, and its scores."""
     return [name for name in table["quantity"].unique() if name in bits_per_byte.QUANTITIES or " " in name]
-
-
-def available(section: TrainingDynamics) -> tuple[list[str], dict[str, str]]:
-    """The tasks that are here: all `tasks`, and those `data_tasks` that can be had; and why the others cannot."""
-    here, left_out = list(section.tasks), {}
-    for task in section.tasks:
-        tasks.fetch(task)
-    for task in section.data_tasks:
-        try:
-            tasks.fetch(task)
-            here.append(task)
-        except SourceError as error:
-            left_out[task] = str(error)
-    return here, left_out
 
 
 def untrained(section: TrainingDynamics, *, progress: bool = True) -> pd.DataFrame:
@@ -186,14 +178,6 @@ def sweep_plan(section: TrainingDynamics) -> sweep.Plan:
     )
 
 
-@contextmanager
-def _cut_as_planned() -> Iterator[None]:
-    """Without warnings that sentences are cut: the plan says where."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".* sentences are longer than", UserWarning)
-        yield
-
-
 def _tokenizer(section: TrainingDynamics) -> Tokenizer:
     return byte_pairs.of_corpus(section.corpus, section.vocabulary, skipped=held_out(section), seed=section.seed)
 
@@ -207,28 +191,45 @@ def _cost(one: twins.Plan) -> int:
     return one.build.width**2 * (4 if one.build.family == "mamba2" else 1)
 
 
-@_cut_as_planned()
-def _measure(job: tuple[TrainingDynamics, dict[str, object], list[str]]) -> pd.DataFrame:
-    section, run, here = job
-    id, corpus, causal = run["id"], section.corpus, TWINS[run["twin"]][1] == "causal"
+def cost_plan(section: TrainingDynamics, twin: str) -> bits_per_byte.Plan:
+    """What held-out text costs a twin. Those that name hidden tokens are asked as diffusion models, which bounds their
+    bits, masked twins' loosely.
+    """
+    way = "likelihood" if TWINS[twin][1] == "causal" else "diffusion"
     options = {"longest": section.longest, "seed": section.seed, "dtype": "float32"}
-    swept = sweep.measure(id, sweep_plan(section), progress=False)
+    return bits_per_byte.Plan(section.corpus, section.test_sentences, way, section.draws, **options)
+
+
+def checkpoint_plans(section: TrainingDynamics, twin: str, here: Sequence[str]) -> list[tuple[ModuleType, Any]]:
+    """What is asked of each checkpoint of a twin, given these tasks: what measures, and by which plan."""
+    corpus = section.corpus
+    options = {"longest": section.longest, "seed": section.seed, "dtype": "float32"}
     instruments = (compression.Instrument(section.anchors),)
     soft = compression.Plan(
         corpus, (section.soft_sentences,), tuple(section.widths), instruments=instruments, **options
     )
-    # Those that name hidden tokens are asked as diffusion models, which bounds their bits, masked twins loosely.
-    cost = bits_per_byte.Plan(
-        corpus, section.test_sentences, "likelihood" if causal else "diffusion", section.draws, **options
-    )
-    ranks = effective_rank.Plan(corpus, section.soft_sentences, **options)
     asked = understanding.Plan(tuple(here), (-1,), items=section.items, seed=section.seed, dtype="float32")
+    return [
+        (sweep, sweep_plan(section)),
+        (compression, soft),
+        (bits_per_byte, cost_plan(section, twin)),
+        (effective_rank, effective_rank.Plan(corpus, section.soft_sentences, **options)),
+        (understanding, asked),
+    ]
+
+
+@cut_as_planned()
+def _measure(job: tuple[TrainingDynamics, dict[str, object], list[str]]) -> pd.DataFrame:
+    section, run, here = job
+    swept, soft, cost, ranks, answers = (
+        module.measure(run["id"], one, progress=False) for module, one in checkpoint_plans(section, run["twin"], here)
+    )
     parts = [
         swept[swept["quantity"].isin(SWEPT) & (swept["reading"] == "token")],
-        compression.measure(id, soft, progress=False).query("quantity in @COMPRESSED").rename(columns={"width": "k"}),
-        bits_per_byte.measure(id, cost, progress=False),
-        effective_rank.measure(id, ranks, progress=False).query("quantity in @RANKED"),
-        _scores(understanding.measure(id, asked, progress=False), section.seed),
+        soft.query("quantity in @COMPRESSED").rename(columns={"width": "k"}),
+        cost,
+        ranks.query("quantity in @RANKED"),
+        _scores(answers, section.seed),
     ]
     table = pd.concat([part.drop(columns="seed", errors="ignore").assign(**run) for part in parts], ignore_index=True)
     return table.reindex(columns=COLUMNS).astype({"layer": "Int64", "k": "Int64"})
@@ -239,7 +240,7 @@ def _scores(outcomes: pd.DataFrame, seed: int) -> pd.DataFrame:
     return table.assign(quantity=table["task"] + " " + table["quantity"]).drop(columns="layer")
 
 
-@_cut_as_planned()
+@cut_as_planned()
 def _untrained(job: tuple[TrainingDynamics, str, bool, float, int]) -> pd.DataFrame:
     section, family, causal, initial, seed = job
     first = plan(section, "causal" if causal else "masked", seed)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
 
 from bitskept.measure import bits_per_byte, information_density, next_token
+from bitskept.measure.states import cut_as_planned
 from bitskept.parallel import each
 from bitskept.params import TrainingDynamics
-from bitskept.sources import corpora, prompts
-from bitskept.training import byte_pairs, dynamics, twins
+from bitskept.sources import prompts
+from bitskept.training import dynamics
 
 FACTS = ["twin", "seed", "step"]
 MEASURES = {"bits_per_byte": bits_per_byte, "next_token": next_token, "density": information_density}
@@ -24,30 +24,14 @@ def checkpoints(
     """The checkpoints of these twins: columns twin, seed, step, id. Where notebook 05 was run, they are there; else
     they are trained now, as it would. Errors as `twins.grow`.
     """
-    wanted = [(name, seed) for name in names for seed in seeds]
-    corpora.fetch(section.corpus)
-    # Before many ask for it at once.
-    byte_pairs.of_corpus(section.corpus, section.vocabulary, skipped=dynamics.held_out(section), seed=section.seed)
-    plans = [dynamics.plan(section, name, seed) for name, seed in wanted]
-    grown = each(_grow, plans, progress="twins" if progress else None)
-    rows = [
-        dict(zip([*FACTS, "id"], (*which, step, id), strict=True))
-        for which, twin in zip(wanted, grown, strict=True)
-        for step, id in twin.ids.items()
-    ]
-    return pd.DataFrame(rows)
+    wanted = [(name, dynamics.plan(section, name, seed)) for name in names for seed in seeds]
+    found, _ = dynamics.train(section, wanted, progress=progress)
+    return found[[*FACTS, "id"]]
 
 
 def costs(section: TrainingDynamics, found: pd.DataFrame, *, progress: bool = True) -> pd.DataFrame:
     """Bits per byte of held-out text, as in notebook 05: exact for causal ones, a bound for those that fill in."""
-    options = {"longest": section.longest, "seed": section.seed, "dtype": "float32"}
-    size = section.corpus, section.test_sentences
-    ways = {True: "likelihood", False: "diffusion"}
-    plans = [
-        bits_per_byte.Plan(*size, ways[dynamics.TWINS[twin][1] == "causal"], section.draws, **options)
-        for twin in found["twin"]
-    ]
-    return _all("bits_per_byte", found, plans, progress)
+    return _all("bits_per_byte", found, [dynamics.cost_plan(section, twin) for twin in found["twin"]], progress)
 
 
 def next_tokens(section: TrainingDynamics, found: pd.DataFrame, *, progress: bool = True) -> pd.DataFrame:
@@ -76,10 +60,6 @@ def gains(
     return pd.concat(parts, ignore_index=True)
 
 
-def _grow(plan: twins.Plan) -> twins.Twin:
-    return twins.grow(plan, progress=False)
-
-
 def _all(measure: str, found: pd.DataFrame, plans: Sequence[object], progress: bool) -> pd.DataFrame:
     jobs = [(measure, id, plan) for id, plan in zip(found["id"], plans, strict=True)]
     tables = each(_measure, jobs, progress=measure.replace("_", " ") if progress else None)
@@ -89,8 +69,7 @@ def _all(measure: str, found: pd.DataFrame, plans: Sequence[object], progress: b
     return pd.concat(parts, ignore_index=True)
 
 
+@cut_as_planned()
 def _measure(job: tuple[str, str, object]) -> pd.DataFrame:
     measure, id, plan = job
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".* sentences are longer than", UserWarning)  # as planned
-        return MEASURES[measure].measure(id, plan, progress=False)
+    return MEASURES[measure].measure(id, plan, progress=False)

@@ -1,0 +1,88 @@
+"""The Snakefile, on a project of tiny models: what runs, what runs again, and what one failure stops."""
+
+import os
+import shutil
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytest.importorskip("snakemake", reason="snakemake comes with the extra `graph`")
+
+SWEEP = {
+    "profile": "smoke", "train_sentences": 12, "validation_sentences": 4, "test_sentences": 6, "longest": 32,
+    "types": 64, "side_layers": 3, "sentence_positions": 1, "trained_epochs": 1, "random_seeds": [0], "seed": 0,
+    "dtype": "float32", "accept_terms": [],
+}  # fmt: skip
+
+
+class Project:
+    """A folder with the Snakefile and a section for notebook 02, of which only the jobs are asked for."""
+
+    def __init__(self, folder: Path, checkout: Path, home: Path) -> None:
+        self.folder, self.section = folder, dict(SWEEP)
+        self.environment = os.environ | {"BITSKEPT_HOME": str(home), "OMP_NUM_THREADS": "1"}
+        shutil.copy(checkout / "Snakefile", folder)
+        for name in ("models", "corpora", "tasks", "questions"):
+            shutil.copy(checkout / "params" / f"{name}.yaml", folder / "params")
+
+    def change(self, **values: object) -> None:
+        """Write the section with other values."""
+        self.section |= values
+        (self.folder / "params" / "smoke.yaml").write_text(yaml.safe_dump({"02_layer_sweep": self.section}))
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        """What a call of Snakemake for the jobs gives."""
+        command = [sys.executable, "-m", "snakemake", "jobs", "--cores", "2", "--keep-going", *arguments]
+        options = {"cwd": self.folder, "env": self.environment, "capture_output": True, "text": True, "check": False}
+        return subprocess.run([*command, "--config", "profile=smoke"], **options)
+
+    def pending(self) -> set[str]:
+        """The jobs that would run."""
+        dry = self.snakemake("--dry-run")
+        assert dry.returncode == 0, dry.stderr
+        lines = dry.stdout.splitlines() + dry.stderr.splitlines()
+        return {Path(line.split()[1]).stem for line in lines if line.strip().startswith("output: build/smoke/jobs/")}
+
+
+@pytest.fixture(scope="module")
+def project(tiny, checkout, tmp_path_factory):
+    """A project of a model that is broken and a tiny one that is not; its jobs have run once."""
+    folder = tmp_path_factory.mktemp("graph")
+    for name in ("params", "notebooks"):
+        (folder / name).mkdir()
+    (folder / "notebooks" / "02_layer_sweep.ipynb").touch()
+    for part in (tiny("llama").network, tiny("llama").tokenizer):
+        part.save_pretrained(folder / "whole")
+    (folder / "broken").mkdir()
+    text = folder / "text.txt"
+    words = product(("the", "The"), ("cat", "sat"), ("it", "42"), (".", "!", ","))
+    text.write_text("\n".join(" ".join(one) for one in words), "utf-8")
+    made = Project(folder, checkout, folder / "home")
+    made.change(models=[str(folder / name) for name in ("broken", "whole")], corpus=str(text))
+    made.first = made.snakemake()
+    return made
+
+
+def short(names):
+    """NN.MEASUREMENT.SOME-FOLDER-MODEL as (measurement, model)."""
+    return {(name.split(".")[1], name.rpartition("-")[2]) for name in names}
+
+
+def test_a_model_that_fails_stops_no_other_and_is_told(project):
+    assert project.first.returncode == 1
+    assert "1 failed; the others are in the store" in project.first.stderr
+    markers = (project.folder / "build" / "smoke" / "jobs").glob("*.jsonl")
+    assert short(path.stem for path in markers) == {("sweep", "whole"), ("random", "whole")}
+    assert len(list((project.folder / "home" / "store" / "layer_sweep").glob("*/table.parquet"))) == 2
+
+
+def test_only_what_failed_or_changed_runs_again(project):
+    assert short(project.pending()) == {("sweep", "broken"), ("random", "broken")}
+    project.change(models=project.section["models"][1:])
+    assert project.pending() == set()
+    project.change(random_seeds=[0, 1])
+    assert short(project.pending()) == {("random", "whole")}
