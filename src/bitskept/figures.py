@@ -1,11 +1,11 @@
-"""One look for every figure, and saving it together with its numbers and where it came from."""
+"""One look for every figure; its numbers are kept, with where they came from, and it is drawn from them."""
 
 import json
 import os
 import platform
-import subprocess
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -13,6 +13,7 @@ from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -22,11 +23,19 @@ import yaml
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from PIL import Image, ImageDraw, ImageFont
 
-from bitskept import CHECKOUT, __version__, root
+from bitskept import __version__, provenance, root
+from bitskept.locks import alone
 
 DPI = 120
+REDRAW = "BITSKEPT_REDRAW"  # set where figures are drawn from kept tables, not from what was just computed
+REDRAWN, NOTE_HEIGHT = "redrawn", 14  # the id of the note that such a figure carries, and its height in points
+NOTE_STYLE = "font: 9px sans-serif; fill: grey"
+SVG = "http://www.w3.org/2000/svg"
 LARGEST_SIDE = 2000  # pixels of a PNG; a larger figure is rendered at a lower resolution
+ElementTree.register_namespace("", SVG)
+ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
 _imported = time.monotonic()  # a notebook imports this module in its first cells
 
 
@@ -90,10 +99,15 @@ def quote(row: Mapping[str, Any], style: str = ".0%") -> str:
 
 
 def folders(profile: str) -> tuple[Path, Path]:
-    """Where the figures and the tables of a profile go. Only the laptop profile's are committed."""
+    """Where the figures and the tables of a profile are. Only the laptop profile's are committed.
+
+    Figures that are redrawn from kept tables (`bitskept.redraw`) go to a folder of their own.
+    """
+    build = root() / "build" / profile
+    pictures, tables = build / "figures", build / "results"
     if profile == "laptop":
-        return root() / "figures", root() / "results" / "laptop"
-    return root() / "build" / profile / "figures", root() / "build" / profile / "results"
+        pictures, tables = root() / "figures", root() / "results" / "laptop"
+    return build / "redrawn" if os.environ.get(REDRAW) else pictures, tables
 
 
 @dataclass(frozen=True)
@@ -109,28 +123,22 @@ class Saved:
         return f"<figure {self.path.stem}>"
 
 
-def save(
-    figure: Figure,
+def keep(
     name: str,
     table: pd.DataFrame,
     *,
     profile: str,
     parameters: Mapping[str, Any],
     models: Mapping[str, str] | Iterable[Any] = (),
-) -> Saved:
-    """Write NAME.png, NAME.svg, NAME.json (where it came from) and its numbers as NAME.csv; close the figure.
+) -> None:
+    """Write the numbers behind a figure as NAME.csv (six digits), and where they came from as NAME.json.
 
     `models` maps ids to fingerprints, or is an iterable of objects with `id` and `fingerprint`. ValueError for an
-    empty table, for a figure that shows no data, and for a name that is not a plain file name.
+    empty table, and for a name that is not a plain file name.
     """
-    if not name.replace("_", "").isalnum():
-        raise ValueError(f"the name of a figure has letters, digits and underscores only, not {name!r}")
     if table.empty:
         raise ValueError(f"figure {name}: its table is empty")
-    if not any(axes.has_data() for axes in figure.axes):
-        raise ValueError(f"figure {name} shows no data")
-    pictures, tables = folders(profile)
-    images = {suffix: _rendered(figure, suffix) for suffix in ("png", "svg")}
+    pictures, tables = _places(name, profile)
     fingerprints = dict(models) if isinstance(models, Mapping) else {model.id: model.fingerprint for model in models}
     origin = {
         "figure": name,
@@ -139,60 +147,109 @@ def save(
         "seeds": {key: value for key, value in parameters.items() if "seed" in key},
         "models": fingerprints,
         "bitskept": __version__,
-        "commit": _commit(),
+        "commit": provenance.commit(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds_since_start": round(time.monotonic() - _imported, 1),
     }
     _write(tables / f"{name}.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
-    for suffix, content in images.items():
-        _write(pictures / f"{name}.{suffix}", content)
     _write(pictures / f"{name}.json", (json.dumps(origin, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def table(name: str, *, profile: str) -> pd.DataFrame:
+    """The numbers behind a figure, as they were kept: what it is drawn from, at once or at any later time."""
+    path = _places(name, profile)[1] / f"{name}.csv"
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])  # "null" is a word, and may be a token
+
+
+def origin(name: str, *, profile: str) -> dict[str, Any]:
+    """Where the numbers behind a figure came from, as it was kept. FileNotFoundError where they are not there."""
+    pictures, tables = _places(name, profile)
+    for path in (pictures / f"{name}.json", tables / f"{name}.csv"):
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"figure {name} was not made yet, {path} is missing: make figures PROFILE={profile}"
+            )
+    return json.loads((pictures / f"{name}.json").read_text("utf-8"))
+
+
+def save(figure: Figure, name: str, *, profile: str) -> Saved:
+    """Write NAME.png and NAME.svg of a figure whose numbers were kept; close the figure.
+
+    ValueError for a figure that shows no data, whose numbers were not kept, or whose name is not a plain file name.
+    """
+    pictures, tables = _places(name, profile)
+    if not any(axes.has_data() for axes in figure.axes):
+        raise ValueError(f"figure {name} shows no data")
+    if not (tables / f"{name}.csv").is_file():
+        raise ValueError(f"figure {name}: keep its numbers before it is drawn, with figures.keep")
+    for suffix, content in {suffix: _rendered(figure, name, suffix) for suffix in ("png", "svg")}.items():
+        _write(pictures / f"{name}.{suffix}", content)
     plt.close(figure)  # otherwise a notebook shows it a second time
     return Saved(pictures / f"{name}.png")
 
 
-def _rendered(figure: Figure, suffix: str) -> bytes:
+def _places(name: str, profile: str) -> tuple[Path, Path]:
+    if not name.replace("_", "").isalnum():
+        raise ValueError(f"the name of a figure has letters, digits and underscores only, not {name!r}")
+    return folders(profile)
+
+
+def _rendered(figure: Figure, name: str, suffix: str) -> bytes:
     if figure.get_layout_engine() is None and not figure.legends:  # seaborn's grids lay out themselves and their legend
         figure.set_layout_engine("constrained")
     buffer = BytesIO()
     dpi = min(DPI, LARGEST_SIDE / max(figure.get_size_inches()))
     undated = {"Date": None} if suffix == "svg" else {"Software": None}
     figure.savefig(buffer, format=suffix, dpi=dpi, bbox_inches="tight", metadata=undated)
+    note = f"redrawn from the kept table {name}.csv"
+    return _noted(buffer.getvalue(), suffix, note) if os.environ.get(REDRAW) else buffer.getvalue()
+
+
+def _noted(picture: bytes, suffix: str, note: str) -> bytes:
+    """The picture with a line of text below it; what is drawn stays as it is."""
+    if suffix == "svg":
+        root = ElementTree.fromstring(picture)
+        left, top, width, height = (float(number) for number in root.get("viewBox").split())
+        root.set("viewBox", f"{left:g} {top:g} {width:g} {height + NOTE_HEIGHT:g}")
+        root.set("height", f"{height + NOTE_HEIGHT:g}pt")
+        look = {"id": REDRAWN, "x": f"{left + 4:g}", "y": f"{top + height + 10:g}", "style": NOTE_STYLE}
+        ElementTree.SubElement(root, f"{{{SVG}}}text", look).text = note
+        return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    drawn = Image.open(BytesIO(picture)).convert("RGB")
+    scale = DPI / 72
+    whole = Image.new("RGB", (drawn.width, drawn.height + round(NOTE_HEIGHT * scale)), "white")
+    whole.paste(drawn)
+    place, font = (round(4 * scale), drawn.height), ImageFont.load_default(9 * scale)
+    ImageDraw.Draw(whole).text(place, note, fill="grey", font=font)
+    buffer = BytesIO()
+    whole.save(buffer, "png")
     return buffer.getvalue()
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all: a killed run leaves the file that was there before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with alone(path, path.name):
+        write_whole(path, content)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a killed run leaves the one that was there before. The caller holds its lock.
+
+    OSError that names it where it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content)
         temporary.replace(path)
     except OSError as error:
-        raise OSError(error.errno, f"{error.strerror}: {path} could not be written") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
+        message = f"{error.strerror}: {path} could not be written. Free some space, or see who may write there, and run"
+        raise OSError(error.errno, f"{message} this again") from error
 
 
 @cache
 def _registered(registry: Path) -> list[str]:
     return list(yaml.safe_load(registry.read_text("utf-8"))) if registry.is_file() else []
-
-
-@cache
-def _commit() -> str | None:
-    """The commit of the checkout, "-dirty" where anything but figures and results differs from it; None without one."""
-    if CHECKOUT is None:
-        return None
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=30)
-        return done.stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--", ".", ":!figures", ":!results")
-        return git("rev-parse", "HEAD") + ("-dirty" if changed else "")
-    except (OSError, subprocess.SubprocessError):
-        return None

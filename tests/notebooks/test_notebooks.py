@@ -1,6 +1,7 @@
 """The notebooks as they are committed, and as the smoke profile runs them."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -10,8 +11,9 @@ from pathlib import Path
 import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
+from pictures import picture_data
 
-from bitskept import params
+from bitskept import graph, job, params
 
 CHECKOUT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
@@ -92,6 +94,40 @@ def test_the_smoke_profile_runs_every_notebook(smoke):
     for path in NOTEBOOKS:
         cells = read(smoke / path.name)[1]
         assert all(cell.execution_count for cell in cells), f"{path.stem} was not run to its end"
+
+
+def test_the_figures_of_the_smoke_profile_are_redrawn_from_their_tables_alone(smoke, tmp_path):
+    """Without a model, a text, a stored result or a network, and what they show is the same."""
+    nothing = {"BITSKEPT_HOME": str(tmp_path / "home"), "PIP_INDEX_URL": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "bitskept", "redraw", "--profile", "smoke"]
+    done = subprocess.run(command, cwd=CHECKOUT, env=os.environ | nothing, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "home").exists()
+    for name in [name for path in NOTEBOOKS for name in params.SECTIONS[path.stem].figures]:
+        redrawn = smoke.parent / "redrawn" / f"{name}.svg"
+        assert picture_data(redrawn) == picture_data(smoke.parent / "figures" / f"{name}.svg"), name
+        assert f"redrawn from the kept table {name}.csv" in redrawn.read_text("utf-8")
+
+
+def asked(log):
+    """What a run asked the store for, and all of it that was not there."""
+    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    missing = [line for line in lines if not line["from_store"]]
+    return tuple({(line["function"], line["digest"]) for line in some} for some in (lines, missing))
+
+
+@pytest.mark.parametrize("stem", graph.MEASURED)
+@pytest.mark.filterwarnings("ignore:preference information is left out")
+def test_jobs_ask_for_what_their_notebook_asks_for(smoke, stem, tmp_path, monkeypatch):
+    """Whoever has the jobs done first, on any number of machines, leaves nothing to the notebook but to read it."""
+    monkeypatch.setenv("BITSKEPT_PROCESSES", "1")
+    monkeypatch.setenv("BITSKEPT_RUN_LOG", str(tmp_path / "log"))
+    jobs = graph.jobs(params.load("smoke", folder=CHECKOUT / "params"))
+    assert job.run(job.select(jobs, [], notebook=stem[:2])) == {}
+    by_jobs, computed = asked(tmp_path / "log")
+    by_notebook, _ = asked(smoke.parent / "logs" / f"{stem}.jsonl")
+    assert by_jobs == by_notebook
+    assert not computed
 
 
 def test_the_smoke_copies_give_the_same_checked_outputs_again(smoke, tmp_path):

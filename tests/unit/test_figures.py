@@ -1,6 +1,4 @@
 import json
-import shutil
-import subprocess
 
 import matplotlib as mpl
 
@@ -25,7 +23,8 @@ def drawn(size=(4, 3)):
 
 
 def save(figure, name="retained", table=TABLE, profile="smoke", **more):
-    return figures.save(figure, name, table, profile=profile, parameters={"seed": 3, "model": "tiny"}, **more)
+    figures.keep(name, table, profile=profile, parameters={"seed": 3, "model": "tiny"}, **more)
+    return figures.save(figure, name, profile=profile)
 
 
 def test_a_figure_is_saved_with_its_numbers_and_its_origin(project):
@@ -79,17 +78,36 @@ def test_seaborn_grids_are_saved_with_their_legend(project):
 @pytest.mark.parametrize(
     ("figure", "name", "table", "message"),
     [
-        (Figure(), "empty", TABLE, "figure empty shows no data"),
-        (None, "empty", TABLE, "figure empty shows no data"),
         (drawn(), "rows", TABLE.iloc[:0], "figure rows: its table is empty"),
         (drawn(), "../away", TABLE, r"letters, digits and underscores only, not '\.\./away'"),
     ],
 )
-def test_what_shows_nothing_is_refused_and_nothing_is_written(project, figure, name, table, message):
+def test_a_table_that_cannot_be_kept_is_refused_and_nothing_is_written(project, figure, name, table, message):
     with pytest.raises(ValueError, match=message):
-        save(figure or plt.subplots()[0], name, table)
+        save(figure, name, table)
     assert not (project / "build").exists()
     plt.close("all")
+
+
+@pytest.mark.parametrize("figure", [Figure(), None])
+def test_a_figure_that_shows_nothing_is_refused(project, figure):
+    with pytest.raises(ValueError, match="figure empty shows no data"):
+        save(figure or plt.subplots()[0], "empty")
+    assert not list((project / "build").rglob("empty.png"))
+    plt.close("all")
+
+
+def test_a_figure_whose_numbers_were_not_kept_is_refused(project):
+    with pytest.raises(ValueError, match=r"figure bare: keep its numbers .* figures\.keep"):
+        figures.save(drawn(), "bare", profile="smoke")
+    plt.close("all")
+
+
+def test_the_numbers_that_were_kept_are_read_back(project):
+    table = TABLE.assign(token=["null", "NA", None], layer=[0, 1, None])
+    save(drawn(), table=table)
+    pd.testing.assert_frame_equal(figures.table("retained", profile="smoke"), table, rtol=1e-5)
+    assert figures.origin("retained", profile="smoke")["seeds"] == {"seed": 3}
 
 
 def test_a_file_that_cannot_be_written_is_named_and_the_old_one_stays(project):
@@ -105,30 +123,3 @@ def test_registered_models_have_colours_of_their_own_and_others_a_steady_one(pro
     (project / "params" / "models.yaml").write_text("".join(f"{one}: {{}}\n" for one in ids))
     assert len({figures.colour(one) for one in ids}) == len(ids)
     assert figures.colour("my-own") == figures.colour("my-own")
-
-
-@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
-def test_the_commit_is_named_and_marked_where_the_checkout_differs(tmp_path, monkeypatch):
-    def git(*words):
-        identity = ("-c", "user.name=x", "-c", "user.email=x")
-        subprocess.run(["git", *identity, *words], cwd=tmp_path, check=True, capture_output=True)
-
-    def commit():
-        figures._commit.cache_clear()
-        return figures._commit()
-
-    monkeypatch.setattr(figures, "CHECKOUT", tmp_path)
-    assert commit() is None
-    git("init")
-    (tmp_path / "code.py").write_text("1")
-    git("add", ".")
-    git("commit", "-m", "first")
-    clean = commit()
-    assert clean is not None
-    assert len(clean) == 40
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "a.svg").write_text("a")
-    assert commit() == clean, "a figure just written does not make the code another"
-    (tmp_path / "code.py").write_text("2")
-    assert commit() == clean + "-dirty"
-    figures._commit.cache_clear()

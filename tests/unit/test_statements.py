@@ -111,6 +111,20 @@ def test_a_bound_is_called_one():
     assert "adds" not in diffusion
 
 
+@pytest.mark.parametrize(("later", "control", "said"), [(3.0, -2.0, "surely more"), (1.5, 0.5, "not surely more")])
+def test_what_two_halves_share_is_told_with_its_control(later, control, said):
+    rows = [
+        {"layer": layer, "critic": "cosine", "shuffled": shuffled, "estimate": value, "low": value - 0.4}
+        for layer, shuffled, value in [(0, False, 1.0), (6, False, later), (0, True, -4.0), (6, True, control)]
+    ]
+    table = pd.DataFrame(rows).assign(high=lambda table: table["estimate"] + 0.4, ceiling=5.0)
+    one = statements.infonce_sentence(table)
+    assert f"share {later:.2f}" in one
+    assert f"layer 6 with the critic *cosine* proves it, {said} than layer 0" in one
+    assert ("no bound of the control" in one) == (control < 0)
+    assert ("**1 bounds of the control" in one) == (control > 0)
+
+
 def test_what_is_gathered_stands_beside_what_is_needed():
     values = {"gathered": (0.0, 3.0), "error": (1.0, 0.75)}
     rows = [

@@ -34,6 +34,22 @@ def gain_sentences(gains: pd.DataFrame) -> list[str]:
     return said
 
 
+def infonce_sentence(bounds: pd.DataFrame) -> str:
+    """What two halves of a text share for sure, by the layer and the critic that prove most, and its control."""
+    real, control = (bounds[bounds["shuffled"] == shuffled] for shuffled in (False, True))
+    best, first = real.loc[real["estimate"].idxmax()], real[real["layer"] == real["layer"].min()]
+    start = first.loc[first["estimate"].idxmax()]
+    wrong = int((control["low"] > 0).sum())
+    kept = "no bound of the control lies" if wrong == 0 else f"**{wrong} bounds of the control lie**"
+    more = "surely more than" if best["low"] > start["high"] else "not surely more than"
+    return (
+        f"Two halves of a text share {_quoted(best)} bits at least, of at most {best['ceiling']:.0f} that this many "
+        f"pairs can show; layer {int(best['layer'])} with the critic *{best['critic']}* proves it, {more} layer "
+        f"{int(start['layer'])} with {_quoted(start)}. Of halves that do not belong together {kept} above 0. A lower "
+        "bound that rises with depth shows that the critic finds it more easily there; a later layer cannot know more."
+    )
+
+
 def context_sentences(gains: pd.DataFrame, marginal: str = "mixture") -> list[str]:
     """What more of the prompt adds, for each corpus of gains at several contexts."""
     said = []

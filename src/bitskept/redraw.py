@@ -1,0 +1,66 @@
+"""Figures drawn again from the tables that were kept, without a model, a text or a training run.
+
+What draws a figure are the cells of its notebook from the one that reads its numbers (`figures.table`) to the one that
+saves it (`figures.save`). They use nothing else but the parameters and the cells tagged `setup`, so the same code draws
+what was just computed and what lies in `results/laptop/`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from tqdm import tqdm
+
+from bitskept import batch, figures, params, root
+
+READ, SAVED = "figures.table(", "figures.save("
+KEPT_TAGS = {"parameters", "setup"}
+PICTURES = ("png", "svg")
+
+
+def drawing(notebook: Any) -> Any:
+    """The notebook without what computes: its parameters, the cells tagged `setup`, and those that draw.
+
+    ValueError where a cell saves a figure whose numbers no cell before it reads.
+    """
+    kept, drawn = [], False
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        drawn = drawn or READ in cell.source
+        if SAVED in cell.source and not drawn:
+            raise ValueError(f"this figure does not read its numbers with figures.table:\n{cell.source}")
+        if drawn or KEPT_TAGS & set(cell.metadata.get("tags", [])):
+            kept.append(cell)
+        drawn = drawn and SAVED not in cell.source
+    return nbformat.v4.new_notebook(cells=kept, metadata=notebook.metadata)
+
+
+def redraw(
+    profile: str, names: Sequence[str] = (), *, sections: Mapping[str, type[params.Section]] = params.SECTIONS
+) -> list[Path]:
+    """Draw every figure of these notebooks, by default of all, into `build/PROFILE/redrawn/`; the pictures.
+
+    The parameters are those that the numbers were made with. FileNotFoundError, before anything is drawn, where
+    numbers are missing; NotebookError where a cell fails.
+    """
+    notebooks = batch.select(names, sections, root() / "notebooks")
+    declared = {notebook: sections[notebook.stem] for notebook in notebooks}
+    made_with = {
+        notebook: [figures.origin(name, profile=profile) for name in section.figures][-1]["parameters"]
+        for notebook, section in declared.items()
+    }
+    pictures = []
+    with batch.environment({figures.REDRAW: "1", "BITSKEPT_ROOT": str(root())}):
+        folder, _ = figures.folders(profile)
+        (folder / "notebooks").mkdir(parents=True, exist_ok=True)
+        for notebook, section in tqdm(declared.items(), unit="notebook", desc="redrawing", disable=None):
+            cells = folder / "notebooks" / f".{notebook.name}"
+            nbformat.write(drawing(nbformat.read(notebook, as_version=4)), cells)
+            before = batch.stamps(section.figures, profile, PICTURES)
+            batch.execute(cells, folder / "notebooks" / notebook.name, made_with[notebook])
+            cells.unlink()
+            batch.check_figures(notebook, before, after := batch.stamps(section.figures, profile, PICTURES))
+            pictures += after
+    return pictures
