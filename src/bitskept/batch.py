@@ -3,7 +3,6 @@
 import logging
 import os
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -14,13 +13,12 @@ from typing import Any
 
 import nbformat
 import papermill
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellControlSignal
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from bitskept import figures, params, root, run_record
+from bitskept.kernel import OwnKernel
 from bitskept.run_record import Batch, Run
 from bitskept.sources.packages import FULL
 from bitskept.store import RUN_LOG
@@ -35,24 +33,6 @@ class NotebookError(RuntimeError):
 
     def __init__(self, notebook: Path, cell: str, error: str) -> None:
         super().__init__(f"notebook: {notebook}\ncell:     {cell}\nerror:    {error}")
-
-
-class OwnKernel(AsyncKernelManager):
-    """Starts the ipykernel of the running interpreter, whatever kernel the user has registered as `python3`.
-
-    It ends with this process. ipykernel sees to that only where orphans become children of process 1, which those of a
-    desktop session do not.
-    """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.kernel_spec_manager = KernelSpecManager(kernel_dirs=[], parent=self)
-
-    def start_kernel(self, **options: Any) -> Any:
-        # Its own log, not what cells write: shut down in the middle of a cell, it would print a traceback.
-        watch = f"__import__('bitskept.parallel').parallel.end_with({os.getpid()})"
-        arguments = [*options.pop("extra_arguments", []), f"--IPKernelApp.exec_lines={watch}"]
-        return super().start_kernel(stderr=subprocess.DEVNULL, extra_arguments=arguments, **options)
 
 
 class Told:

@@ -1,0 +1,56 @@
+"""The kernel that notebooks of a batch run in, and how it is talked to."""
+
+import os
+import subprocess
+from queue import Empty
+from typing import Any
+
+from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.channels import AsyncZMQSocketChannel
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+
+SECONDS = 1.0  # between two looks for a reply
+
+
+class PatientChannel(AsyncZMQSocketChannel):
+    """Looks for a message anew each second.
+
+    A message that is sent on the same socket meanwhile, as nbclient does for widgets, may use up the one signal that a
+    reply has come, and whoever waits for that signal alone waits forever.
+    """
+
+    async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
+        """The next message; Empty where none comes within the timeout (seconds)."""
+        while timeout is None:
+            try:
+                return await super().get_msg(SECONDS)
+            except Empty:
+                continue
+        return await super().get_msg(timeout)
+
+
+class PatientClient(AsyncKernelClient):
+    """Misses no reply of a kernel."""
+
+    shell_channel_class = PatientChannel
+
+
+class OwnKernel(AsyncKernelManager):
+    """Starts the ipykernel of the running interpreter, whatever kernel the user has registered as `python3`.
+
+    It ends with this process. ipykernel sees to that only where orphans become children of process 1, which those of a
+    desktop session do not.
+    """
+
+    client_factory = PatientClient
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.kernel_spec_manager = KernelSpecManager(kernel_dirs=[], parent=self)
+
+    def start_kernel(self, **options: Any) -> Any:
+        # Its own log, not what cells write: shut down in the middle of a cell, it would print a traceback.
+        watch = f"__import__('bitskept.parallel').parallel.end_with({os.getpid()})"
+        arguments = [*options.pop("extra_arguments", []), f"--IPKernelApp.exec_lines={watch}"]
+        return super().start_kernel(stderr=subprocess.DEVNULL, extra_arguments=arguments, **options)
