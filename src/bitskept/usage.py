@@ -8,9 +8,9 @@ SECONDS = 1.0  # between two looks
 
 
 class Usage:
-    """`with Usage() as usage:` `usage.cpu_seconds` and `usage.peak_memory` (bytes) of all processes below this one.
+    """`with Usage() as usage:` `usage.cpu_seconds` and `usage.peak_memory` (bytes) of the processes begun below this one.
 
-    They are looked at once a second. Memory is the sum over the processes at one time; where the system tells (Linux),
+    What is there before does not count. They are looked at once a second. Memory is the sum over the processes at one time; where the system tells (Linux),
     pages that several share count once. A process that lived for less than a second may be missed by both.
     """
 
@@ -22,6 +22,7 @@ class Usage:
         self._thread = threading.Thread(target=self._look_on, daemon=True)
 
     def __enter__(self) -> "Usage":
+        self._others = set(psutil.Process().children(recursive=True))
         self._before = _waited_for()
         self._thread.start()
         return self
@@ -39,7 +40,7 @@ class Usage:
     def _look_on(self) -> None:
         while not self._over.wait(SECONDS):
             memory = 0
-            for process in psutil.Process().children(recursive=True):
+            for process in set(psutil.Process().children(recursive=True)) - self._others:
                 try:
                     times = process.cpu_times()
                     self._seen[process.pid, process.create_time()] = times.user + times.system

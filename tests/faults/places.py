@@ -79,8 +79,9 @@ class Place:
 
     def start(self, *notebooks: str) -> subprocess.Popen:
         """`bitskept run --profile smoke`, the leader of a process group."""
-        log = self.project / "told.log"
-        with log.open("a") as file:
+        for stem in notebooks:  # else a run that is killed before its first notebook seems to have asked what the last did
+            (self.build / "logs" / f"{stem}.jsonl").unlink(missing_ok=True)
+        with (self.project / "told.log").open("a") as file:
             return subprocess.Popen(
                 [sys.executable, "-m", "bitskept", "run", "--profile", "smoke", *notebooks],
                 env=environment(self.home, self.project), cwd=self.project, stdout=file, stderr=file,

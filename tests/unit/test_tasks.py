@@ -16,7 +16,7 @@ def put(path, *answers):
     """A file of pairs of answers; its content."""
     chosen, rejected = (f"\n\nHuman: Why?\n\nAssistant: {answer}" for answer in (*answers, "No!"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(json.dumps({"chosen": chosen, "rejected": rejected}).encode()))
+    path.write_bytes(gzip.compress(json.dumps({"chosen": chosen, "rejected": rejected}).encode(), mtime=0))
     return path.read_bytes()
 
 

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -25,3 +26,11 @@ def test_what_this_process_itself_takes_does_not_count():
         subprocess.run([sys.executable, "-c", "import time; time.sleep(2)"], check=True)
     assert mine
     assert 1e6 < usage.peak_memory < 200e6
+
+
+def test_what_was_there_before_does_not_count():
+    other = subprocess.Popen([sys.executable, "-c", WORK])
+    with Usage() as usage:
+        while other.poll() is None:
+            time.sleep(0.1)
+    assert usage.peak_memory == 0
