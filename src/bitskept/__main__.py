@@ -4,6 +4,7 @@ import argparse
 import json
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from bitskept import __version__, told
@@ -139,7 +140,9 @@ def run(profile: str, notebooks: list[str], write_back: bool) -> None:
     params.load(profile)
     from bitskept import batch
 
-    print(summary(profile, batch.run(profile, notebooks, write_back=write_back)))
+    clock = time.perf_counter()
+    runs = batch.run(profile, notebooks, write_back=write_back)
+    print(summary(profile, runs, time.perf_counter() - clock))
 
 
 def redraw(profile: str, notebooks: list[str]) -> None:
@@ -210,8 +213,10 @@ def jobs(profile: str) -> None:
     print(json.dumps(graph.listing(sections)))
 
 
-def summary(profile: str, runs: "list[Run]") -> str:
-    """A line a notebook (time, results from the store and computed, memory), one for all, and where everything is."""
+def summary(profile: str, runs: "list[Run]", seconds: float) -> str:
+    """A line a notebook (time, results from the store and computed, memory), one for all, which took so many seconds,
+    and where everything is.
+    """
     from bitskept import figures, root, run_record
 
     rows = [
@@ -227,7 +232,7 @@ def summary(profile: str, runs: "list[Run]") -> str:
         for one in runs
     ]
     total = {name: round(sum(row[name] for row in rows), 1) for name in rows[0] if name != "notebook"}
-    total |= {"peak MB": max(row["peak MB"] for row in rows)}
+    total |= {"seconds": round(seconds, 1), "peak MB": max(row["peak MB"] for row in rows)}
     where = (*figures.folders(profile), root() / "build" / profile / "notebooks", run_record.file(profile))
     lines = zip(("figures", "tables", "notebooks as run", "record"), where, strict=True)
     return "\n".join(

@@ -3,11 +3,15 @@
 import logging
 import os
 import re
+import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from difflib import get_close_matches
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +22,11 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from bitskept import figures, params, root, run_record
-from bitskept.kernel import OwnKernel
+from bitskept.kernel import ENGINE, OwnKernel
+from bitskept.parallel import end_with, side_by_side
 from bitskept.run_record import Batch, Run
 from bitskept.sources.packages import FULL
-from bitskept.store import RUN_LOG
+from bitskept.store import RUN_LOG, TURN
 from bitskept.usage import Usage
 
 INJECTED = "injected-parameters"  # papermill's tag of the cell it adds
@@ -32,7 +37,10 @@ class NotebookError(RuntimeError):
     """A notebook that failed; the message has three lines: notebook, cell, error."""
 
     def __init__(self, notebook: Path, cell: str, error: str) -> None:
-        super().__init__(f"notebook: {notebook}\ncell:     {cell}\nerror:    {error}")
+        super().__init__(notebook, cell, error)
+
+    def __str__(self) -> str:
+        return "notebook: {}\ncell:     {}\nerror:    {}".format(*self.args)
 
 
 class Told:
@@ -78,52 +86,112 @@ def run(
     """
     if write_back and profile != "laptop":
         raise ValueError(f"notebooks are committed with their laptop outputs; --write-back does not go with {profile}")
-    chosen_sections = params.load(profile, sections=sections)
-    notebooks = select(names, chosen_sections, root() / "notebooks")
-    done, batch = [], Batch(profile)
-    terminal = sys.stderr.isatty()
-    with tqdm(notebooks, unit="notebook", desc=f"profile {profile}", disable=not terminal) as bar:
-        for notebook in bar:
-            bar.set_postfix_str(notebook.stem)
-            section = chosen_sections[notebook.stem]
-            done.append(_run(notebook, section, profile, batch, write_back=write_back, progress=terminal))
+    chosen = params.load(profile, sections=sections)
+    batch, notebooks = Batch(profile), select(names, chosen, root() / "notebooks")
+    jobs = [
+        Job(notebook, chosen[notebook.stem].model_dump(), chosen[notebook.stem].figures, profile, write_back)
+        for notebook in notebooks
+    ]
+    terminal, done = sys.stderr.isatty(), {}
+    bars = tqdm(total=len(jobs), unit="notebook", desc=f"profile {profile}", disable=not terminal)
+    with bars, closing(_each(jobs, progress=terminal)) as ended:
+        for ran, error in ended:
+            with suppress(OSError) if error else nullcontext():  # a full disk, say: what stopped the notebook is told
+                batch.add(ran)
+            if error:
+                raise error
+            done[ran.stem] = ran
+            bars.update()
             if not terminal:
-                print(f"{notebook.stem}: {done[-1].seconds:.0f} s", file=sys.stderr, flush=True)
-    return done
+                print(f"{ran.stem}: {ran.seconds:.0f} s", file=sys.stderr, flush=True)
+    return [done[notebook.stem] for notebook in notebooks]
 
 
-def _run(
-    notebook: Path, section: params.Section, profile: str, batch: Batch, *, write_back: bool, progress: bool
-) -> Run:
-    """Execute one notebook, check its figures, write it down."""
-    build = root() / "build" / profile
-    executed, log = build / "notebooks" / notebook.name, build / "logs" / f"{notebook.stem}.jsonl"
+@dataclass(frozen=True)
+class Job:
+    """One notebook to be executed with these parameters, and the figures that it is to make."""
+
+    notebook: Path
+    parameters: dict[str, Any]
+    figures: Sequence[str]
+    profile: str
+    write_back: bool
+
+
+def _each(jobs: Sequence[Job], *, progress: bool) -> Iterator[tuple[Run, BaseException | None]]:
+    """How each job ended, as they end: side by side, in processes of their own, where there are cores for it.
+
+    What is in the store is drawn side by side; whatever has to be computed is computed by one notebook at a time, with
+    all cores (`store.turn`).
+    """
+    at_once = min(side_by_side(), len(jobs))
+    if at_once < 2:
+        yield from (_run(job, progress=progress) for job in jobs)
+        return
+    context = get_context("spawn")
+    lines, lock = context.SimpleQueue(), context.RLock()
+    for line in range(1, at_once + 1):
+        lines.put(line)
+    tqdm.set_lock(lock)
+    turn = {TURN: str(root() / "build" / jobs[0].profile / "turn")}
+    with environment(turn), ProcessPoolExecutor(at_once, context, _begin, (lines, lock, os.getpid())) as processes:
+        try:
+            for one in as_completed([processes.submit(_run_beside, job, progress) for job in jobs]):
+                yield one.result()
+        except BaseException:
+            processes.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():
+                process.terminate()
+            raise
+
+
+_line = 0  # on the terminal, of the progress bar of what this process executes
+
+
+def _begin(lines: Any, lock: Any, parent: int) -> None:
+    """A process that executes notebooks beside others. It is its parent that a user interrupts."""
+    global _line
+    _line = lines.get()
+    tqdm.set_lock(lock)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with(parent)
+
+
+def _run_beside(job: Job, progress: bool) -> tuple[Run, BaseException | None]:
+    """`_run`, which its parent may interrupt: the kernel ends in good order, and then this process."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ran, error = _run(job, progress=progress)
+    signal.signal(signal.SIGTERM, before)
+    if isinstance(error, KeyboardInterrupt):
+        os._exit(1)  # to return would be to begin the next
+    return ran, error
+
+
+def _run(job: Job, *, progress: bool) -> tuple[Run, BaseException | None]:
+    """Execute one notebook and check its figures: how it ran, and what it failed of."""
+    build, stem = root() / "build" / job.profile, job.notebook.stem
+    executed, log = build / "notebooks" / job.notebook.name, build / "logs" / f"{stem}.jsonl"
     for path in (executed, log):
         path.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
-    started, clock = run_record.now(), time.perf_counter()
-    before = stamps(section.figures, profile)
-    usage = Usage()
-
-    def run(finished: bool) -> Run:
-        seconds, taken = time.perf_counter() - clock, (usage.cpu_seconds, usage.peak_memory)
-        return Run(notebook.stem, finished, started, run_record.now(), seconds, *taken, run_record.results(log))
-
+    started, clock, usage, error = run_record.now(), time.perf_counter(), Usage(), None
+    before = stamps(job.figures, job.profile)
+    bar = {"desc": stem, "leave": False, "position": _line} if progress else False
     try:
         with usage, environment({RUN_LOG: str(log), "BITSKEPT_ROOT": str(root())}):
-            execute(notebook, executed, section.model_dump(), progress=progress)
-        check_figures(notebook, before, stamps(section.figures, profile))
-        if write_back:
-            copy_outputs(executed, notebook)
-    except BaseException:
-        with suppress(OSError):  # a full disk, say: what stopped the notebook is what is told
-            batch.add(run(finished=False))
-        raise
-    batch.add(done := run(finished=True))
-    return done
+            execute(job.notebook, executed, job.parameters, progress_bar=bar)
+        check_figures(job.notebook, before, stamps(job.figures, job.profile))
+        if job.write_back:
+            copy_outputs(executed, job.notebook)
+    except BaseException as found:
+        error = found
+    seconds, taken = time.perf_counter() - clock, (usage.cpu_seconds, usage.peak_memory)
+    return Run(stem, error is None, started, run_record.now(), seconds, *taken, run_record.results(log)), error
 
 
-def execute(notebook: Path, executed: Path, parameters: dict[str, Any], *, progress: bool = False) -> None:
+def execute(
+    notebook: Path, executed: Path, parameters: dict[str, Any], *, progress_bar: dict[str, Any] | bool = False
+) -> None:
     """Run one notebook, in its own folder, into a copy. NotebookError where a cell or the kernel fails; OSError, and no
     copy, where the disk is full.
     """
@@ -136,10 +204,11 @@ def execute(notebook: Path, executed: Path, parameters: dict[str, Any], *, progr
             parameters,
             kernel_name="python3",
             language="python",
+            engine_name=ENGINE,
             cwd=notebook.parent,
             kernel_manager_class=OwnKernel,
             stderr_file=Told(),
-            progress_bar={"desc": notebook.stem, "leave": False} if progress else False,
+            progress_bar=progress_bar,
         )
     except KeyboardInterrupt:
         # The interrupted kernel fails its cell when nobody waits for it any more, which asyncio would tell at exit.

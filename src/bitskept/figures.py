@@ -23,6 +23,7 @@ import yaml
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from matplotlib.transforms import Bbox
 from PIL import Image, ImageDraw, ImageFont
 
 from bitskept import __version__, provenance, root
@@ -184,7 +185,13 @@ def save(figure: Figure, name: str, *, profile: str) -> Saved:
         raise ValueError(f"figure {name} shows no data")
     if not (tables / f"{name}.csv").is_file():
         raise ValueError(f"figure {name}: keep its numbers before it is drawn, with figures.keep")
-    for suffix, content in {suffix: _rendered(figure, name, suffix) for suffix in ("png", "svg")}.items():
+    if figure.get_layout_engine() is None and not figure.legends:  # seaborn's grids lay out themselves and their legend
+        figure.set_layout_engine("constrained")
+    figure.set_dpi(min(DPI, LARGEST_SIDE / max(figure.get_size_inches())))
+    figure.draw_without_rendering()
+    figure.set_layout_engine(None)  # places are found once: both files have the same, and it takes as long as to draw
+    box = figure.get_tightbbox().padded(mpl.rcParams["savefig.pad_inches"])
+    for suffix, content in {suffix: _rendered(figure, name, suffix, box) for suffix in ("png", "svg")}.items():
         _write(pictures / f"{name}.{suffix}", content)
     plt.close(figure)  # otherwise a notebook shows it a second time
     return Saved(pictures / f"{name}.png")
@@ -196,13 +203,10 @@ def _places(name: str, profile: str) -> tuple[Path, Path]:
     return folders(profile)
 
 
-def _rendered(figure: Figure, name: str, suffix: str) -> bytes:
-    if figure.get_layout_engine() is None and not figure.legends:  # seaborn's grids lay out themselves and their legend
-        figure.set_layout_engine("constrained")
+def _rendered(figure: Figure, name: str, suffix: str, box: Bbox) -> bytes:
     buffer = BytesIO()
-    dpi = min(DPI, LARGEST_SIDE / max(figure.get_size_inches()))
     undated = {"Date": None} if suffix == "svg" else {"Software": None}
-    figure.savefig(buffer, format=suffix, dpi=dpi, bbox_inches="tight", metadata=undated)
+    figure.savefig(buffer, format=suffix, dpi=figure.dpi, bbox_inches=box, metadata=undated)
     note = f"redrawn from the kept table {name}.csv"
     return _noted(buffer.getvalue(), suffix, note) if os.environ.get(REDRAW) else buffer.getvalue()
 

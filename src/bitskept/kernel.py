@@ -9,8 +9,10 @@ from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
+from papermill.engines import NBClientEngine, papermill_engines
 
 SECONDS = 1.0  # between two looks for a reply
+ENGINE, WRITTEN_EVERY = "bitskept", 5.0  # papermill's name of the engine below, and seconds
 
 
 class PatientChannel(AsyncZMQSocketChannel):
@@ -54,3 +56,26 @@ class OwnKernel(AsyncKernelManager):
         watch = f"__import__('bitskept.parallel').parallel.end_with({os.getpid()})"
         arguments = [*options.pop("extra_arguments", []), f"--IPKernelApp.exec_lines={watch}"]
         return super().start_kernel(stderr=subprocess.DEVNULL, extra_arguments=arguments, **options)
+
+
+class Engine(NBClientEngine):
+    """Writes the executed copy every few seconds and at the end. papermill does before and after each cell, which takes
+    longer than most cells once there are figures in it.
+    """
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
+        write = nb_man.save
+
+        def now_and_then(**given: Any) -> None:
+            if (nb_man.now() - nb_man.last_save_time).total_seconds() > WRITTEN_EVERY:
+                write(**given)
+
+        nb_man.save = now_and_then
+        try:
+            super().execute_managed_notebook(nb_man, kernel_name, **options)
+        finally:
+            nb_man.save = write
+
+
+papermill_engines.register(ENGINE, Engine)

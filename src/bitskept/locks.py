@@ -16,9 +16,9 @@ WITHOUT = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP}  # what a file system with
 
 
 @contextmanager
-def alone(target: Path, what: str) -> Iterator[None]:
+def alone(target: Path, what: str | None) -> Iterator[None]:
     """Hold the lock of a file or folder, which need not be there yet. While another process holds it, wait; after a
-    second, `what` is waited for is told.
+    second, `what` is waited for is told, unless it is None.
 
     Look whether the target is there once you have the lock: the other process may have made it. On a file system
     without locks nothing is held, and a warning says so.
@@ -30,7 +30,7 @@ def alone(target: Path, what: str) -> Iterator[None]:
     lock = FileLock(path, fallback_to_soft=False)
     try:
         try:
-            lock.acquire(timeout=TOLD_AFTER)
+            lock.acquire(timeout=TOLD_AFTER if what else -1)
         except Timeout:
             print(f"bitskept: waiting for {what}, which another process is making", file=sys.stderr, flush=True)
             lock.acquire()

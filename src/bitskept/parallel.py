@@ -9,15 +9,39 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
-from bitskept import provenance
+from bitskept import provenance, store
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 PROCESSES = "BITSKEPT_PROCESSES"  # at most so many side by side
 MEMORY = 3 * 2**30
 """Bytes that a job may take: more do not run side by side than there is memory for."""
+
+
+def each_stored(
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    *,
+    cost: Callable[[Job], float] | None = None,
+    progress: str | None = None,
+) -> list[Result]:
+    """`each` for a function whose work goes to the store (`store.stored`, `store.may_compute`).
+
+    What is there is read here, one after the other, which takes less than to begin a process that would.
+    """
+    found: dict[int, Result] = {}
+    for place, job in enumerate(jobs):
+        with suppress(store.Absent), store.only_reading():
+            found[place] = function(job)
+    left = [place for place in range(len(jobs)) if place not in found]
+    if left:
+        with store.turn():
+            computed = each(function, [jobs[place] for place in left], cost=cost, progress=progress)
+        found |= zip(left, computed, strict=True)
+    return [found[place] for place in range(len(jobs))]
 
 
 def each(
@@ -49,9 +73,9 @@ def each(
 def side_by_side() -> int:
     """Jobs at once: as many as cores, as memory allows and BITSKEPT_PROCESSES says; one on a GPU."""
     import psutil
-    import torch
 
-    if torch.cuda.is_available() or int(os.environ.get("WORLD_SIZE", 1)) > 1:
+    gpu = provenance.machine()["gpus"] and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
+    if gpu or int(os.environ.get("WORLD_SIZE", 1)) > 1:
         return 1
     cores = provenance.cores()
     most = os.environ.get(PROCESSES, str(cores))

@@ -12,7 +12,9 @@ import secrets
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -25,7 +27,45 @@ if TYPE_CHECKING:
     import pandas
 
 RUN_LOG = "BITSKEPT_RUN_LOG"  # names a file that gets one JSON line for every result asked for
+TURN = "BITSKEPT_TURN"  # names what notebooks that run side by side take turns at: computing, with all cores
 LEFTOVER_SECONDS = 24 * 3600  # a temporary folder older than this belongs to a run that was killed
+_only_reading = ContextVar("only_reading", default=False)
+
+
+class Absent(LookupError):
+    """What was asked for is not there, and nothing may be computed (`only_reading`)."""
+
+
+@contextmanager
+def only_reading() -> Iterator[None]:
+    """In here nothing is computed: what would have to be is `Absent`."""
+    before = _only_reading.set(True)
+    try:
+        yield
+    finally:
+        _only_reading.reset(before)
+
+
+def may_compute(what: str) -> None:
+    """Raise `Absent` where nothing may be computed. Called before any long work whose outcome is kept."""
+    if _only_reading.get():
+        raise Absent(f"{what} is not there")
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """Compute in here, when no other notebook of this batch does. Processes that are begun in here have the turn, too.
+
+    Whoever takes a turn and a lock takes the turn first.
+    """
+    if not (path := os.environ.pop(TURN, None)):
+        yield
+        return
+    try:
+        with alone(Path(path), None):
+            yield
+    finally:
+        os.environ[TURN] = path
 
 
 def home() -> Path:
@@ -50,14 +90,19 @@ def digest(function: str, version: int, key: dict[str, Any]) -> str:
 
 
 def stored(
-    function: str, version: int, key: dict[str, Any], compute: Callable[[], "pandas.DataFrame"]
+    function: str,
+    version: int,
+    key: dict[str, Any],
+    compute: Callable[[], "pandas.DataFrame"],
+    *,
+    logged: bool = True,
 ) -> "pandas.DataFrame":
     """The table of this function, version and key: read from the store, or computed, stored and read back.
 
     Raise `version` whenever the function would give other numbers for the same key. A damaged entry is warned of, set
     aside as `*.damaged` and computed again. The table is always the one that was read back, so that a first and a
-    second run agree in every type. What another process is computing is waited for. OSError where it cannot be written
-    (a full disk); nothing half-written stays.
+    second run agree in every type. What another process is computing is waited for. Absent where nothing may be
+    computed (`only_reading`); OSError where it cannot be written (a full disk), and nothing half-written stays.
     """
     name = digest(function, version, key)
     entry = home() / "store" / function / name
@@ -65,7 +110,8 @@ def stored(
     table = _read(entry)
     from_store = table is not None
     if table is None:
-        with alone(entry, f"a result of {function}"):
+        may_compute(f"this result of {function}")
+        with turn(), alone(entry, f"a result of {function}"):
             table = _read(entry)
             from_store = table is not None
             if table is None:
@@ -77,8 +123,30 @@ def stored(
                     "created": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": round(seconds, 3),
                 }  # fmt: skip
                 table = _write(entry, computed, description)
-    log(function, name, from_store, time.perf_counter() - started)
+    if logged:
+        log(function, name, from_store, time.perf_counter() - started)
     return table
+
+
+def derived(
+    function: str,
+    version: int,
+    tables: Sequence["pandas.DataFrame"],
+    key: dict[str, Any],
+    compute: Callable[[], "pandas.DataFrame"],
+) -> "pandas.DataFrame":
+    """`stored` of what follows from tables alone, such as intervals by bootstrap: addressed by what the tables hold.
+
+    A run is told of results that need a model or a text; these it makes of them, and they are not logged.
+    """
+    return stored(function, version, key | {"tables": [_content(table) for table in tables]}, compute, logged=False)
+
+
+def _content(table: "pandas.DataFrame") -> str:
+    from pandas.util import hash_pandas_object
+
+    names = json.dumps([[name, str(kind)] for name, kind in table.dtypes.items()])
+    return hashlib.sha256(names.encode() + hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
 
 
 def entries(function: str, version: int) -> Iterator[tuple[dict[str, Any], "pandas.DataFrame"]]:

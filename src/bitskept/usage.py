@@ -8,10 +8,11 @@ SECONDS = 1.0  # between two looks
 
 
 class Usage:
-    """`with Usage() as usage:` `usage.cpu_seconds` and `usage.peak_memory` (bytes) of the processes begun below this one.
+    """`with Usage() as usage:` `usage.cpu_seconds`, `usage.peak_memory` (bytes) of the processes begun below this one.
 
-    What is there before does not count. They are looked at once a second. Memory is the sum over the processes at one time; where the system tells (Linux),
-    pages that several share count once. A process that lived for less than a second may be missed by both.
+    What is there before does not count. They are looked at once a second. Memory is the sum over the processes at one
+    time; where the system tells (Linux), pages that several share count once. A process that lived for less than a
+    second may be missed by both.
     """
 
     def __init__(self) -> None:

@@ -79,7 +79,7 @@ class Place:
 
     def start(self, *notebooks: str) -> subprocess.Popen:
         """`bitskept run --profile smoke`, the leader of a process group."""
-        for stem in notebooks:  # else a run that is killed before its first notebook seems to have asked what the last did
+        for stem in notebooks:  # what the last run asked for is not what this one does, which may be killed at once
             (self.build / "logs" / f"{stem}.jsonl").unlink(missing_ok=True)
         with (self.project / "told.log").open("a") as file:
             return subprocess.Popen(

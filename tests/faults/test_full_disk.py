@@ -18,7 +18,7 @@ from bitskept import figures, store
 from bitskept.sources import packages
 from bitskept.training import twins
 from bitskept.training.builds import Build
-from bitskept.training.loop import Schedule
+from bitskept.training.schedule import Schedule
 
 PAGE = 4096
 TABLE = pd.DataFrame({"estimate": np.random.default_rng(0).random(10_000)})

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 import yaml
 
 from bitskept import __main__ as command_line
-from bitskept import __version__, batch, figures, params
+from bitskept import __version__, batch, figures, parallel, params, store
 
 
 class Tiny(params.Section):
@@ -100,6 +101,38 @@ def test_a_run_is_written_down_and_so_is_one_that_fails(notebooks, project):
     assert drawing["cpu_seconds"] > 0
     assert drawing["peak_memory_bytes"] > 50e6, "matplotlib and pandas alone take more"
     assert (project / "build" / "smoke" / "logs" / "01_failing.jsonl").read_text() == ""
+
+
+@pytest.fixture
+def two_cores(monkeypatch):
+    """Notebooks run two at a time, whatever the machine."""
+    monkeypatch.setenv(parallel.PROCESSES, "2")
+    monkeypatch.setattr(batch, "side_by_side", lambda: 2)
+
+
+def test_notebooks_side_by_side_leave_what_each_leaves_alone(notebooks, project, two_cores):
+    (alone,) = batch.run("laptop", ["00_drawing"])
+    shutil.copy(notebooks / "00_drawing.ipynb", notebooks / "01_failing.ipynb")
+    drawn = (project / "figures" / "line.png").read_bytes()
+    first, second = batch.run("laptop", ["00_drawing", "01_failing"])
+    assert (first.stem, second.stem) == ("00_drawing", "01_failing")
+    assert [one["digest"] for one in first.results] == [one["digest"] for one in alone.results]
+    assert (first.computed, second.computed) == (0, 0)
+    assert (project / "figures" / "line.png").read_bytes() == drawn
+    written = json.loads((project / "results" / "laptop" / "run.json").read_text())
+    assert set(written["notebooks"]) == {"00_drawing", "01_failing"}
+    assert store.TURN not in os.environ
+
+
+def test_the_first_of_several_to_fail_ends_the_others(notebooks, project, two_cores):
+    with pytest.raises(batch.NotebookError, match="DeadKernelError"):
+        batch.run("smoke", ["02_dying", "03_waiting", "04_idle"])
+    pid = notebooks / "pid"
+    if pid.is_file() and pid.read_text():  # it had come so far
+        wait_until(lambda: not is_running(int(pid.read_text())))
+    written = json.loads((project / "build" / "smoke" / "results" / "run.json").read_text())["notebooks"]
+    assert not written["02_dying"]["finished"]
+    assert "03_waiting" not in written
 
 
 def test_a_second_run_takes_its_results_from_the_store_and_can_be_written_back(notebooks, project):
@@ -197,27 +230,28 @@ from bitskept.__main__ import main
 class Tiny(params.Section):
     seed: int
 params.SECTIONS.clear()
-params.SECTIONS.update({stem: Tiny for stem in sys.argv[1:]})
-sys.exit(main(["run", "--profile", "smoke", "03"]))
+params.SECTIONS.update({stem: Tiny for stem in sys.argv[2:]})
+sys.exit(main(["run", "--profile", "smoke", "03", *sys.argv[1].split()]))
 """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_ends_with_one_message_and_no_kernel(notebooks, sent):
-    command = [sys.executable, "-c", INTERRUPTED, *SECTIONS]
+@pytest.mark.parametrize(("sent", "others"), [(signal.SIGINT, ""), (signal.SIGTERM, ""), (signal.SIGINT, "04")])
+def test_an_interrupted_run_ends_with_one_message_and_no_kernel(notebooks, sent, others):
+    command = [sys.executable, "-c", INTERRUPTED, others, *SECTIONS]
     # Whoever runs the tests in the background may have SIGINT ignored, which a child would inherit.
     options = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(), **options) as run:
         try:
             pid = notebooks / "pid"
             wait_until(lambda: run.poll() is not None or (pid.is_file() and pid.read_text()))
-            run.send_signal(sent)
+            os.killpg(run.pid, sent) if sent == signal.SIGINT else run.send_signal(sent)
             _, told = run.communicate(timeout=60)
         finally:
             run.kill()
     assert run.returncode == 130
-    assert told.strip() == "bitskept: interrupted; what was finished is kept for the next run"
+    told = [line for line in told.strip().splitlines() if not line.startswith("04_idle: ")]
+    assert told == ["bitskept: interrupted; what was finished is kept for the next run"]
     wait_until(lambda: not is_running(int(pid.read_text())))
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bitskept.sources.seals import SEAL
-from bitskept.training.loop import Diverged, Schedule, in_order, train
+from bitskept.training.loop import Diverged, train
+from bitskept.training.schedule import Schedule, in_order
 
 SCHEDULE = Schedule(steps=8, batch=4, rate=0.05, accumulate=2, warmup=2, save_every=3, measure_every=3)
 ITEMS = [{"place": place} for place in range(32)]

@@ -5,9 +5,10 @@ import sys
 import textwrap
 import time
 
+import pandas as pd
 import pytest
 
-from bitskept import parallel
+from bitskept import parallel, store
 
 
 def square(number):
@@ -60,6 +61,22 @@ def test_processes_have_one_thread_and_the_settings_of_now(processes, monkeypatc
     if processes == 2:
         assert os.getpid() not in {process for process, _, _ in found}
         assert {threads for _, threads, _ in found} == {1}
+
+
+def stored_square(number):
+    table = store.stored("square", 1, {"number": number}, lambda: pd.DataFrame({"process": [os.getpid()]}))
+    return number**2, table["process"].item()
+
+
+def test_what_is_stored_is_read_here_and_only_the_rest_is_computed_elsewhere(home, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setenv(parallel.PROCESSES, "2")
+    stored_square(1)
+    first = parallel.each_stored(stored_square, [2, 1, 3])
+    assert [square for square, _ in first] == [4, 1, 9]
+    assert [process == os.getpid() for _, process in first] == [False, True, False]
+    monkeypatch.setattr(parallel, "each", None)
+    assert parallel.each_stored(stored_square, [2, 1, 3]) == first
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "many", ""])

@@ -9,8 +9,8 @@ from torch import nn
 
 from bitskept.measure.states import encode
 from bitskept.sources import models
-from bitskept.training.loop import Schedule
 from bitskept.training.recovery import ARMS, LEFT_OUT, Objective, Plan, Recovery, fine_tune, tune
+from bitskept.training.schedule import Schedule
 
 TEXTS = [
     "the cat sat",

@@ -38,7 +38,8 @@ def test_a_batch_and_its_notebooks_are_written_down(project):
     record = read()
     [(name, described)] = record["batches"].items()
     assert described["notebooks"] == ["00_tour", "02_layer_sweep"]
-    assert (described["seconds"], described["cpu_seconds"], described["peak_memory_bytes"]) == (15.0, 30.0, 7)
+    assert (described["cpu_seconds"], described["peak_memory_bytes"]) == (30.0, 7)
+    assert described["seconds"] < 15.0, "the clock's, whatever notebooks took side by side"
     assert described["versions"] == provenance.versions()
     assert described["machine"] == provenance.machine()
     assert described["commit"] == provenance.commit()

@@ -271,3 +271,63 @@ def test_home_is_the_named_folder_or_the_cache_of_the_checkout(home, checkout, m
 
 def environment(home):
     return os.environ | {"BITSKEPT_HOME": str(home), "PYTHONPATH": str(Path(store.__file__).parents[1])}
+
+
+def test_where_nothing_may_be_computed_what_is_there_is_read_and_the_rest_is_absent(home):
+    with store.only_reading(), pytest.raises(store.Absent, match="this result of measure is not there"):
+        put()
+    first = put()
+    with store.only_reading():
+        assert_frame_equal(put(), first)
+        with pytest.raises(store.Absent):
+            store.may_compute("a model")
+    store.may_compute("a model")
+
+
+def test_what_follows_from_tables_is_addressed_by_what_they_hold_and_not_logged(home, tmp_path, monkeypatch):
+    monkeypatch.setenv(store.RUN_LOG, str(tmp_path / "log"))
+
+    def mean(table, compute, version=1, **key):
+        return store.derived("mean", version, [table], key, compute)
+
+    first = mean(TABLE, lambda: TABLE[["estimate"]].mean().to_frame("mean"), seed=0)
+    assert_frame_equal(mean(TABLE.copy(), compute_never, seed=0), first)
+    others = [
+        TABLE.assign(estimate=[0.1, 2.4]),
+        TABLE.assign(quantity=["fano", "other"]),
+        TABLE[::-1],
+        TABLE.astype({"layer": "Int64"}),
+        TABLE.rename(columns={"layer": "depth"}),
+    ]
+    for other in others:
+        with store.only_reading(), pytest.raises(store.Absent):
+            mean(other, compute_never, seed=0)
+    for changed in ({"seed": 1}, {"seed": 0, "version": 2}):
+        with store.only_reading(), pytest.raises(store.Absent):
+            mean(TABLE, compute_never, **changed)
+    assert not (tmp_path / "log").exists()
+
+
+OTHER = """
+from pathlib import Path
+from bitskept import store
+print("here", flush=True)
+with store.turn():
+    Path("mine").touch()
+"""
+
+
+def test_notebooks_of_a_batch_take_turns_at_computing(home, tmp_path, monkeypatch):
+    monkeypatch.setenv(store.TURN, str(tmp_path / "turn"))
+    own = os.environ | {"PYTHONPATH": str(Path(store.__file__).parents[1])}
+    with subprocess.Popen([sys.executable, "-c", OTHER], stdout=subprocess.PIPE, env=own, cwd=tmp_path) as other:
+        with store.turn():
+            assert store.TURN not in os.environ, "what is begun in a turn has it"
+            with store.turn():
+                assert other.stdout.readline() == b"here\n"
+            time.sleep(1)
+            put()
+            assert not (tmp_path / "mine").exists()
+        assert other.wait(30) == 0
+    assert (tmp_path / "mine").exists()
+    assert os.environ[store.TURN] == str(tmp_path / "turn")

@@ -14,9 +14,9 @@ from bitskept.measure.states import encode, stream
 from bitskept.sources import models
 from bitskept.training import byte_pairs, twins
 from bitskept.training.builds import Build, network
-from bitskept.training.loop import Schedule
 from bitskept.training.masking import LEFT_OUT
 from bitskept.training.objectives import OBJECTIVES, Objective
+from bitskept.training.schedule import Schedule
 
 WORDS = ["the captain", "a whale", "his ship", "the children", "a parrot", "swallowed", "told", "saw", "of", "and"]
 TEXTS = [

@@ -13,9 +13,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Num
 
+from bitskept.store import derived
 from bitskept.theory.repeated_runs import mean_over_runs
 from bitskept.theory.statistics import cluster_bootstrap, interval
 
+VERSION = 1
+"""Raise it when the same items would give other numbers."""
 REPLICATES = 1000
 BLOCK = 100
 """Replicates of a rank correlation that are held at once."""
@@ -63,6 +66,17 @@ def scores(items: pd.DataFrame, *, replicates: int = REPLICATES, seed: int = 0) 
                 rows.append(known | dict(zip(SETTING, setting, strict=True)) | ends)
     columns = [*MODEL, "task", *SETTING, "quantity", "estimate", "low", "high", "unit", "n"]
     return pd.DataFrame(rows, columns=columns).astype({name: "Int64" for name in ("seed", "layer", "n")})
+
+
+def kept_scores(items: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
+    """`scores` from the store, where the same items were scored before."""
+    return derived("scores", VERSION, [items], {"seed": seed}, lambda: scores(items, seed=seed))
+
+
+def kept_changes(before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame], *, seed: int = 0) -> pd.DataFrame:
+    """`changes` from the store, where the same tables were compared before."""
+    key = {"seed": seed, "before": len(before)}
+    return derived("score_changes", VERSION, [*before, *after], key, lambda: changes(before, after, seed=seed))
 
 
 def changes(

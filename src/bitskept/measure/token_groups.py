@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from bitskept.sources.models import LanguageModel
 
@@ -45,6 +44,8 @@ def word_classes(model: LanguageModel, texts: Sequence[str], longest: int) -> li
 
 
 def _word_class(text: str, start: int, end: int) -> str:
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # a second, for those who measure
+
     surface = text[start:end]
     start, end = end - len(surface.lstrip()), start + len(surface.rstrip())  # some tokenizers count spaces to a word
     surface = surface.strip()

@@ -18,7 +18,7 @@ from bitskept.locks import alone
 from bitskept.params import shown
 from bitskept.sources import Entry, data_files, on_disk, registry, unknown
 from bitskept.sources.hub import lock, locked
-from bitskept.sources.packages import SourceError, commit, download, here, members, scratch, sha256
+from bitskept.sources.packages import SourceError, commit, download, here, members, scratch, sha256_once
 from bitskept.sources.records import is_text, unpacked
 from bitskept.store import home
 
@@ -129,10 +129,10 @@ def _entry(id: str) -> Entry | None:
 def _source(id: str) -> Any:
     """What the sentences depend on, as plain JSON."""
     if (entry := _entry(id)) is None:
-        return sha256(Path(id).expanduser())
+        return sha256_once(Path(id).expanduser())
     recipe = {key: entry.get(key) for key in RECIPE}
     if files := data_files(entry):
-        return [recipe, [sha256(path) for path in files]]
+        return [recipe, [sha256_once(path) for path in files]]
     if "package" in entry:
         return [recipe, entry["package"]["sha256"]]
     if found := locked(_reference(entry)):

@@ -64,13 +64,19 @@ def here(distributions: Iterable[Distribution], into: Path) -> bool:
     return all(any(into.glob(_pattern(one))) for one in distributions)
 
 
-def members(archive: Path, patterns: Sequence[str]) -> list[Traversable]:
+def members(archive: Path, patterns: Sequence[str]) -> Sequence[Member]:
     """The files in a zip archive that fit a pattern, to be read where they are. SourceError where one fits none."""
+    status = archive.stat()
+    return _members(archive, tuple(patterns), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _members(archive: Path, patterns: tuple[str, ...], _size: int, _changed: int) -> Sequence[Member]:
     opened = ZipFile(archive)
     names = sorted(name for name in opened.namelist() if any(fnmatch(name, pattern) for pattern in patterns))
     if missing := [pattern for pattern in patterns if not any(fnmatch(name, pattern) for name in names)]:
         raise SourceError(f"{archive.name} holds no file {' or '.join(missing)}: entry and archive do not fit")
-    return [Member(opened, name) for name in names]
+    return tuple(Member(opened, name) for name in names)
 
 
 def extract(archive: Path, files: Mapping[str, str], into: Path) -> None:
@@ -159,18 +165,19 @@ def sha256(path: Traversable) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_once(path: Path) -> str:
-    """The same, remembered for as long as this process lives and size and time of change of the file stay as they are.
+def sha256_once(path: Path | Member) -> str:
+    """The same, remembered for as long as this process lives and size and time of change of the file (or the archive
+    that it is in) stay as they are.
 
     Many small measurements ask for the same large file. A byte that a failing disk changes, and not those two, is
     found by the next process.
     """
-    status = path.stat()
+    status = (path if isinstance(path, Path) else Path(path.root.filename)).stat()
     return _digest(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=1024)
-def _digest(path: Path, _size: int, _changed: int) -> str:
+def _digest(path: Path | Member, _size: int, _changed: int) -> str:
     return sha256(path)
 
 

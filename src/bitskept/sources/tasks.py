@@ -11,7 +11,7 @@ from importlib.metadata import version
 from bitskept.sources import Entry, registry, task_files
 from bitskept.sources.evaluation_sets import RECIPE, classification, minimal_pairs, similarity
 from bitskept.sources.leaderboard import benchmark_scores, leaderboard
-from bitskept.sources.packages import SourceError, sha256
+from bitskept.sources.packages import SourceError, sha256_once
 from bitskept.sources.preferences import preference
 
 __all__ = [
@@ -56,7 +56,7 @@ def available(needed: Sequence[str], wished: Sequence[str]) -> tuple[list[str], 
 def fingerprint(id: str) -> str:
     """A short hash of the files of `id` and of how they are read, wherever they lie. SourceError where they are not."""
     entry = task_files.entry(id)
-    hashes = [sha256(file) for file in task_files.files(id, fetch=False)]
+    hashes = [sha256_once(file) for file in task_files.files(id, fetch=False)]
     source = [hashes, entry.get("reader"), READING[entry["kind"]]]
     if recipe := {key: entry[key] for key in RECIPE if key in entry}:
         source.append(recipe)

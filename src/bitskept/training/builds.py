@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 import transformers
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 FAMILIES = {
     "llama": "norm before each part, rotary positions, gated feed-forward; with both-sided attention: EuroBERT",
@@ -16,13 +15,13 @@ FAMILIES = {
     "mamba2": "no attention: a state-space model, two blocks for each of the others' layers",
 }
 CLASSES = {
-    ("llama", True): transformers.LlamaForCausalLM,
-    ("llama", False): transformers.EuroBertForMaskedLM,
-    ("roberta", True): transformers.RobertaForCausalLM,
-    ("roberta", False): transformers.RobertaForMaskedLM,
-    ("roberta-prelayernorm", True): transformers.RobertaPreLayerNormForCausalLM,
-    ("roberta-prelayernorm", False): transformers.RobertaPreLayerNormForMaskedLM,
-    ("mamba2", True): transformers.Mamba2ForCausalLM,
+    ("llama", True): "LlamaForCausalLM",
+    ("llama", False): "EuroBertForMaskedLM",
+    ("roberta", True): "RobertaForCausalLM",
+    ("roberta", False): "RobertaForMaskedLM",
+    ("roberta-prelayernorm", True): "RobertaPreLayerNormForCausalLM",
+    ("roberta-prelayernorm", False): "RobertaPreLayerNormForMaskedLM",
+    ("mamba2", True): "Mamba2ForCausalLM",
 }
 CHUNK = 32
 """Positions that a state-space model takes at once in training: about a sentence."""
@@ -60,14 +59,16 @@ class Build:
             raise ValueError(f"the initial scale must be above 0, but is {self.initial}")
 
 
-def network(build: Build, tokenizer: PreTrainedTokenizerBase, *, causal: bool, seed: int) -> PreTrainedModel:
+def network(
+    build: Build, tokenizer: transformers.PreTrainedTokenizerBase, *, causal: bool, seed: int
+) -> transformers.PreTrainedModel:
     """A network with its head, its weights drawn from the seed; the global random state stays as it was.
 
     It takes as many tokens as the tokenizer lets through. ValueError for a family that has no both-sided form.
     """
     if (build.family, causal) not in CLASSES:
         raise ValueError(f"{build.family} reads from left to right only: train it on the next token")
-    kind = CLASSES[build.family, causal]
+    kind = getattr(transformers, CLASSES[build.family, causal])
     options = {
         "vocab_size": len(tokenizer),
         "hidden_size": build.width,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.metadata import version
 
+import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
 
 from bitskept import store
 from bitskept.locks import alone
@@ -48,9 +48,9 @@ def learn(texts: Iterable[str], types: int) -> Tokenizer:
     return tokenizer
 
 
-def ready(tokenizer: Tokenizer, longest: int) -> PreTrainedTokenizerFast:
+def ready(tokenizer: Tokenizer, longest: int) -> transformers.PreTrainedTokenizerFast:
     """The tokenizer as models take it, for texts of at most `longest` tokens."""
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=longest, **SPECIAL)
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=longest, **SPECIAL)
 
 
 def digest(corpus: str, types: int, *, skipped: int, seed: int) -> str:

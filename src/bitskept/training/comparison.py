@@ -16,12 +16,12 @@ from safetensors import safe_open
 
 from bitskept.measure import scores, sweep, understanding
 from bitskept.measure.readings import POOLINGS
-from bitskept.parallel import each
+from bitskept.parallel import each_stored
 from bitskept.params import FineTuning
 from bitskept.sources import corpora, models, tasks
 from bitskept.sources.packages import SourceError
 from bitskept.training import recovery
-from bitskept.training.loop import Schedule
+from bitskept.training.schedule import Schedule
 from bitskept.training.trends import spread
 
 BEFORE = "before"
@@ -76,7 +76,7 @@ def tune(
     wanted = [plan for plan in every if not names or run_name(plan) in names]
     _fetch(section)
     jobs = [(plan, section.accept_terms) for plan in wanted]
-    found = each(_tune, jobs, cost=_size, progress="tuning" if progress else None)
+    found = each_stored(_tune, jobs, cost=_size, progress="tuning" if progress else None)
     runs = []
     for plan, tuned in zip(wanted, found, strict=True):
         runs.append({"model": plan.model, "arm": plan.arm, "seed": plan.seed, "id": tuned.id})
@@ -143,7 +143,7 @@ def sweeps(section: FineTuning, runs: pd.DataFrame, *, progress: bool = True) ->
     """What every layer of each run keeps, as `sweep.measure`, under the centroid and under ridge."""
     _fetch(section)
     jobs = [(section, run) for run in runs.to_dict("records")]
-    tables = each(_sweep, jobs, progress="sweeps" if progress else None)
+    tables = each_stored(_sweep, jobs, progress="sweeps" if progress else None)
     return pd.concat(tables, ignore_index=True).astype({"seed": "Int64"})
 
 
@@ -184,7 +184,7 @@ def items(
     """
     _fetch(section)
     jobs = [(section, run, here) for run in runs.to_dict("records")]
-    answers = each(_items, jobs, progress="tasks" if progress else None)
+    answers = each_stored(_items, jobs, progress="tasks" if progress else None)
     left_out = {what: why for _, refused in answers for what, why in refused.items()}
     return {id: table for id, (table, _) in zip(runs["id"], answers, strict=True)}, left_out
 
@@ -217,7 +217,7 @@ def scored(runs: pd.DataFrame, outcomes: Mapping[str, pd.DataFrame], *, seed: in
     for run in runs.to_dict("records"):
         table = outcomes[run["id"]]
         wanted = table[(table["pooling"] == "mean").fillna(False) | table.index.isin(last(table).index)]
-        tables.append(scores.scores(wanted, seed=seed).assign(**run))
+        tables.append(scores.kept_scores(wanted, seed=seed).assign(**run))
     return pd.concat(tables, ignore_index=True).astype({"seed": "Int64"})
 
 
@@ -232,7 +232,7 @@ def changed(runs: pd.DataFrame, outcomes: Mapping[str, pd.DataFrame], *, seed: i
         pairs = [(arm, BEFORE) for arm in arms if arm != BEFORE]
         pairs += [("recoverability", arm) for arm in controls if "recoverability" in arms]
         for arm, against in pairs:
-            table = scores.changes(arms[against], arms[arm], seed=seed)
+            table = scores.kept_changes(arms[against], arms[arm], seed=seed)
             tables.append(table.assign(model=model, arm=arm, against=against))
     table = pd.concat(tables, ignore_index=True)
     return table[["model", "arm", "against", *table.columns[:-3]]]

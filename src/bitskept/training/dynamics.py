@@ -18,13 +18,13 @@ from tokenizers import Tokenizer
 from bitskept import store
 from bitskept.measure import bits_per_byte, compression, effective_rank, scores, sweep, understanding
 from bitskept.measure.states import cut_as_planned
-from bitskept.parallel import each
+from bitskept.parallel import each_stored
 from bitskept.params import TrainingDynamics
 from bitskept.sources import corpora, tasks
 from bitskept.training import byte_pairs, twins
 from bitskept.training.builds import CLASSES, Build
 from bitskept.training.comparison import weights
-from bitskept.training.loop import Schedule
+from bitskept.training.schedule import Schedule
 
 TWINS = {
     "causal": ("llama", "causal"),
@@ -115,7 +115,7 @@ def train(
     """`grow` of these twins and plans. Errors as `twins.grow`."""
     corpora.fetch(section.corpus)
     _tokenizer(section)  # before many ask for it at once
-    grown = each(_grow, [one for _, one in wanted], cost=_cost, progress="twins" if progress else None)
+    grown = each_stored(_grow, [one for _, one in wanted], cost=_cost, progress="twins" if progress else None)
     checkpoints, curves = [], []
     for (twin, one), made in zip(wanted, grown, strict=True):
         facts = {"twin": twin, "seed": one.seed, "size": one.build.width, "amount": one.sentences}
@@ -150,7 +150,7 @@ def measure(
         several = checkpoints.index.isin(middle(checkpoints, section).index)
         checkpoints = checkpoints[several | (checkpoints["step"] == section.steps)]
     jobs = [(section, run, here) for run in checkpoints.to_dict("records")]
-    tables = each(_measure, jobs, progress="checkpoints" if progress else None)
+    tables = each_stored(_measure, jobs, progress="checkpoints" if progress else None)
     return pd.concat(tables, ignore_index=True), left_out
 
 
@@ -167,7 +167,7 @@ def untrained(section: TrainingDynamics, *, progress: bool = True) -> pd.DataFra
         (section, family, causal, initial, seed)
         for (family, causal), initial, seed in product(CLASSES, section.initials, section.seeds)
     ]
-    return pd.concat(each(_untrained, builds, progress="untrained" if progress else None), ignore_index=True)
+    return pd.concat(each_stored(_untrained, builds, progress="untrained" if progress else None), ignore_index=True)
 
 
 def sweep_plan(section: TrainingDynamics) -> sweep.Plan:
@@ -236,7 +236,7 @@ def _measure(job: tuple[TrainingDynamics, dict[str, object], list[str]]) -> pd.D
 
 
 def _scores(outcomes: pd.DataFrame, seed: int) -> pd.DataFrame:
-    table = scores.scores(outcomes, seed=seed)
+    table = scores.kept_scores(outcomes, seed=seed)
     return table.assign(quantity=table["task"] + " " + table["quantity"]).drop(columns="layer")
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import transformers
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from bitskept.measure.states import Encoding
 from bitskept.training.masking import LEFT_OUT, hide, hide_at_rate
@@ -33,7 +33,7 @@ class Objective:
         self,
         objective: str,
         encoding: Encoding,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: transformers.PreTrainedTokenizerBase,
         *,
         hidden: float,
         batch: int,
@@ -76,7 +76,7 @@ class Learner(nn.Module):
     The weights of a diffusion sentence sum to its number of tokens: its loss is the bound on -log p, a token.
     """
 
-    def __init__(self, network: PreTrainedModel) -> None:
+    def __init__(self, network: transformers.PreTrainedModel) -> None:
         super().__init__()
         self.network = network
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bitskept.measure import bits_per_byte, information_density, next_token
 from bitskept.measure.states import cut_as_planned
-from bitskept.parallel import each
+from bitskept.parallel import each_stored
 from bitskept.params import TrainingDynamics
 from bitskept.sources import prompts
 from bitskept.training import dynamics
@@ -62,7 +62,7 @@ def gains(
 
 def _all(measure: str, found: pd.DataFrame, plans: Sequence[object], progress: bool) -> pd.DataFrame:
     jobs = [(measure, id, plan) for id, plan in zip(found["id"], plans, strict=True)]
-    tables = each(_measure, jobs, progress=measure.replace("_", " ") if progress else None)
+    tables = each_stored(_measure, jobs, progress=measure.replace("_", " ") if progress else None)
     runs = found.to_dict("records")
     # Checkpoints have no seed of random weights; the seed of their training takes its column.
     parts = [table.rename(columns={"seed": "of"}).assign(**run) for table, run in zip(tables, runs, strict=True)]

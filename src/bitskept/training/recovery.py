@@ -30,8 +30,8 @@ from bitskept.sources import corpora, models
 from bitskept.sources.models import LanguageModel
 from bitskept.sources.packages import commit, scratch
 from bitskept.sources.seals import check, seal
-from bitskept.training.loop import Schedule, in_order, train
 from bitskept.training.masking import LEFT_OUT, hide
+from bitskept.training.schedule import Schedule, in_order
 
 VERSION = 1
 """Raise it when the same plan would give another model."""
@@ -110,6 +110,8 @@ def tune(plan: Plan, *, accept_terms: Collection[str] = (), progress: bool = Tru
     digest = store.digest("fine_tuning", VERSION, key)[:12]
     id = f"tuned/{Path(plan.model).name}-{plan.arm}-{plan.seed}-{digest}"
     target, started = store.home() / "models" / id, time.perf_counter()
+    if not target.exists():
+        store.may_compute(id)
     with _alone_together(target, id):
         if not (found := target.exists()):
             model = models.load(plan.model, accept_terms=accept_terms)
@@ -145,6 +147,8 @@ def fine_tune(
 
     Checkpoints lie beside it until it is whole. The caller holds the lock of the folder. Errors as `tune`.
     """
+    from bitskept.training.loop import train  # seconds, for the Trainer
+
     with cut_as_planned():
         encoding = encode(model, texts, longest=plan.longest)
     kept = [place for place in range(len(encoding)) if encoding.measured[place].sum() > 1]

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import torch
 import transformers
-from transformers import PreTrainedTokenizerBase
 
 from bitskept import store
 from bitskept.locks import alone
@@ -28,8 +27,8 @@ from bitskept.sources.packages import commit, scratch
 from bitskept.sources.seals import SEAL, check, seal
 from bitskept.training import byte_pairs
 from bitskept.training.builds import CLASSES, Build, network
-from bitskept.training.loop import Schedule, in_order, train
 from bitskept.training.objectives import OBJECTIVES, Learner, Objective
+from bitskept.training.schedule import Schedule, in_order
 
 VERSION = 1
 """Raise it when the same plan would give another model."""
@@ -119,6 +118,8 @@ def grow(plan: Plan, *, progress: bool = True) -> Twin:
     parts = [folder / CURVE, *(store.home() / "models" / id for id in ids.values())]
     running = folder.with_name(f"{name}.training")
     if not (found := all(part.exists() for part in parts)) or running.exists():
+        if not found:
+            store.may_compute(f"the twin {name}")
         with alone(folder, f"the twin {name}"):
             if not (found := all(part.exists() for part in parts)):  # no other process has trained it meanwhile
                 words = byte_pairs.of_corpus(plan.corpus, plan.vocabulary, **vocabulary)
@@ -139,7 +140,7 @@ def checkpoints(steps: int) -> list[int]:
 
 
 def train_twin(
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: transformers.PreTrainedTokenizerBase,
     texts: Sequence[str],
     plan: Plan,
     folder: Path,
@@ -152,6 +153,8 @@ def train_twin(
     The curve comes last. What the run itself goes on from, if it is killed, lies beside the folder until then. Errors
     as `grow`. The caller holds the lock of the folder.
     """
+    from bitskept.training.loop import train  # seconds, for the Trainer
+
     transformers.utils.logging.disable_progress_bar()  # one for every checkpoint
     model = untrained(tokenizer, plan)
     with cut_as_planned():
@@ -194,7 +197,7 @@ def train_twin(
     shutil.rmtree(running, ignore_errors=True)
 
 
-def untrained(tokenizer: PreTrainedTokenizerBase, plan: Plan) -> LanguageModel:
+def untrained(tokenizer: transformers.PreTrainedTokenizerBase, plan: Plan) -> LanguageModel:
     """A twin before its first step; its network has its head."""
     where = models.resolve_device("auto")
     whole = network(plan.build, tokenizer, causal=plan.causal, seed=plan.seed).to(where)
