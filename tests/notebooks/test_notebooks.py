@@ -51,6 +51,7 @@ def test_it_is_committed_with_outputs_that_tell_of_no_error_and_no_machine(path)
             {kind: data for kind, data in output.get("data", {}).items() if "image" not in kind}
         )
         assert not MACHINE_PATH.search(shown), f"a path of one machine is shown: {shown[:300]}"
+        assert " at 0x" not in shown, f"an address is shown, which tells a reader nothing: {shown[:300]}"
 
 
 @each
