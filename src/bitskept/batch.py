@@ -133,14 +133,14 @@ def _each(jobs: Sequence[Job], *, progress: bool) -> Iterator[tuple[Run, BaseExc
     for line in range(1, at_once + 1):
         lines.put(line)
     tqdm.set_lock(lock)
-    turn = {TURN: str(root() / "build" / jobs[0].profile / "turn")}
+    turn, others = {TURN: str(root() / "build" / jobs[0].profile / "turn")}, set(active_children())
     with environment(turn), ProcessPoolExecutor(at_once, context, _begin, (lines, lock, os.getpid())) as processes:
         try:
             for one in as_completed([processes.submit(_run_beside, job, progress) for job in jobs]):
                 yield one.result()
         except BaseException:
             processes.shutdown(wait=False, cancel_futures=True)
-            for process in active_children():
+            for process in set(active_children()) - others:
                 process.terminate()
             raise
 
