@@ -21,7 +21,7 @@ from nbclient.exceptions import CellControlSignal
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from bitskept import figures, params, root, run_record
+from bitskept import figures, params, provenance, root, run_record
 from bitskept.kernel import ENGINE, OwnKernel
 from bitskept.parallel import end_with, side_by_side
 from bitskept.run_record import Batch, Run
@@ -94,7 +94,8 @@ def run(
     ]
     terminal, done = sys.stderr.isatty(), {}
     bars = tqdm(total=len(jobs), unit="notebook", desc=f"profile {profile}", disable=not terminal)
-    with bars, closing(_each(jobs, progress=terminal)) as ended:
+    begun = environment({provenance.COMMIT: provenance.commit() or ""})
+    with bars, begun, closing(_each(jobs, progress=terminal)) as ended:
         for ran, error in ended:
             with suppress(OSError) if error else nullcontext():  # a full disk, say: what stopped the notebook is told
                 batch.add(ran)

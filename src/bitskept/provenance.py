@@ -16,11 +16,16 @@ PACKAGES = (
     "torch", "transformers", "tokenizers", "datasets", "numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "peft",
     "accelerate", "sentencex", "matplotlib", "seaborn", "papermill",
 )  # fmt: skip
+COMMIT = "BITSKEPT_COMMIT"  # the commit that a batch began with: it writes notebooks while others still run
 
 
 @cache
 def commit() -> str | None:
-    """The commit of the checkout, "-dirty" where anything but figures and results differs from it; None without one."""
+    """The commit of the checkout, "-dirty" where anything but figures and results differs from it; None without one.
+    In a batch, that of its beginning.
+    """
+    if (known := os.environ.get(COMMIT)) is not None:
+        return known or None
     if CHECKOUT is None:
         return None
 

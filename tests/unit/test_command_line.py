@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from bitskept import __main__ as command_line
-from bitskept import __version__, batch, figures, parallel, params, store
+from bitskept import __version__, batch, figures, parallel, params, provenance, store
 
 
 class Tiny(params.Section):
@@ -122,6 +122,13 @@ def test_notebooks_side_by_side_leave_what_each_leaves_alone(notebooks, project,
     written = json.loads((project / "results" / "laptop" / "run.json").read_text())
     assert set(written["notebooks"]) == {"00_drawing", "01_failing"}
     assert store.TURN not in os.environ
+
+
+def test_what_is_drawn_names_the_commit_that_its_batch_began_with(notebooks, project, monkeypatch):
+    monkeypatch.setattr(provenance, "commit", lambda: "begun")
+    batch.run("laptop", ["00_drawing"], write_back=True)
+    assert json.loads((project / "figures" / "line.json").read_text())["commit"] == "begun"
+    assert provenance.COMMIT not in os.environ
 
 
 def test_the_first_of_several_to_fail_ends_the_others(notebooks, project, two_cores):
