@@ -60,7 +60,7 @@ class OwnKernel(AsyncKernelManager):
 
 class Engine(NBClientEngine):
     """Writes the executed copy every few seconds and at the end. papermill does before and after each cell, which takes
-    longer than most cells once there are figures in it.
+    as long as most cells once there are figures in it.
     """
 
     @classmethod
