@@ -79,17 +79,19 @@ def select(names: Sequence[str], sections: Mapping[str, Any], folder: Path) -> l
 def run(
     profile: str, names: Sequence[str] = (), *, write_back: bool = False, sections: Mapping[str, Any] = params.SECTIONS
 ) -> list[Run]:
-    """Execute notebooks in order into `build/PROFILE/notebooks/`; the first failure ends the run as NotebookError.
+    """Execute notebooks into `build/PROFILE/notebooks/`; how they ran, in their order. The first failure ends the run
+    as NotebookError.
 
     The parameter file is validated first (ParameterError). With `write_back`, the outputs of the laptop profile go
-    into the committed notebooks as well. Each run is written down (`run_record`), one that failed too.
+    into the committed notebooks as well. Each run is written down (`run_record`), one that failed too, but not those
+    beside it that its failure ends.
     """
     if write_back and profile != "laptop":
         raise ValueError(f"notebooks are committed with their laptop outputs; --write-back does not go with {profile}")
     chosen = params.load(profile, sections=sections)
     batch, notebooks = Batch(profile), select(names, chosen, root() / "notebooks")
     jobs = [
-        Job(notebook, chosen[notebook.stem].model_dump(), chosen[notebook.stem].figures, profile, write_back)
+        Execution(notebook, chosen[notebook.stem].model_dump(), chosen[notebook.stem].figures, profile, write_back)
         for notebook in notebooks
     ]
     terminal, done = sys.stderr.isatty(), {}
@@ -109,7 +111,7 @@ def run(
 
 
 @dataclass(frozen=True)
-class Job:
+class Execution:
     """One notebook to be executed with these parameters, and the figures that it is to make."""
 
     notebook: Path
@@ -119,13 +121,13 @@ class Job:
     write_back: bool
 
 
-def _each(jobs: Sequence[Job], *, progress: bool) -> Iterator[tuple[Run, BaseException | None]]:
+def _each(jobs: Sequence[Execution], *, progress: bool) -> Iterator[tuple[Run, BaseException | None]]:
     """How each job ended, as they end: side by side, in processes of their own, where there are cores for it.
 
     What is in the store is drawn side by side; whatever has to be computed is computed by one notebook at a time, with
     all cores (`store.turn`).
     """
-    at_once = min(side_by_side(), len(jobs))
+    at_once = min(side_by_side(), len(jobs)) if len(jobs) > 1 else 1
     if at_once < 2:
         yield from (_run(job, progress=progress) for job in jobs)
         return
@@ -146,7 +148,7 @@ def _each(jobs: Sequence[Job], *, progress: bool) -> Iterator[tuple[Run, BaseExc
             raise
 
 
-_line = 0  # on the terminal, of the progress bar of what this process executes
+_line: int | None = None  # on the terminal, of the bar of what this process executes; None: where tqdm has room
 
 
 def _begin(lines: Any, lock: Any, parent: int) -> None:
@@ -158,7 +160,7 @@ def _begin(lines: Any, lock: Any, parent: int) -> None:
     end_with(parent)
 
 
-def _run_beside(job: Job, progress: bool) -> tuple[Run, BaseException | None]:
+def _run_beside(job: Execution, progress: bool) -> tuple[Run, BaseException | None]:
     """`_run`, which its parent may interrupt: the kernel ends in good order, and then this process."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     ran, error = _run(job, progress=progress)
@@ -168,7 +170,7 @@ def _run_beside(job: Job, progress: bool) -> tuple[Run, BaseException | None]:
     return ran, error
 
 
-def _run(job: Job, *, progress: bool) -> tuple[Run, BaseException | None]:
+def _run(job: Execution, *, progress: bool) -> tuple[Run, BaseException | None]:
     """Execute one notebook and check its figures: how it ran, and what it failed of."""
     build, stem = root() / "build" / job.profile, job.notebook.stem
     executed, log = build / "notebooks" / job.notebook.name, build / "logs" / f"{stem}.jsonl"

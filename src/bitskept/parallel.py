@@ -73,9 +73,9 @@ def each(
 def side_by_side() -> int:
     """Jobs at once: as many as cores, as memory allows and BITSKEPT_PROCESSES says; one on a GPU."""
     import psutil
+    import torch
 
-    gpu = provenance.machine()["gpus"] and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
-    if gpu or int(os.environ.get("WORLD_SIZE", 1)) > 1:
+    if torch.cuda.is_available() or int(os.environ.get("WORLD_SIZE", 1)) > 1:
         return 1
     cores = provenance.cores()
     most = os.environ.get(PROCESSES, str(cores))

@@ -131,6 +131,13 @@ def test_what_is_drawn_names_the_commit_that_its_batch_began_with(notebooks, pro
     assert provenance.COMMIT not in os.environ
 
 
+def test_the_bar_of_a_notebook_that_runs_alone_is_not_put_on_that_of_the_batch(notebooks, monkeypatch):
+    bars = []
+    monkeypatch.setattr(batch, "execute", lambda *_, progress_bar: bars.append(progress_bar))
+    batch._run(batch.Execution(notebooks / "03_waiting.ipynb", {}, (), "smoke", False), progress=True)
+    assert bars == [{"desc": "03_waiting", "leave": False, "position": None}]
+
+
 def test_the_first_of_several_to_fail_ends_the_others(notebooks, project, two_cores):
     with pytest.raises(batch.NotebookError, match="DeadKernelError"):
         batch.run("smoke", ["02_dying", "03_waiting", "04_idle"])

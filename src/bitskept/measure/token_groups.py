@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from jaxtyping import Int
@@ -27,6 +27,8 @@ def word_classes(model: LanguageModel, texts: Sequence[str], longest: int) -> li
     different models hold different tokens. ValueError for a tokenizer that does not know which characters a token
     covers.
     """
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # a second, for those who measure
+
     if not model.tokenizer.is_fast:
         raise ValueError(f"the tokenizer of {model.id} cannot tell which characters a token covers")
     encoded = model.tokenizer(
@@ -38,14 +40,12 @@ def word_classes(model: LanguageModel, texts: Sequence[str], longest: int) -> li
         verbose=False,
     )
     return [
-        [_word_class(text, *span) for span, special in zip(spans, mask, strict=True) if not special]
+        [_word_class(text, *span, ENGLISH_STOP_WORDS) for span, special in zip(spans, mask, strict=True) if not special]
         for text, spans, mask in zip(texts, encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True)
     ]
 
 
-def _word_class(text: str, start: int, end: int) -> str:
-    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # a second, for those who measure
-
+def _word_class(text: str, start: int, end: int, function_words: Collection[str]) -> str:
     surface = text[start:end]
     start, end = end - len(surface.lstrip()), start + len(surface.rstrip())  # some tokenizers count spaces to a word
     surface = surface.strip()
@@ -56,4 +56,4 @@ def _word_class(text: str, start: int, end: int) -> str:
     inside = (start > 0 and text[start - 1].isalpha()) or (end < len(text) and text[end].isalpha())
     if inside:
         return "piece of a word"
-    return "function word" if surface.lower() in ENGLISH_STOP_WORDS else "content word"
+    return "function word" if surface.lower() in function_words else "content word"
