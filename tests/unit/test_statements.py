@@ -104,7 +104,12 @@ def test_a_bound_is_called_one():
         {"twin": "causal", "quantity": "context_gain", "marginal": "promptless", "estimate": 0.25},
         {"twin": "diffusion", "quantity": "bits_per_byte_bound", "marginal": np.nan, "estimate": 3.0},
     ]
-    causal, diffusion = statements.architecture_sentences(pd.DataFrame(rows))
+    table = pd.DataFrame(rows).assign(
+        low=lambda table: table["estimate"] - 0.1, high=lambda table: table["estimate"] + 0.2
+    )
+    causal, diffusion = statements.architecture_sentences(table)
+    assert "a byte costs 2.00 [1.90, 2.20] bits" in causal
+    assert "against other prompts [0.40, 0.70]" in causal
     assert "a byte costs 2.00" in causal
     assert "0.50 bits a token against other prompts" in causal
     assert "a byte costs at most 3.00" in diffusion
@@ -133,7 +138,8 @@ def test_what_is_gathered_stands_beside_what_is_needed():
         for place, step in enumerate((0, 8))
     ]
     needed = pd.Series({("causal", 0): 0.0, ("causal", 8): 1.0})
-    (one,) = statements.naming_sentences(pd.DataFrame(rows), needed)
+    (one,) = statements.naming_sentences(pd.DataFrame(rows).assign(low=2.9, high=3.2), needed)
+    assert "to 3.00 [2.90, 3.20] at step 8" in one
     assert "names 25%" in one
     assert "1.00 bits are enough: +2.00" in one
 

@@ -111,34 +111,35 @@ def reward_sentence(table: pd.DataFrame, rewards: np.ndarray, cheapest: Mapping[
 def naming_sentences(table: pd.DataFrame, needed: pd.Series) -> list[str]:
     """The bits that each twin's context has gathered at its last step, beside those that its errors ask for.
 
-    `table` has rows twin, step, quantity, estimate; `needed` the least rate by (twin, step).
+    `table` has rows twin, step, quantity, estimate, low, high; `needed` the least rate by (twin, step).
     """
     said = []
     for twin, rows in table.groupby("twin", sort=False):
         wide = rows.pivot_table(index="step", columns="quantity", values="estimate")
         first, last = wide.iloc[0], wide.iloc[-1]
+        ends = _ends(rows[(rows["step"] == wide.index[-1]) & (rows["quantity"] == "gathered")])
         least = needed[twin, wide.index[-1]]
         said.append(
             f"- **{twin}**: from {first['gathered']:.2f} bits a token at step {wide.index[0]} to "
-            f"{last['gathered']:.2f} at step {wide.index[-1]}. It names {1 - last['error']:.0%} of the tokens, "
+            f"{last['gathered']:.2f} {ends} at step {wide.index[-1]}. It names {1 - last['error']:.0%} of the tokens, "
             f"for which {least:.2f} bits are enough: {last['gathered'] - least:+.2f} bits tell of the others."
         )
     return said
 
 
 def architecture_sentences(table: pd.DataFrame) -> list[str]:
-    """What text costs each twin and what a prompt adds, from rows twin, quantity, marginal and estimate of its last
-    step, over seeds.
+    """What text costs each twin and what a prompt adds, from rows twin, quantity, marginal, estimate, low and high of
+    its last step: the mean over seeds, and the ends of their intervals that lie farthest out.
     """
     said = []
     for twin, rows in table.groupby("twin", sort=False):
         cost = rows[rows["quantity"].str.contains("bits_per_byte")]
         bound = " at most" if cost["quantity"].str.endswith("bound").all() else ""
-        text = f"- **{twin}**: a byte costs{bound} {_over_seeds(cost)} bits"
+        text = f"- **{twin}**: a byte costs{bound} {cost['estimate'].mean():.2f} {_ends(cost)} bits"
         told, proxy = (rows[rows["marginal"] == marginal] for marginal in ("left_out", "promptless"))
         if len(told):
-            text += f"; the prompt adds {_over_seeds(told)} bits a token against other prompts"
-            text += f", and {_over_seeds(proxy)} against none"
+            text += f"; the prompt adds {told['estimate'].mean():.2f} bits a token against other prompts {_ends(told)}"
+            text += f", and {proxy['estimate'].mean():.2f} against none {_ends(proxy)}"
         said.append(f"{text}.")
     return said
 
@@ -184,10 +185,8 @@ def memory_sentences(table: pd.DataFrame) -> list[str]:
     return said
 
 
-def _over_seeds(rows: pd.DataFrame) -> str:
-    """The mean, and the range where there is more than one."""
-    values = rows["estimate"]
-    return f"{values.mean():.2f}" + (f" ({values.min():.2f} to {values.max():.2f})" if len(values) > 1 else "")
+def _ends(rows: pd.DataFrame) -> str:
+    return f"[{rows['low'].min():.2f}, {rows['high'].max():.2f}]"
 
 
 def _quoted(row: pd.Series) -> str:
