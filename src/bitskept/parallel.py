@@ -30,7 +30,8 @@ def each_stored(
 ) -> list[Result]:
     """`each` for a function whose work goes to the store (`store.stored`, `store.may_compute`).
 
-    What is there is read here, one after the other, which takes less than to begin a process that would.
+    What is there is read here, one after the other, which takes less than to begin a process that would. What is left
+    is done as it would have been with all the others, be it a single job: a sum by two threads is not that by one.
     """
     found: dict[int, Result] = {}
     for place, job in enumerate(jobs):
@@ -39,7 +40,7 @@ def each_stored(
     left = [place for place in range(len(jobs)) if place not in found]
     if left:
         with store.turn():
-            computed = each(function, [jobs[place] for place in left], cost=cost, progress=progress)
+            computed = each(function, [jobs[place] for place in left], cost=cost, progress=progress, among=len(jobs))
         found |= zip(left, computed, strict=True)
     return [found[place] for place in range(len(jobs))]
 
@@ -50,9 +51,11 @@ def each(
     *,
     cost: Callable[[Job], float] | None = None,
     progress: str | None = None,
+    among: int | None = None,
 ) -> list[Result]:
     """What a function of a module gives for each job, in their order. Those of the highest `cost` are begun first.
 
+    A single job has this process and its threads, unless it is one of several (`among`; default: as many as given).
     The first error of any job is raised here, and no further job is begun. Jobs end with this process, however it ends.
     """
     from tqdm.auto import tqdm
@@ -60,7 +63,7 @@ def each(
     order = sorted(enumerate(jobs), key=lambda one: -cost(one[1])) if cost else list(enumerate(jobs))
     results: dict[int, Result] = {}
     with tqdm(total=len(jobs), desc=progress, disable=progress is None, leave=False) as bar:
-        at_once = min(side_by_side(), len(jobs))
+        at_once = min(side_by_side(), len(jobs) if among is None else among)
         done = (
             ((place, function(job)) for place, job in order) if at_once < 2 else _in_processes(function, order, at_once)
         )

@@ -29,6 +29,28 @@ def test_numbers_may_differ_by_the_tolerance(folders, changed):
 
 
 @pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("0.469738", "0.469739", True),
+        ("0.469738", "0.469741", False),
+        ("-0.0000012", "-0.0000003", True),
+        ("4.56789", "4.5679", True),
+        ("4.56789", "4.56792", False),
+        ("-4.56789", "4.56789", False),
+        ("999999", "1e+06", True),
+        ("999999", "1.00003e+06", False),
+        ("0", "0.000001", True),
+        ("0", "0.000003", False),
+        ("inf", "1", False),
+    ],
+)
+def test_the_last_of_six_digits_may_be_one_apart(folders, one, other, same):
+    for folder, number in zip(folders, (one, other), strict=True):
+        (folder / "02_retained.csv").write_text(f"causal,estimate\nTrue,{number}\n")
+    assert (differences(*folders) == []) == same
+
+
+@pytest.mark.parametrize(
     ("changed", "told"),
     [
         (TABLE.replace("1.5", "1.6"), '"estimate".*1.5 != 1.6'),

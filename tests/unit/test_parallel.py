@@ -79,6 +79,14 @@ def test_what_is_stored_is_read_here_and_only_the_rest_is_computed_elsewhere(hom
     assert parallel.each_stored(stored_square, [2, 1, 3]) == first
 
 
+def test_a_job_that_is_left_is_done_as_it_would_have_been_among_all(home, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setenv(parallel.PROCESSES, "2")
+    stored_square(1)
+    (_, there), (_, left) = parallel.each_stored(stored_square, [1, 2])
+    assert (there == os.getpid(), left == os.getpid()) == (True, False)
+
+
 @pytest.mark.parametrize("wrong", ["0", "-1", "many", ""])
 def test_a_number_of_processes_that_is_none_is_refused(monkeypatch, wrong):
     monkeypatch.setenv(parallel.PROCESSES, wrong)
