@@ -1,6 +1,9 @@
 """How many bits about its input does a language model keep, layer by layer?"""
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 __version__ = "0.1.0"
@@ -15,6 +18,10 @@ def named_folder(variable: str) -> Path | None:
     """The folder that an environment variable names, `~` spelt out; None where it names none."""
     if not (named := os.environ.get(variable)):
         return None
+    return _known_folder(variable, named) if os.path.isabs(named) else _folder(variable, named)
+
+
+def _folder(variable: str, named: str) -> Path:
     try:
         path = Path(named).expanduser().resolve()
         if path.is_dir() or not path.exists():
@@ -25,6 +32,9 @@ def named_folder(variable: str) -> Path | None:
     raise ValueError(f"{variable}={named:.200} is no folder ({reason}): name one by its full path")
 
 
+_known_folder = cache(_folder)  # asked for with each result, and to resolve it takes long
+
+
 def told(error: BaseException) -> str:
     """What an error says; of a KeyError without the quotation marks that Python puts around it."""
     return str(error.args[0] if isinstance(error, KeyError) and error.args else error) or type(error).__name__
@@ -33,3 +43,15 @@ def told(error: BaseException) -> str:
 def root() -> Path:
     """The folder of `params/`, `notebooks/`, `figures/` and `build/`: `BITSKEPT_ROOT`, else the checkout, else here."""
     return named_folder("BITSKEPT_ROOT") or CHECKOUT or Path.cwd()
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """These environment variables, for a while."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})

@@ -138,15 +138,25 @@ def run(profile: str, notebooks: list[str], write_back: bool) -> None:
     from bitskept import params
 
     params.load(profile)
+    clock = time.perf_counter()
+    _prepare(notebooks)
     from bitskept import batch
 
-    clock = time.perf_counter()
     runs = batch.run(profile, notebooks, write_back=write_back)
     print(summary(profile, runs, time.perf_counter() - clock))
 
 
+def _prepare(notebooks: list[str]) -> None:
+    """Several notebooks need what takes long to import, and so does this process, at the same time."""
+    from bitskept import processes
+
+    if len(notebooks) != 1:
+        processes.prepare()
+
+
 def redraw(profile: str, notebooks: list[str]) -> None:
     """Draw figures from kept tables and print where they are."""
+    _prepare(notebooks)
     from bitskept import redraw
 
     pictures = redraw.redraw(profile, notebooks)

@@ -1,17 +1,14 @@
 """Notebooks run in batches: papermill executes each with its section of the profile, and its figures are checked."""
 
 import logging
-import os
 import re
-import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
-from multiprocessing import active_children, get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +18,9 @@ from nbclient.exceptions import CellControlSignal
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from bitskept import figures, params, provenance, root, run_record
+from bitskept import environment, figures, params, processes, provenance, root, run_record
 from bitskept.kernel import ENGINE, OwnKernel
-from bitskept.parallel import end_with, side_by_side
+from bitskept.parallel import side_by_side
 from bitskept.run_record import Batch, Run
 from bitskept.sources.packages import FULL
 from bitskept.store import RUN_LOG, TURN
@@ -128,58 +125,24 @@ def _each(jobs: Sequence[Execution], *, progress: bool) -> Iterator[tuple[Run, B
     all cores (`store.turn`).
     """
     at_once = min(side_by_side(), len(jobs)) if len(jobs) > 1 else 1
-    if at_once < 2:
-        yield from (_run(job, progress=progress) for job in jobs)
-        return
-    context = get_context("spawn")
-    lines, lock = context.SimpleQueue(), context.RLock()
-    for line in range(1, at_once + 1):
-        lines.put(line)
-    tqdm.set_lock(lock)
-    turn, others = {TURN: str(root() / "build" / jobs[0].profile / "turn")}, set(active_children())
-    with environment(turn), ProcessPoolExecutor(at_once, context, _begin, (lines, lock, os.getpid())) as processes:
-        try:
-            for one in as_completed([processes.submit(_run_beside, job, progress) for job in jobs]):
-                yield one.result()
-        except BaseException:
-            processes.shutdown(wait=False, cancel_futures=True)
-            for process in set(active_children()) - others:
-                process.terminate()
-            raise
+    turn = {TURN: str(root() / "build" / jobs[0].profile / "turn")} if at_once > 1 else {}
+    with environment(turn):
+        yield from processes.each(partial(_run, progress), {job.notebook.stem: job for job in jobs}, at_once)
 
 
-_line: int | None = None  # on the terminal, of the bar of what this process executes; None: where tqdm has room
-
-
-def _begin(lines: Any, lock: Any, parent: int) -> None:
-    """A process that executes notebooks beside others. It is its parent that a user interrupts."""
-    global _line
-    _line = lines.get()
-    tqdm.set_lock(lock)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with(parent)
-
-
-def _run_beside(job: Execution, progress: bool) -> tuple[Run, BaseException | None]:
-    """`_run`, which its parent may interrupt: the kernel ends in good order, and then this process."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    ran, error = _run(job, progress=progress)
-    signal.signal(signal.SIGTERM, before)
-    if isinstance(error, KeyboardInterrupt):
-        os._exit(1)  # to return would be to begin the next
-    return ran, error
-
-
-def _run(job: Execution, *, progress: bool) -> tuple[Run, BaseException | None]:
-    """Execute one notebook and check its figures: how it ran, and what it failed of."""
+def _run(progress: bool, job: Execution, line: int | None) -> tuple[Run, BaseException | None]:
+    """Execute one notebook and check its figures: how it ran, and what it failed of. `line` is that of its bar on the
+    terminal; None: where tqdm has room.
+    """
     build, stem = root() / "build" / job.profile, job.notebook.stem
     executed, log = build / "notebooks" / job.notebook.name, build / "logs" / f"{stem}.jsonl"
     for path in (executed, log):
         path.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
-    started, clock, usage, error = run_record.now(), time.perf_counter(), Usage(), None
+    started, clock, error = run_record.now(), time.perf_counter(), None
+    usage = Usage(also=[kernel.pid for kernel in processes.waiting])
     before = stamps(job.figures, job.profile)
-    bar = {"desc": stem, "leave": False, "position": _line} if progress else False
+    bar = {"desc": stem, "leave": False, "position": line} if progress else False
     try:
         with usage, environment({RUN_LOG: str(log), "BITSKEPT_ROOT": str(root())}):
             execute(job.notebook, executed, job.parameters, progress_bar=bar)
@@ -187,6 +150,8 @@ def _run(job: Execution, *, progress: bool) -> tuple[Run, BaseException | None]:
         if job.write_back:
             copy_outputs(executed, job.notebook)
     except BaseException as found:
+        if line is not None and isinstance(found, KeyboardInterrupt):  # whoever wrote it down has ended
+            raise
         error = found
     seconds, taken = time.perf_counter() - clock, (usage.cpu_seconds, usage.peak_memory)
     return Run(stem, error is None, started, run_record.now(), seconds, *taken, run_record.results(log)), error
@@ -298,15 +263,3 @@ def _stopped_cell(notebook: Path, executed: Path) -> str:
 
 def _first_line(text: str) -> str:
     return text.strip().partition("\n")[0]
-
-
-@contextmanager
-def environment(values: dict[str, str]) -> Any:
-    """These environment variables, for a while."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})

@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
+import psutil
 import seaborn as sns
 import yaml
 from matplotlib.axes import Axes
@@ -37,7 +38,6 @@ SVG = "http://www.w3.org/2000/svg"
 LARGEST_SIDE = 2000  # pixels of a PNG; a larger figure is rendered at a lower resolution
 ElementTree.register_namespace("", SVG)
 ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
-_imported = time.monotonic()  # a notebook imports this module in its first cells
 
 
 def style() -> None:
@@ -152,7 +152,7 @@ def keep(
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds_since_start": round(time.monotonic() - _imported, 1),
+        "seconds_since_start": round(time.time() - psutil.Process().create_time(), 1),
     }
     _write(tables / f"{name}.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
     _write(pictures / f"{name}.json", (json.dumps(origin, indent=1, ensure_ascii=False) + "\n").encode())
@@ -188,7 +188,8 @@ def save(figure: Figure, name: str, *, profile: str) -> Saved:
     if figure.get_layout_engine() is None and not figure.legends:  # seaborn's grids lay out themselves and their legend
         figure.set_layout_engine("constrained")
     figure.set_dpi(min(DPI, LARGEST_SIDE / max(figure.get_size_inches())))
-    figure.draw_without_rendering()
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
     figure.set_layout_engine(None)  # places are found once: both files have the same, and it takes as long as to draw
     box = figure.get_tightbbox().padded(mpl.rcParams["savefig.pad_inches"])
     for suffix, content in {suffix: _rendered(figure, name, suffix, box) for suffix in ("png", "svg")}.items():

@@ -12,7 +12,8 @@ from typing import Any
 import nbformat
 from tqdm import tqdm
 
-from bitskept import batch, figures, params, root
+from bitskept import batch, environment, figures, params, processes, root
+from bitskept.parallel import side_by_side
 
 READ, SAVED = "figures.table(", "figures.save("
 KEPT_TAGS = {"parameters", "setup"}
@@ -46,21 +47,26 @@ def redraw(
     numbers are missing; NotebookError where a cell fails.
     """
     notebooks = batch.select(names, sections, root() / "notebooks")
-    declared = {notebook: sections[notebook.stem] for notebook in notebooks}
-    made_with = {
-        notebook: [figures.origin(name, profile=profile) for name in section.figures][-1]["parameters"]
-        for notebook, section in declared.items()
-    }
-    pictures = []
-    with batch.environment({figures.REDRAW: "1", "BITSKEPT_ROOT": str(root())}):
-        folder, _ = figures.folders(profile)
-        (folder / "notebooks").mkdir(parents=True, exist_ok=True)
-        for notebook, section in tqdm(declared.items(), unit="notebook", desc="redrawing", disable=None):
-            cells = folder / "notebooks" / f".{notebook.name}"
-            nbformat.write(drawing(nbformat.read(notebook, as_version=4)), cells)
-            before = batch.stamps(section.figures, profile, PICTURES)
-            batch.execute(cells, folder / "notebooks" / notebook.name, made_with[notebook])
-            cells.unlink()
-            batch.check_figures(notebook, before, after := batch.stamps(section.figures, profile, PICTURES))
-            pictures += after
-    return pictures
+    jobs = {}
+    for notebook in notebooks:
+        names = sections[notebook.stem].figures
+        origin = [figures.origin(name, profile=profile) for name in names][-1]
+        jobs[notebook.stem] = batch.Execution(notebook, origin["parameters"], names, profile, False)
+    with environment({figures.REDRAW: "1", "BITSKEPT_ROOT": str(root())}):
+        drawn = processes.each(_draw, jobs, min(side_by_side(), len(jobs)) if len(jobs) > 1 else 1)
+        pictures = dict(tqdm(drawn, total=len(jobs), unit="notebook", desc="redrawing", disable=None))
+    return [path for stem in jobs for path in pictures[stem]]
+
+
+def _draw(job: batch.Execution, line: int | None) -> tuple[str, list[Path]]:
+    """Execute what draws one notebook's figures: its name, and the pictures."""
+    folder = figures.folders(job.profile)[0] / "notebooks"
+    folder.mkdir(parents=True, exist_ok=True)
+    cells = folder / f".{job.notebook.name}"
+    nbformat.write(drawing(nbformat.read(job.notebook, as_version=4)), cells)
+    before = batch.stamps(job.figures, job.profile, PICTURES)
+    batch.execute(cells, folder / job.notebook.name, job.parameters)
+    cells.unlink()
+    after = batch.stamps(job.figures, job.profile, PICTURES)
+    batch.check_figures(job.notebook, before, after)
+    return job.notebook.stem, list(after)

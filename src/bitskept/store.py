@@ -165,8 +165,6 @@ def entries(function: str, version: int) -> Iterator[tuple[dict[str, Any], "pand
 
 def _read(entry: Path) -> "pandas.DataFrame | None":
     """The table of an entry, or None where there is none or it was damaged (and has been set aside)."""
-    from pandas import read_parquet
-
     if not entry.is_dir():
         return None
     try:
@@ -176,7 +174,7 @@ def _read(entry: Path) -> "pandas.DataFrame | None":
             raise ValueError("the checksum does not match")
         if digest(description["function"], description["version"], description["key"]) != entry.name:
             raise ValueError("it is not what it is stored as")
-        return read_parquet(BytesIO(payload))
+        return _table(payload)
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, PermissionError):
             raise
@@ -192,8 +190,6 @@ def _read(entry: Path) -> "pandas.DataFrame | None":
 
 def _write(entry: Path, table: "pandas.DataFrame", description: dict[str, Any]) -> "pandas.DataFrame":
     """Commit the table and its description as one folder; the table as a reader will get it."""
-    from pandas import read_parquet
-
     buffer = BytesIO()
     table.to_parquet(buffer)
     payload = buffer.getvalue()
@@ -217,7 +213,15 @@ def _write(entry: Path, table: "pandas.DataFrame", description: dict[str, Any]) 
         raise OSError(error.errno, f"{message}. Free some space or name another folder in BITSKEPT_HOME") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return read_parquet(BytesIO(payload))
+    return _table(payload)
+
+
+def _table(payload: bytes) -> "pandas.DataFrame":
+    """What `pandas.read_parquet` makes of it, in half the time: a run reads hundreds."""
+    from pyarrow import BufferReader
+    from pyarrow.parquet import ParquetFile
+
+    return ParquetFile(BufferReader(payload)).read(use_threads=False).to_pandas(use_threads=False)
 
 
 def write_synced(path: Path, content: bytes) -> None:

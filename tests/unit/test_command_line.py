@@ -134,7 +134,7 @@ def test_what_is_drawn_names_the_commit_that_its_batch_began_with(notebooks, pro
 def test_the_bar_of_a_notebook_that_runs_alone_is_not_put_on_that_of_the_batch(notebooks, monkeypatch):
     bars = []
     monkeypatch.setattr(batch, "execute", lambda *_, progress_bar: bars.append(progress_bar))
-    batch._run(batch.Execution(notebooks / "03_waiting.ipynb", {}, (), "smoke", False), progress=True)
+    batch._run(True, batch.Execution(notebooks / "03_waiting.ipynb", {}, (), "smoke", False), None)
     assert bars == [{"desc": "03_waiting", "leave": False, "position": None}]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from bitskept.measure.answers import log_probabilities
-from bitskept.measure.information_density import COLUMNS, FACTS, Plan, density, gains, measure, mixture
+from bitskept.measure.information_density import COLUMNS, FACTS, Plan, density, gains, gathered, measure, mixture
 from bitskept.training import byte_pairs
 from bitskept.training.builds import Build, network
 
@@ -98,6 +98,13 @@ def test_of_no_context_nothing_is_directed(tiny, head):
 def test_a_bank_of_one_is_no_mixture(tiny, head, prompts):
     with pytest.raises(ValueError, match="a bank of 1 different prompts makes no mixture"):
         density(tiny("llama"), head, prompts, ["a"] * len(prompts))
+
+
+def test_bits_are_gathered_and_an_answer_that_has_ended_keeps_its_own():
+    rows = [("a", 0, 0, 1.0), ("a", 0, 1, 2.0), ("a", 1, 0, 3.0), ("b", 0, 0, 0.5), ("b", 1, 0, 0.5)]
+    found = gathered(pd.DataFrame(rows, columns=["corpus", "answer", "position", "density_mixture"]), seed=1)
+    assert found[["corpus", "tokens", "estimate"]].to_numpy().tolist() == [["a", 1, 2.0], ["a", 2, 3.0], ["b", 1, 0.5]]
+    assert found[["low", "high"]].to_numpy().tolist() == [[1.0, 3.0], [3.0, 3.0], [0.5, 0.5]]
 
 
 def test_an_encoder_has_no_law_of_the_next_token(tiny, head):

@@ -35,9 +35,19 @@ def test_no_way_is_cheaper_than_the_least_rate_and_the_bound_is_dearer_than_best
     assert (bound["rate"].to_numpy() >= best["rate"].to_numpy() - 1e-12).all()
     assert best["reward"].iloc[0] == pytest.approx(rewards.mean())
     assert best["rate"].iloc[0] == pytest.approx(0)
+    assert best["reward"].between(best["reward_low"], best["reward_high"], inclusive="neither").all()
 
 
 def test_what_is_not_estimable_is_left_out():
     rewards = np.random.default_rng(0).random(100)
     table = frontier(rewards, [0.0, 100.0], [1])
     assert table.loc[table["way"] == "reweighted", "at"].tolist() == [0.0]
+
+
+def test_the_interval_of_best_of_n_holds_what_more_samples_would_give():
+    """Uniform rewards: the best of N earns N / (N + 1) on average."""
+    held, draw = np.zeros(2), np.random.default_rng(1)
+    for seed in range(100):
+        found = frontier(draw.random(200), [], [1, 4], replicates=200, seed=seed).query("way == 'best_of'")
+        held += (found["reward_low"] <= [1 / 2, 4 / 5]) & (found["reward_high"] >= [1 / 2, 4 / 5])
+    assert (held >= 85).all()

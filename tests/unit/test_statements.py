@@ -147,11 +147,21 @@ def test_what_is_gathered_stands_beside_what_is_needed():
 def test_a_reward_has_its_price():
     table = pd.DataFrame(
         [
-            {"way": "reweighted", "at": 2.0, "reward": 0.1, "rate": 0.4, "effective": 60.0},
-            {"way": "best_of", "at": 4.0, "reward": 0.2, "rate": 1.0, "effective": np.nan},
-            {"way": "bound", "at": 4.0, "reward": 0.2, "rate": 1.2, "effective": np.nan},
+            {
+                "way": "reweighted",
+                "at": 2.0,
+                "reward": 0.1,
+                "rate": 0.4,
+                "rate_low": 0.3,
+                "rate_high": 0.5,
+                "effective": 60.0,
+            },
+            {"way": "best_of", "at": 4.0, "reward": 0.2, "rate": 1.0},
+            {"way": "bound", "at": 4.0, "reward": 0.2, "rate": 1.2},
         ]
     )
+    table = table.assign(reward_low=table["reward"] - 0.02, reward_high=table["reward"] + 0.03)
     one = statements.reward_sentence(table, np.array([0.0, 0.1]), {0.2: 0.9})
-    assert "Best of 4 earns 20.0%: it costs 1.00 bits, the bound 1.20" in one
+    assert "reaches 10.0% [8.0%, 13.0%] at 0.40 [0.30, 0.50] bits, with 60 effective" in one
+    assert "Best of 4 earns 20.0% [18.0%, 23.0%]: it costs 1.00 bits, the bound 1.20" in one
     assert "at 0.90" in one

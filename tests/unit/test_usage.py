@@ -34,3 +34,12 @@ def test_what_was_there_before_does_not_count():
         while other.poll() is None:
             time.sleep(0.1)
     assert usage.peak_memory == 0
+
+
+def test_but_what_is_named_does():
+    other = subprocess.Popen([sys.executable, "-c", WORK])
+    with Usage(also=[other.pid]) as usage:
+        while other.poll() is None:
+            time.sleep(0.1)
+    assert usage.peak_memory > 300e6
+    assert usage.cpu_seconds > 1

@@ -20,7 +20,7 @@ from bitskept.measure.embeddings import with_special_tokens
 from bitskept.measure.information_density import decoder
 from bitskept.measure.of_model import from_store, model_facts
 from bitskept.measure.states import Encoding, encode, stream
-from bitskept.sources import corpora, models
+from bitskept.sources import corpora
 from bitskept.sources.models import LanguageModel
 from bitskept.theory.statistics import cluster_bootstrap, interval
 
@@ -62,8 +62,8 @@ def measure(model_id: str, plan: Plan, *, accept_terms: Collection[str] = (), pr
 
     def compute(model: LanguageModel) -> pd.DataFrame:
         decoder(model)
-        texts = list(corpora.load(plan.corpus, sentences=plan.sentences + plan.counted, seed=plan.seed)["text"])
-        law = frequencies(encode(model, texts[plan.sentences :], longest=plan.longest), len(model.tokenizer))
+        texts = drawn(plan)
+        law = counted(model, texts[plan.sentences :], plan)
         encoding = encode(model, texts[: plan.sentences], longest=plan.longest)
         sums, sizes = gathered(model, likelihood.head(model), encoding, law, model.id if progress else None)
         low, high = interval(cluster_bootstrap(sums, sizes, seed=plan.seed))
@@ -77,10 +77,24 @@ def measure(model_id: str, plan: Plan, *, accept_terms: Collection[str] = (), pr
 
 
 def law(model_id: str, plan: Plan) -> Float[np.ndarray, " vocab"]:
-    """How frequent each type of the model's vocabulary is in the sentences that the plan counts."""
-    model = models.load(model_id, dtype="float32")
-    texts = list(corpora.load(plan.corpus, sentences=plan.sentences + plan.counted, seed=plan.seed)["text"])
-    return frequencies(encode(model, texts[plan.sentences :], longest=plan.longest), len(model.tokenizer))
+    """How frequent each type of the model's vocabulary is in the sentences that the plan counts, from the store where
+    that is there. Errors as `models.load` and `corpora.load`.
+    """
+
+    def compute(model: LanguageModel) -> pd.DataFrame:
+        return pd.DataFrame({"share": counted(model, drawn(plan)[plan.sentences :], plan)})
+
+    return from_store("token_frequencies", VERSION, model_id, plan, compute, logged=False)["share"].to_numpy()
+
+
+def drawn(plan: Plan) -> list[str]:
+    """The sentences of a plan, those that are counted last."""
+    return list(corpora.load(plan.corpus, sentences=plan.sentences + plan.counted, seed=plan.seed)["text"])
+
+
+def counted(model: LanguageModel, texts: list[str], plan: Plan) -> Float[np.ndarray, " vocab"]:
+    """How frequent each type is in texts."""
+    return frequencies(encode(model, texts, longest=plan.longest), len(model.tokenizer))
 
 
 def frequencies(encoding: Encoding, types: int) -> Float[np.ndarray, " {types}"]:

@@ -25,15 +25,17 @@ def from_store(
     source: ModuleType = corpora,
     weights: int | None = None,
     accept_terms: Collection[str] = (),
+    logged: bool = True,
 ) -> pd.DataFrame:
     """What a plan asks of a model, by the fingerprints of both and of the text.
 
     A plan is a dataclass with the `corpus` of a `source` (`corpora` or `prompts`), fetched where it is not here, and a
-    `dtype`. `weights` is the seed of a randomly initialised copy. Errors as `models.load` and the source's `fetch`.
+    `dtype`. `weights` is the seed of a randomly initialised copy. A run is told of the table if it is `logged`. Errors
+    as `models.load` and the source's `fetch`.
     """
     models.fetch(model_id, accept_terms=accept_terms)
     key = text_key(plan, source)
-    return by_key(function, version, model_id, key, compute, weights=weights, accept_terms=accept_terms)
+    return by_key(function, version, model_id, key, compute, weights=weights, accept_terms=accept_terms, logged=logged)
 
 
 def by_key(
@@ -45,6 +47,7 @@ def by_key(
     *,
     weights: int | None = None,
     accept_terms: Collection[str] = (),
+    logged: bool = True,
 ) -> pd.DataFrame:
     """The same where what is asked is not a plan; the `dtype` of the key is the one asked for."""
     models.fetch(model_id, accept_terms=accept_terms)
@@ -55,6 +58,7 @@ def by_key(
         version,
         key,
         lambda: compute(models.load(model_id, dtype=dtype, seed=weights, accept_terms=accept_terms)),
+        logged=logged,
     )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from bitskept.theory import rate_reward
+from bitskept.theory.statistics import interval
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 WAYS = ("reweighted", "best_of", "bound")
@@ -34,10 +35,15 @@ def share_of_words(texts: Sequence[str], words: Collection[str]) -> Float[np.nda
 
 
 def frontier(
-    rewards: Float[np.ndarray, " sample"], slopes: Sequence[float], draws: Sequence[int], *, seed: int = 0
+    rewards: Float[np.ndarray, " sample"],
+    slopes: Sequence[float],
+    draws: Sequence[int],
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """What these samples say of rate and reward. One row a point, columns: way, at, reward, rate (bits), their 95 %
-    intervals, effective.
+    intervals by bootstrap over samples (of "best_of" that of the reward alone), effective.
 
     `way` is one of `WAYS`: "reweighted" at a slope lambda, as far as it is estimable; "best_of" so many draws from the
     samples, exactly; "bound", the same reward at the rate that the bound log2 N - (N - 1) / (N ln 2) gives it.
@@ -48,10 +54,13 @@ def frontier(
     tilted = pd.DataFrame({name: getattr(found, name) for name in columns})
     tilted = tilted.assign(way="reweighted", at=found.slope)[found.estimable]
     prior, rows = np.full(len(rewards), 1 / len(rewards)), []
+    again = np.random.default_rng(seed).choice(rewards, (replicates, len(rewards)))
     for number in draws:
         best = rate_reward.best_of(prior, rewards, number)
-        for way, rate in (("best_of", best.rate), ("bound", best.bound)):
-            rows.append({"way": way, "at": float(number), "reward": best.reward, "rate": rate})
+        point = {"at": float(number), "reward": best.reward}
+        low, high = interval(np.array([rate_reward.best_of(prior, some, number).reward for some in again]))
+        rows.append(point | {"way": "best_of", "reward_low": low, "reward_high": high, "rate": best.rate})
+        rows.append(point | {"way": "bound", "rate": best.bound})
     return pd.concat([tilted, pd.DataFrame(rows)], ignore_index=True)[["way", "at", *columns]]
 
 

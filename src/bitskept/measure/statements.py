@@ -99,12 +99,15 @@ def reward_sentence(table: pd.DataFrame, rewards: np.ndarray, cheapest: Mapping[
     far = table[table["way"] == "reweighted"].iloc[-1]
     best = table[table["way"] == "best_of"].iloc[-1]
     bound = table[table["way"] == "bound"].iloc[-1]
+    earned, reached = (
+        f"{row['reward']:.1%} [{row['reward_low']:.1%}, {row['reward_high']:.1%}]" for row in (best, far)
+    )
     paid = f"{best['rate']:.2f} bits, the bound {bound['rate']:.2f}, and reweighting would earn the same"
     return (
         f"The mean reward is {rewards.mean():.1%} of the words at 0 bits. Reweighting {len(rewards)} samples reaches "
-        f"{far['reward']:.1%} at {far['rate']:.2f} bits, with {far['effective']:.0f} effective samples left: beyond "
-        f"that these samples say nothing. Best of {best['at']:.0f} earns {best['reward']:.1%}: it costs {paid} at "
-        f"{cheapest[best['reward']]:.2f}."
+        f"{reached} at {far['rate']:.2f} [{far['rate_low']:.2f}, {far['rate_high']:.2f}] bits, with "
+        f"{far['effective']:.0f} effective samples left: beyond that these samples say nothing. Best of "
+        f"{best['at']:.0f} earns {earned}: it costs {paid} at {cheapest[best['reward']]:.2f}."
     )
 
 

@@ -15,7 +15,7 @@ from bitskept.locks import alone
 from bitskept.sources import Entry, hub, on_disk, registry, unknown
 from bitskept.sources.model_checks import check_gguf, readable
 from bitskept.sources.packages import SourceError, commit, download, extract, join, scratch, set_aside, sha256_once
-from bitskept.sources.seals import SEAL, broken, check, seal
+from bitskept.sources.seals import SEAL, broken, check, seal, written
 from bitskept.store import home
 
 BUILD = 1  # raise it when a model folder would come out differently from the same archive
@@ -55,10 +55,10 @@ def whole(id: str, *, accept_terms: Collection[str] = ()) -> Path:
     """
     folder = fetch(id, accept_terms=accept_terms)
     if id not in registry("models") or _own_folder(id):
-        check(folder)
-    elif broken(folder):
+        check(folder, anew=True)
+    elif broken(folder, anew=True):
         with alone(folder, id):
-            if wrong := broken(folder):
+            if wrong := broken(folder, anew=True):
                 set_aside(folder, f"is damaged ({', '.join(wrong)})")
         folder = fetch(id, accept_terms=accept_terms)
     elif wrong := hub.broken(folder):
@@ -75,7 +75,9 @@ def fingerprint(id: str, *, seed: int | None = None) -> str:
     """
     if own := _own_folder(id):
         check(own)
-        source: Any = {path.name: sha256_once(path) for pattern in LEARNED for path in own.glob(pattern)}
+        known = written(own)
+        learned = [path for pattern in LEARNED for path in own.glob(pattern)]
+        source: Any = {path.name: known.get(path.name) or sha256_once(path) for path in learned}
         if base := base_of(own):
             source["base"] = fingerprint(base)
     elif "packages" in (entry := _entry(id)):
