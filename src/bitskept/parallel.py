@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from importlib.metadata import version
 from typing import TypeVar
 
 from bitskept import provenance, store
@@ -76,15 +77,22 @@ def each(
 def side_by_side() -> int:
     """Jobs at once: as many as cores, as memory allows and BITSKEPT_PROCESSES says; one on a GPU."""
     import psutil
-    import torch
 
-    if torch.cuda.is_available() or int(os.environ.get("WORLD_SIZE", 1)) > 1:
+    if _gpu() or int(os.environ.get("WORLD_SIZE", 1)) > 1:
         return 1
     cores = provenance.cores()
     most = os.environ.get(PROCESSES, str(cores))
     if not most.isdecimal() or int(most) < 1:
         raise ValueError(f"{PROCESSES} must be a number of processes, at least 1, but is {most!r}")
     return max(1, min(int(most), cores, psutil.virtual_memory().total // MEMORY))
+
+
+def _gpu() -> bool:
+    if version("torch").endswith("+cpu"):  # a build that knows of none, and takes seconds to import
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _in_processes(

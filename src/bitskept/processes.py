@@ -45,7 +45,7 @@ def each(function: Callable[[Job, int | None], Result], jobs: Mapping[str, Job],
     from 1 to `at_once`, tells those that run at the same time apart.
 
     A single one at a time is done here, in their order, and its `line` is None. The first error of any job is raised
-    here; ChildProcessError where one was ended from outside. Whoever stops asking, for an error or otherwise, ends
+    here; ChildProcessError where one ended without a result. Whoever stops asking, for an error or otherwise, ends
     those that run: they get a KeyboardInterrupt.
     """
     if at_once < 2:
@@ -86,8 +86,8 @@ def _received(receiver: Any, process: BaseProcess) -> Any:
         result, error = receiver.recv()
     except EOFError:
         process.join()
-        advice = "the system may have wanted its memory: BITSKEPT_PROCESSES=1 needs less"
-        message = f"{process.name} was ended from outside (status {process.exitcode}); {advice}"
+        advice = "the system may have wanted its memory, of which BITSKEPT_PROCESSES=1 needs less"
+        message = f"{process.name} ended without a result (status {process.exitcode}): {advice}"
         result, error = None, ChildProcessError(message)
     process.join()
     receiver.close()

@@ -42,7 +42,7 @@ def test_an_error_is_raised_here_and_ends_the_others(at_once):
 
 
 def test_one_that_is_killed_is_named():
-    with pytest.raises(ChildProcessError, match=r"second was ended from outside.*BITSKEPT_PROCESSES=1"):
+    with pytest.raises(ChildProcessError, match=r"second ended without a result.*BITSKEPT_PROCESSES=1"):
         list(processes.each(fail, {"first": "wait", "second": "kill"}, 2))
 
 
