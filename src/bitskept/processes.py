@@ -23,8 +23,8 @@ FORKS = sys.platform == "linux"  # macOS cannot fork what has used its framework
 IMPORTED = ("bitskept.batch", "bitskept.graph", "ipykernel.kernelapp", "matplotlib.pyplot", "pyarrow.parquet")
 BACKEND = {"MPLBACKEND": os.environ.get("MPLBACKEND", "module://matplotlib_inline.backend_inline")}
 """What ipykernel sets for a kernel, and matplotlib reads when it is imported."""
-NOT_KEPT = ("tqdm.auto", "tqdm.autonotebook")
-"""What asks when it is imported whether it is in a notebook."""
+ASKING = ("tqdm.auto", "tqdm.autonotebook")
+"""What asks when it is imported whether that is in a notebook. So does pandas, see below."""
 
 
 def prepare() -> None:
@@ -187,9 +187,11 @@ def _become_kernel(orders: Any, others_end: Any) -> None:
     os.environ.update(settings)
     os.chdir(folder)
     os.dup2(os.open(os.devnull, os.O_RDWR), 2)
-    for name in NOT_KEPT:
+    for name in ASKING:
         sys.modules.pop(name, None)
+    import pandas
     from ipykernel.kernelapp import IPKernelApp
 
+    pandas.set_option("display.max_columns", 20)  # its default in a notebook; in a terminal as many as fit
     signal.signal(signal.SIGINT, signal.default_int_handler)
     IPKernelApp.launch_instance([*arguments, f"--IPKernelApp.parent_handle={os.getppid()}"])
