@@ -19,7 +19,7 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 PROCESSES = "BITSKEPT_PROCESSES"  # at most so many side by side
 MEMORY = 3 * 2**30
-"""Bytes that a job may take: more do not run side by side than there is memory for."""
+"""Bytes that a small job may take: more do not run side by side than there is memory for."""
 
 
 def each_stored(
@@ -27,12 +27,14 @@ def each_stored(
     jobs: Sequence[Job],
     *,
     cost: Callable[[Job], float] | None = None,
+    memory: Callable[[Job], int] | None = None,
     progress: str | None = None,
 ) -> list[Result]:
     """`each` for a function whose work goes to the store (`store.stored`, `store.may_compute`).
 
     What is there is read here, one after the other, which takes less than to begin a process that would. What is left
     is done as it would have been with all the others, be it a single job: a sum by two threads is not that by one.
+    `memory` is the bytes that a job takes, at most; default: `MEMORY`.
     """
     found: dict[int, Result] = {}
     for place, job in enumerate(jobs):
@@ -40,8 +42,9 @@ def each_stored(
             found[place] = function(job)
     left = [place for place in range(len(jobs)) if place not in found]
     if left:
+        at_once = min(side_by_side(max(map(memory, jobs)) if memory else MEMORY), len(jobs))
         with store.turn():
-            computed = each(function, [jobs[place] for place in left], cost=cost, progress=progress, among=len(jobs))
+            computed = each(function, [jobs[place] for place in left], cost=cost, at_once=at_once, progress=progress)
         found |= zip(left, computed, strict=True)
     return [found[place] for place in range(len(jobs))]
 
@@ -51,20 +54,22 @@ def each(
     jobs: Sequence[Job],
     *,
     cost: Callable[[Job], float] | None = None,
+    at_once: int | None = None,
     progress: str | None = None,
-    among: int | None = None,
 ) -> list[Result]:
     """What a function of a module gives for each job, in their order. Those of the highest `cost` are begun first.
 
-    A single job has this process and its threads, unless it is one of several (`among`; default: as many as given).
-    The first error of any job is raised here, and no further job is begun. Jobs end with this process, however it ends.
+    One at a time is done in this process, with its threads; default: as many at once as there are, or can be side by
+    side. The first error of any job is raised here, and no further job is begun. Jobs end with this process, however it
+    ends.
     """
     from tqdm.auto import tqdm
 
     order = sorted(enumerate(jobs), key=lambda one: -cost(one[1])) if cost else list(enumerate(jobs))
     results: dict[int, Result] = {}
+    if at_once is None:
+        at_once = min(side_by_side(), len(jobs))
     with tqdm(total=len(jobs), desc=progress, disable=progress is None, leave=False) as bar:
-        at_once = min(side_by_side(), len(jobs) if among is None else among)
         done = (
             ((place, function(job)) for place, job in order) if at_once < 2 else _in_processes(function, order, at_once)
         )
@@ -74,8 +79,10 @@ def each(
     return [results[place] for place in range(len(jobs))]
 
 
-def side_by_side() -> int:
-    """Jobs at once: as many as cores, as memory allows and BITSKEPT_PROCESSES says; one on a GPU."""
+def side_by_side(memory: int = MEMORY) -> int:
+    """Jobs at once, of so many bytes each: as many as cores, as memory allows and BITSKEPT_PROCESSES says; one on a
+    GPU.
+    """
     import psutil
 
     if _gpu() or int(os.environ.get("WORLD_SIZE", 1)) > 1:
@@ -84,7 +91,7 @@ def side_by_side() -> int:
     most = os.environ.get(PROCESSES, str(cores))
     if not most.isdecimal() or int(most) < 1:
         raise ValueError(f"{PROCESSES} must be a number of processes, at least 1, but is {most!r}")
-    return max(1, min(int(most), cores, psutil.virtual_memory().total // MEMORY))
+    return max(1, min(int(most), cores, psutil.virtual_memory().total // memory))
 
 
 def _gpu() -> bool:

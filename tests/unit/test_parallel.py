@@ -6,6 +6,7 @@ import textwrap
 import time
 
 import pandas as pd
+import psutil
 import pytest
 
 from bitskept import parallel, store
@@ -92,6 +93,16 @@ def test_a_number_of_processes_that_is_none_is_refused(monkeypatch, wrong):
     monkeypatch.setenv(parallel.PROCESSES, wrong)
     with pytest.raises(ValueError, match="BITSKEPT_PROCESSES must be a number of processes, at least 1, but is"):
         parallel.each(square, [1])
+
+
+def test_no_more_run_side_by_side_than_there_is_memory_for(home, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setenv(parallel.PROCESSES, "2")
+    all_there_is = psutil.virtual_memory().total
+    assert parallel.side_by_side(all_there_is // 2) == 2
+    assert parallel.side_by_side(all_there_is) == parallel.side_by_side(2 * all_there_is) == 1
+    found = parallel.each_stored(stored_square, [1, 2], memory=lambda number: number * all_there_is // 2)
+    assert {process for _, process in found} == {os.getpid()}
 
 
 def test_processes_that_train_together_do_one_job_at_a_time(monkeypatch):

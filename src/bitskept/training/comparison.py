@@ -16,7 +16,7 @@ from safetensors import safe_open
 
 from bitskept.measure import scores, sweep, understanding
 from bitskept.measure.readings import POOLINGS
-from bitskept.parallel import each_stored
+from bitskept.parallel import MEMORY, each_stored
 from bitskept.params import FineTuning
 from bitskept.sources import corpora, models, tasks
 from bitskept.sources.packages import SourceError
@@ -76,7 +76,7 @@ def tune(
     wanted = [plan for plan in every if not names or run_name(plan) in names]
     _fetch(section)
     jobs = [(plan, section.accept_terms) for plan in wanted]
-    found = each_stored(_tune, jobs, cost=_size, progress="tuning" if progress else None)
+    found = each_stored(_tune, jobs, cost=_size, memory=_memory, progress="tuning" if progress else None)
     runs = []
     for plan, tuned in zip(wanted, found, strict=True):
         runs.append({"model": plan.model, "arm": plan.arm, "seed": plan.seed, "id": tuned.id})
@@ -104,6 +104,14 @@ def _size(job: tuple[recovery.Plan, list[str]]) -> int:
     """What a run takes, next to the others."""
     plan, terms = job
     return weights(plan.model, accept_terms=terms) * plan.schedule.steps
+
+
+def _memory(job: tuple[recovery.Plan, list[str]]) -> int:
+    """Bytes: weights, gradients and two moments of each, of four bytes, and half of that again for what passes through.
+    Two runs of SmolLM2 side by side took 12 GB.
+    """
+    plan, terms = job
+    return MEMORY + 24 * weights(plan.model, accept_terms=terms)
 
 
 def _tune(job: tuple[recovery.Plan, list[str]]) -> recovery.Tuned:
