@@ -110,20 +110,18 @@ def _in_processes(
     # Processes outlive a call, and what they inherited may have changed.
     settings = {name: value for name, value in os.environ.items() if name.startswith("BITSKEPT_")}
     with parallel_config("loky", n_jobs=at_once, inner_max_num_threads=1):
-        work = Parallel(return_as="generator_unordered")
-        yield from work(delayed(_job)(function, place, job, settings, os.getpid()) for place, job in order)
+        # From their start: one that gets no job would wait for one long after this process was killed.
+        work = Parallel(return_as="generator_unordered", initializer=end_with, initargs=(os.getpid(),))
+        yield from work(delayed(_job)(function, place, job, settings) for place, job in order)
 
 
-def _job(
-    function: Callable[[Job], Result], place: int, job: Job, settings: dict[str, str], parent: int
-) -> tuple[int, Result]:
+def _job(function: Callable[[Job], Result], place: int, job: Job, settings: dict[str, str]) -> tuple[int, Result]:
     import torch
 
     torch.set_num_threads(1)
     for name in [name for name in os.environ if name.startswith("BITSKEPT_")]:
         del os.environ[name]
     os.environ.update(settings)
-    end_with(parent)
     return place, function(job)
 
 

@@ -112,7 +112,8 @@ def test_processes_that_train_together_do_one_job_at_a_time(monkeypatch):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
-def test_jobs_end_with_a_process_that_is_killed(tmp_path):
+@pytest.mark.parametrize("jobs", [2, 1])
+def test_processes_end_with_one_that_is_killed_whether_they_have_a_job_or_none(tmp_path, jobs):
     (tmp_path / "long_jobs.py").write_text(
         textwrap.dedent("""
             import os, pathlib, time
@@ -122,17 +123,20 @@ def test_jobs_end_with_a_process_that_is_killed(tmp_path):
                 time.sleep(300)
         """)
     )
-    code = f"import long_jobs; from bitskept import parallel; parallel.each(long_jobs.wait, [{str(tmp_path)!r}] * 2)"
-    code = f"import os; os.sched_getaffinity = lambda _: {{0, 1}}; {code}"
+    asked = f"parallel.each(long_jobs.wait, [{str(tmp_path)!r}] * {jobs}, at_once=2)"
+    code = f"import os, long_jobs; from bitskept import parallel; os.sched_getaffinity = lambda _: {{0, 1}}; {asked}"
     environment = os.environ | {"PYTHONPATH": str(tmp_path), parallel.PROCESSES: "2"}
+    begun = set()
     main = subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=tmp_path)
     try:
-        assert wait_for(lambda: len(workers(tmp_path)) == 2, seconds=120)
+        assert wait_for(lambda: len(workers(tmp_path)) == jobs, seconds=120)
+        begun = {child.pid for child in psutil.Process(main.pid).children(recursive=True)}
+        assert len(begun) > 2, "the two, and what loky tracks resources with"
         main.send_signal(signal.SIGKILL)
         main.wait(timeout=10)
-        assert wait_for(lambda: not any(map(alive, workers(tmp_path))), seconds=30)
+        assert wait_for(lambda: not any(map(alive, begun)), seconds=30)
     finally:
-        for process in (main.pid, *workers(tmp_path)):
+        for process in (main.pid, *begun):
             if alive(process):
                 os.kill(process, signal.SIGKILL)
 
