@@ -124,7 +124,7 @@ def _each(jobs: Sequence[Execution], *, progress: bool) -> Iterator[tuple[Run, B
     What is in the store is drawn side by side; whatever has to be computed is computed by one notebook at a time, with
     all cores (`store.turn`).
     """
-    at_once = min(side_by_side(), len(jobs)) if len(jobs) > 1 else 1
+    at_once = side_by_side(len(jobs))
     turn = {TURN: str(root() / "build" / jobs[0].profile / "turn")} if at_once > 1 else {}
     with environment(turn):
         yield from processes.each(partial(_run, progress), {job.notebook.stem: job for job in jobs}, at_once)

@@ -42,7 +42,7 @@ def each_stored(
             found[place] = function(job)
     left = [place for place in range(len(jobs)) if place not in found]
     if left:
-        at_once = min(side_by_side(max(map(memory, jobs)) if memory else MEMORY), len(jobs))
+        at_once = side_by_side(len(jobs), max(map(memory, jobs)) if memory else MEMORY)
         with store.turn():
             computed = each(function, [jobs[place] for place in left], cost=cost, at_once=at_once, progress=progress)
         found |= zip(left, computed, strict=True)
@@ -68,7 +68,7 @@ def each(
     order = sorted(enumerate(jobs), key=lambda one: -cost(one[1])) if cost else list(enumerate(jobs))
     results: dict[int, Result] = {}
     if at_once is None:
-        at_once = min(side_by_side(), len(jobs))
+        at_once = side_by_side(len(jobs))
     with tqdm(total=len(jobs), desc=progress, disable=progress is None, leave=False) as bar:
         done = (
             ((place, function(job)) for place, job in order) if at_once < 2 else _in_processes(function, order, at_once)
@@ -79,19 +79,19 @@ def each(
     return [results[place] for place in range(len(jobs))]
 
 
-def side_by_side(memory: int = MEMORY) -> int:
-    """Jobs at once, of so many bytes each: as many as cores, as memory allows and BITSKEPT_PROCESSES says; one on a
-    GPU.
+def side_by_side(jobs: int, memory: int = MEMORY) -> int:
+    """How many of so many jobs at once, of so many bytes each: as many as cores, as memory allows and
+    BITSKEPT_PROCESSES says; one on a GPU.
     """
     import psutil
 
-    if _gpu() or int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        return 1
     cores = provenance.cores()
     most = os.environ.get(PROCESSES, str(cores))
     if not most.isdecimal() or int(most) < 1:
         raise ValueError(f"{PROCESSES} must be a number of processes, at least 1, but is {most!r}")
-    return max(1, min(int(most), cores, psutil.virtual_memory().total // memory))
+    if jobs < 2 or int(os.environ.get("WORLD_SIZE", 1)) > 1 or _gpu():
+        return 1
+    return max(1, min(jobs, int(most), cores, psutil.virtual_memory().total // memory))
 
 
 def _gpu() -> bool:

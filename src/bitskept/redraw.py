@@ -53,7 +53,7 @@ def redraw(
         origin = [figures.origin(name, profile=profile) for name in names][-1]
         jobs[notebook.stem] = batch.Execution(notebook, origin["parameters"], names, profile, False)
     with environment({figures.REDRAW: "1", "BITSKEPT_ROOT": str(root())}):
-        drawn = processes.each(_draw, jobs, min(side_by_side(), len(jobs)) if len(jobs) > 1 else 1)
+        drawn = processes.each(_draw, jobs, side_by_side(len(jobs)))
         pictures = dict(tqdm(drawn, total=len(jobs), unit="notebook", desc="redrawing", disable=None))
     return [path for stem in jobs for path in pictures[stem]]
 

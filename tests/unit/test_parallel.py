@@ -99,8 +99,8 @@ def test_no_more_run_side_by_side_than_there_is_memory_for(home, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     monkeypatch.setenv(parallel.PROCESSES, "2")
     all_there_is = psutil.virtual_memory().total
-    assert parallel.side_by_side(all_there_is // 2) == 2
-    assert parallel.side_by_side(all_there_is) == parallel.side_by_side(2 * all_there_is) == 1
+    assert parallel.side_by_side(2, all_there_is // 2) == 2
+    assert parallel.side_by_side(2, all_there_is) == parallel.side_by_side(2, 2 * all_there_is) == 1
     found = parallel.each_stored(stored_square, [1, 2], memory=lambda number: number * all_there_is // 2)
     assert {process for _, process in found} == {os.getpid()}
 
@@ -108,7 +108,7 @@ def test_no_more_run_side_by_side_than_there_is_memory_for(home, monkeypatch):
 def test_processes_that_train_together_do_one_job_at_a_time(monkeypatch):
     monkeypatch.setenv(parallel.PROCESSES, "2")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert parallel.side_by_side() == 1
+    assert parallel.side_by_side(2) == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
