@@ -153,7 +153,6 @@ def run(where: str, root: Path, options: list[str], meanwhile: Callable[[], None
             meanwhile()
             time.sleep(1)
     if workflow.returncode:
-        shutil.copytree(root, "/tmp/w/slurm/failed", dirs_exist_ok=True)  # DEBUG
         stop(f"the run {where} failed, with exit status {workflow.returncode}; it ends with:\n{tail(log)}")
     print(f"ran {where}: {time.monotonic() - started:.0f} s", flush=True)
 
