@@ -227,7 +227,7 @@ def summary(profile: str, runs: "list[Run]", seconds: float) -> str:
     """A line a notebook (time, results from the store and computed, memory), one for all, which took so many seconds,
     and where everything is.
     """
-    from bitskept import figures, root, run_record
+    from bitskept import outputs, root, run_record
 
     rows = [
         {
@@ -243,7 +243,7 @@ def summary(profile: str, runs: "list[Run]", seconds: float) -> str:
     ]
     total = {name: round(sum(row[name] for row in rows), 1) for name in rows[0] if name != "notebook"}
     total |= {"seconds": round(seconds, 1), "peak MB": max(row["peak MB"] for row in rows)}
-    where = (*figures.folders(profile), root() / "build" / profile / "notebooks", run_record.file(profile))
+    where = (*outputs.folders(profile), root() / "build" / profile / "notebooks", run_record.file(profile))
     lines = zip(("figures", "tables", "notebooks as run", "record"), where, strict=True)
     return "\n".join(
         [columns([*rows, {"notebook": "all"} | total]), *(f"{what + ':':18}{path}" for what, path in lines)]

@@ -12,14 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import papermill
-from nbclient.exceptions import CellControlSignal
-from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from bitskept import environment, figures, params, processes, provenance, root, run_record
-from bitskept.kernel import ENGINE, OwnKernel
+from bitskept import environment, outputs, params, processes, provenance, root, run_record
 from bitskept.parallel import side_by_side
 from bitskept.run_record import Batch, Run
 from bitskept.sources.packages import FULL
@@ -163,6 +158,12 @@ def execute(
     """Run one notebook, in its own folder, into a copy. NotebookError where a cell or the kernel fails; OSError, and no
     copy, where the disk is full.
     """
+    import papermill
+    from nbclient.exceptions import CellControlSignal
+    from papermill.exceptions import PapermillExecutionError
+
+    from bitskept.kernel import ENGINE, OwnKernel
+
     executed.unlink(missing_ok=True)
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it would log is in the NotebookError
     try:
@@ -206,6 +207,8 @@ def check_figures(notebook: Path, before: dict[Path, int | None], after: dict[Pa
 
 def copy_outputs(executed: Path, notebook: Path) -> None:
     """Put the outputs of an executed copy into its notebook, without timings, progress bars and papermill's marks."""
+    import nbformat
+
     target = nbformat.read(notebook, as_version=4)
     source = nbformat.read(executed, as_version=4)
     run_cells = [cell for cell in source.cells if INJECTED not in cell.metadata.get("tags", [])]
@@ -245,13 +248,15 @@ def stamps(
     names: Sequence[str], profile: str, suffixes: Sequence[str] = ("png", "svg", "json")
 ) -> dict[Path, int | None]:
     """When each file of these figures was written (nanoseconds), None where it is missing or empty."""
-    pictures, _ = figures.folders(profile)
+    pictures, _ = outputs.folders(profile)
     paths = [pictures / f"{name}.{suffix}" for name in names for suffix in suffixes]
     return {path: path.stat().st_mtime_ns if path.is_file() and path.stat().st_size else None for path in paths}
 
 
 def _stopped_cell(notebook: Path, executed: Path) -> str:
     """Index (from 0, in the notebook as committed) and first line of the cell that the executed copy stopped in."""
+    import nbformat
+
     sources = [cell.source for cell in nbformat.read(notebook, as_version=4).cells]
     cells = nbformat.read(executed, as_version=4).cells if executed.is_file() else []
     begun = [cell.source for cell in cells if cell.metadata.get("papermill", {}).get("start_time")]

@@ -5,7 +5,6 @@ import os
 import platform
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -27,11 +26,10 @@ from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import Bbox
 from PIL import Image, ImageDraw, ImageFont
 
-from bitskept import __version__, provenance, root
+from bitskept import __version__, outputs, provenance, root
 from bitskept.locks import alone
 
 DPI = 120
-REDRAW = "BITSKEPT_REDRAW"  # set where figures are drawn from kept tables, not from what was just computed
 REDRAWN, NOTE_HEIGHT = "redrawn", 14  # the id of the note that such a figure carries, and its height in points
 NOTE_STYLE = "font: 9px sans-serif; fill: grey"
 SVG = "http://www.w3.org/2000/svg"
@@ -99,18 +97,6 @@ def quote(row: Mapping[str, Any], style: str = ".0%") -> str:
     return f"{row['estimate']:{style}} [{row['low']:{style}}, {row['high']:{style}}]"
 
 
-def folders(profile: str) -> tuple[Path, Path]:
-    """Where the figures and the tables of a profile are. Only the laptop profile's are committed.
-
-    Figures that are redrawn from kept tables (`bitskept.redraw`) go to a folder of their own.
-    """
-    build = root() / "build" / profile
-    pictures, tables = build / "figures", build / "results"
-    if profile == "laptop":
-        pictures, tables = root() / "figures", root() / "results" / "laptop"
-    return build / "redrawn" if os.environ.get(REDRAW) else pictures, tables
-
-
 @dataclass(frozen=True)
 class Saved:
     """A saved figure. As the last expression of a cell it shows the PNG that was written."""
@@ -139,7 +125,7 @@ def keep(
     """
     if table.empty:
         raise ValueError(f"figure {name}: its table is empty")
-    pictures, tables = _places(name, profile)
+    pictures, tables = outputs.places(name, profile)
     fingerprints = dict(models) if isinstance(models, Mapping) else {model.id: model.fingerprint for model in models}
     origin = {
         "figure": name,
@@ -160,19 +146,8 @@ def keep(
 
 def table(name: str, *, profile: str) -> pd.DataFrame:
     """The numbers behind a figure, as they were kept: what it is drawn from, at once or at any later time."""
-    path = _places(name, profile)[1] / f"{name}.csv"
+    path = outputs.places(name, profile)[1] / f"{name}.csv"
     return pd.read_csv(path, keep_default_na=False, na_values=[""])  # "null" is a word, and may be a token
-
-
-def origin(name: str, *, profile: str) -> dict[str, Any]:
-    """Where the numbers behind a figure came from, as it was kept. FileNotFoundError where they are not there."""
-    pictures, tables = _places(name, profile)
-    for path in (pictures / f"{name}.json", tables / f"{name}.csv"):
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"figure {name} was not made yet, {path} is missing: make figures PROFILE={profile}"
-            )
-    return json.loads((pictures / f"{name}.json").read_text("utf-8"))
 
 
 def save(figure: Figure, name: str, *, profile: str) -> Saved:
@@ -180,7 +155,7 @@ def save(figure: Figure, name: str, *, profile: str) -> Saved:
 
     ValueError for a figure that shows no data, whose numbers were not kept, or whose name is not a plain file name.
     """
-    pictures, tables = _places(name, profile)
+    pictures, tables = outputs.places(name, profile)
     if not any(axes.has_data() for axes in figure.axes):
         raise ValueError(f"figure {name} shows no data")
     if not (tables / f"{name}.csv").is_file():
@@ -198,18 +173,12 @@ def save(figure: Figure, name: str, *, profile: str) -> Saved:
     return Saved(pictures / f"{name}.png")
 
 
-def _places(name: str, profile: str) -> tuple[Path, Path]:
-    if not name.replace("_", "").isalnum():
-        raise ValueError(f"the name of a figure has letters, digits and underscores only, not {name!r}")
-    return folders(profile)
-
-
 def _rendered(figure: Figure, name: str, suffix: str, box: Bbox) -> bytes:
     buffer = BytesIO()
     undated = {"Date": None} if suffix == "svg" else {"Software": None}
     figure.savefig(buffer, format=suffix, dpi=figure.dpi, bbox_inches=box, metadata=undated)
     note = f"redrawn from the kept table {name}.csv"
-    return _noted(buffer.getvalue(), suffix, note) if os.environ.get(REDRAW) else buffer.getvalue()
+    return _noted(buffer.getvalue(), suffix, note) if os.environ.get(outputs.REDRAW) else buffer.getvalue()
 
 
 def _noted(picture: bytes, suffix: str, note: str) -> bytes:
@@ -235,24 +204,7 @@ def _noted(picture: bytes, suffix: str, note: str) -> bytes:
 
 def _write(path: Path, content: bytes) -> None:
     with alone(path, path.name):
-        write_whole(path, content)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a killed run leaves the one that was there before. The caller holds its lock.
-
-    OSError that names it where it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        message = f"{error.strerror}: {path} could not be written. Free some space, or see who may write there, and run"
-        raise OSError(error.errno, f"{message} this again") from error
+        outputs.write_whole(path, content)
 
 
 @cache

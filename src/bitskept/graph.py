@@ -14,7 +14,7 @@ from itertools import product
 from types import ModuleType
 from typing import Any
 
-from bitskept import figures, root
+from bitskept import outputs, root
 from bitskept.job import Job, bound, key_of, size
 from bitskept.measure import (
     attention_energy,
@@ -77,7 +77,7 @@ def listing(sections: Sections) -> dict[str, Any]:
 def _notebook(stem: str, sections: Sections, found: Sequence[Job]) -> dict[str, Any]:
     """What a notebook reads and leaves, its parameters, and the weights of the largest model that it needs."""
     section = sections[stem]
-    pictures, tables = (folder.relative_to(root()) for folder in figures.folders(section.profile))
+    pictures, tables = (folder.relative_to(root()) for folder in outputs.folders(section.profile))
     also = {name: sections[name].model_dump() for name in ALSO.get(stem, ()) if name in sections}
     return {
         "parameters": max((job.parameters for job in found if job.notebook == stem and not job.optional), default=0),

@@ -20,7 +20,7 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 FORKS = sys.platform == "linux"  # macOS cannot fork what has used its frameworks, Windows not at all
-IMPORTED = ("bitskept.batch", "bitskept.graph", "ipykernel.kernelapp", "matplotlib.pyplot", "pyarrow.parquet")
+PRELOADED = "bitskept.preloaded"
 BACKEND = {"MPLBACKEND": os.environ.get("MPLBACKEND", "module://matplotlib_inline.backend_inline")}
 """What ipykernel sets for a kernel, and matplotlib reads when it is imported."""
 ASKING = ("tqdm.auto", "tqdm.autonotebook")
@@ -31,7 +31,7 @@ def prepare() -> None:
     """Have what notebooks import imported, while this process does something else. Once is enough."""
     if not FORKS:
         return
-    forkserver.set_forkserver_preload(list(IMPORTED))
+    forkserver.set_forkserver_preload([PRELOADED])
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: it is not what a user interrupts
     try:
         with environment(BACKEND):

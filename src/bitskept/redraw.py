@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from tqdm import tqdm
 
-from bitskept import batch, environment, figures, params, processes, root
+from bitskept import batch, environment, outputs, params, processes, root
 from bitskept.parallel import side_by_side
 
 READ, SAVED = "figures.table(", "figures.save("
@@ -25,6 +24,8 @@ def drawing(notebook: Any) -> Any:
 
     ValueError where a cell saves a figure whose numbers no cell before it reads.
     """
+    import nbformat
+
     kept, drawn = [], False
     for cell in notebook.cells:
         if cell.cell_type != "code":
@@ -50,9 +51,9 @@ def redraw(
     jobs = {}
     for notebook in notebooks:
         names = sections[notebook.stem].figures
-        origin = [figures.origin(name, profile=profile) for name in names][-1]
+        origin = [outputs.origin(name, profile=profile) for name in names][-1]
         jobs[notebook.stem] = batch.Execution(notebook, origin["parameters"], names, profile, False)
-    with environment({figures.REDRAW: "1", "BITSKEPT_ROOT": str(root())}):
+    with environment({outputs.REDRAW: "1", "BITSKEPT_ROOT": str(root())}):
         drawn = processes.each(_draw, jobs, side_by_side(len(jobs)))
         pictures = dict(tqdm(drawn, total=len(jobs), unit="notebook", desc="redrawing", disable=None))
     return [path for stem in jobs for path in pictures[stem]]
@@ -60,7 +61,9 @@ def redraw(
 
 def _draw(job: batch.Execution, line: int | None) -> tuple[str, list[Path]]:
     """Execute what draws one notebook's figures: its name, and the pictures."""
-    folder = figures.folders(job.profile)[0] / "notebooks"
+    import nbformat
+
+    folder = outputs.folders(job.profile)[0] / "notebooks"
     folder.mkdir(parents=True, exist_ok=True)
     cells = folder / f".{job.notebook.name}"
     nbformat.write(drawing(nbformat.read(job.notebook, as_version=4)), cells)

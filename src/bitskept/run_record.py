@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bitskept import figures, provenance
+from bitskept import outputs, provenance
 from bitskept.locks import alone
 
 Record = dict[str, Any]
@@ -75,7 +75,7 @@ def results(log: Path) -> list[Record]:
 
 def file(profile: str) -> Path:
     """Where the record of a profile is."""
-    return figures.folders(profile)[1] / "run.json"
+    return outputs.folders(profile)[1] / "run.json"
 
 
 class Batch:
@@ -103,7 +103,7 @@ class Batch:
                 "batches": {name: batches[name] for name in sorted(batches) if name in used},
                 "notebooks": dict(sorted(notebooks.items())),
             }
-            figures.write_whole(path, _text(record).encode())
+            outputs.write_whole(path, _text(record).encode())
 
     def _described(self) -> Record:
         """Of the batch, up to now. Notebooks that ran side by side took less than the sum of their seconds."""

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from bitskept import __main__ as command_line
-from bitskept import __version__, batch, figures, parallel, params, provenance, store
+from bitskept import __version__, batch, outputs, parallel, params, provenance, store
 
 
 class Tiny(params.Section):
@@ -179,7 +179,7 @@ def test_a_failure_is_told_in_three_lines(notebooks, capfd, stem, cell, error):
 
 
 def test_a_declared_figure_that_is_missing_empty_or_old_fails_the_run(notebooks, project):
-    folder, _ = figures.folders("smoke")
+    folder, _ = outputs.folders("smoke")
     folder.mkdir(parents=True)
     for suffix in ("png", "svg", "json"):
         (folder / f"line.{suffix}").write_text("from before")

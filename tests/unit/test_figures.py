@@ -10,7 +10,7 @@ import pytest
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from bitskept import __version__, figures
+from bitskept import __version__, figures, outputs
 
 TABLE = pd.DataFrame({"layer": [0, 1, 2], "estimate": [1 / 3, 2e-9, 1234567.0]})
 
@@ -107,7 +107,7 @@ def test_the_numbers_that_were_kept_are_read_back(project):
     table = TABLE.assign(token=["null", "NA", None], layer=[0, 1, None])
     save(drawn(), table=table)
     pd.testing.assert_frame_equal(figures.table("retained", profile="smoke"), table, rtol=1e-5)
-    assert figures.origin("retained", profile="smoke")["seeds"] == {"seed": 3}
+    assert outputs.origin("retained", profile="smoke")["seeds"] == {"seed": 3}
 
 
 def test_a_file_that_cannot_be_written_is_named_and_the_old_one_stays(project):

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pictures import picture_data
 
-from bitskept import batch, figures, params, redraw
+from bitskept import batch, outputs, params, redraw
 
 
 class Drawing(params.Section):
@@ -47,7 +47,7 @@ def notebook(project, monkeypatch):
     values = {"00_drawing": {"profile": "laptop", "seed": 1}}
     (project / "params" / "laptop.yaml").write_text(yaml.safe_dump(values))
     monkeypatch.setitem(params.SECTIONS, "00_drawing", Drawing)
-    monkeypatch.delenv(figures.REDRAW, raising=False)
+    monkeypatch.delenv(outputs.REDRAW, raising=False)
     return project / "notebooks" / "00_drawing.ipynb"
 
 

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from bitskept import figures, provenance, run_record
+from bitskept import outputs, provenance, run_record
 from bitskept.run_record import Batch, Run
 
 RESULTS = [
@@ -80,7 +80,7 @@ def add(stems):
 
 
 def test_a_damaged_record_is_told_and_begun_anew(project):
-    _, tables = figures.folders("smoke")
+    _, tables = outputs.folders("smoke")
     tables.mkdir(parents=True)
     (tables / "run.json").write_text("{")
     with pytest.warns(UserWarning, match=r"run\.json is damaged \(.*\): begun anew"):

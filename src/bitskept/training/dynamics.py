@@ -12,6 +12,7 @@ from itertools import product
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from tokenizers import Tokenizer
 
@@ -149,9 +150,19 @@ def measure(
     if not section.varied_in_full:
         several = checkpoints.index.isin(middle(checkpoints, section).index)
         checkpoints = checkpoints[several | (checkpoints["step"] == section.steps)]
-    jobs = [(section, run, here) for run in checkpoints.to_dict("records")]
-    tables = each_stored(_measure, jobs, progress="checkpoints" if progress else None)
-    return pd.concat(tables, ignore_index=True), left_out
+    jobs = [(section, run.twin, run.id, here) for run in checkpoints.itertuples()]
+    measured = each_stored(_measure, jobs, progress="checkpoints" if progress else None)
+    swept, soft, cost, ranks, scored = (_one_below_the_other(tables) for tables in zip(*measured, strict=True))
+    parts = [
+        swept[swept["quantity"].isin(SWEPT) & (swept["reading"] == "token")],
+        soft[soft["quantity"].isin(COMPRESSED)].rename(columns={"width": "k"}),
+        cost,
+        ranks[ranks["quantity"].isin(RANKED)],
+        scored.assign(quantity=scored["task"] + " " + scored["quantity"], layer=pd.NA),
+    ]
+    rows = pd.concat([part.drop(columns=NAMES, errors="ignore") for part in parts]).sort_values("run", kind="stable")
+    table = rows.join(checkpoints.reset_index(drop=True), on="run").reset_index(drop=True)
+    return table[COLUMNS].astype({"layer": "Int64", "k": "Int64"}), left_out
 
 
 def targets(table: pd.DataFrame) -> list[str]:
@@ -219,25 +230,17 @@ def checkpoint_plans(section: TrainingDynamics, twin: str, here: Sequence[str]) 
 
 
 @cut_as_planned()
-def _measure(job: tuple[TrainingDynamics, dict[str, object], list[str]]) -> pd.DataFrame:
-    section, run, here = job
-    swept, soft, cost, ranks, answers = (
-        module.measure(run["id"], one, progress=False) for module, one in checkpoint_plans(section, run["twin"], here)
-    )
-    parts = [
-        swept[swept["quantity"].isin(SWEPT) & (swept["reading"] == "token")],
-        soft.query("quantity in @COMPRESSED").rename(columns={"width": "k"}),
-        cost,
-        ranks.query("quantity in @RANKED"),
-        _scores(answers, section.seed),
-    ]
-    table = pd.concat([part.drop(columns="seed", errors="ignore").assign(**run) for part in parts], ignore_index=True)
-    return table.reindex(columns=COLUMNS).astype({"layer": "Int64", "k": "Int64"})
+def _measure(job: tuple[TrainingDynamics, str, str, list[str]]) -> list[pd.DataFrame]:
+    section, twin, id, here = job
+    plans = checkpoint_plans(section, twin, here)
+    *tables, answers = (module.measure(id, one, progress=False) for module, one in plans)
+    return [*tables, scores.kept_scores(answers, seed=section.seed)]
 
 
-def _scores(outcomes: pd.DataFrame, seed: int) -> pd.DataFrame:
-    table = scores.kept_scores(outcomes, seed=seed)
-    return table.assign(quantity=table["task"] + " " + table["quantity"]).drop(columns="layer")
+def _one_below_the_other(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The tables of the runs as one, with the place of the run in the column `run`."""
+    places = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    return pd.concat(tables, ignore_index=True).assign(run=places)
 
 
 @cut_as_planned()
