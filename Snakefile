@@ -2,7 +2,8 @@
 
 What there is to do comes from `bitskept jobs`, and doing it is one call of `bitskept` each. Jobs leave their results in
 the store; the marker of a job, a file of build/PROFILE/jobs, lists them. More on the command line, after --config:
-threads=4, cores of a job; gpus=1, GPUs of a job whose model is large enough to gain from one.
+threads=4, cores of a job (default: as in `bitskept run` on this machine, one on a cluster); gpus=1, GPUs of a job whose
+model is large enough to gain from one.
 """
 
 import json
@@ -11,6 +12,8 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
 
 PROFILE = config.get("profile", "laptop")
 BUILD = f"build/{PROFILE}"
@@ -60,6 +63,18 @@ def gpus(weights):
     return config.get("gpus", 0) if weights >= SMALL else 0
 
 
+def cores(one_thread=False):
+    """Those of a job. A sum by two threads is not that by one, so by default as many as `bitskept run` gives it: all of
+    this machine, or one of what it does side by side.
+    """
+    if "threads" in config or one_thread:
+        return config.get("threads", 1)
+    try:
+        return workflow.cores if workflow.is_main_process else 1
+    except WorkflowError:  # on a cluster, where nobody says how many there are
+        return 1
+
+
 def weights(wildcards):
     return JOBS[wildcards.job]["parameters"]
 
@@ -86,7 +101,7 @@ rule measure:
     params:
         call=lambda wildcards: shlex.join(JOBS[wildcards.job]["arguments"]),
         key=lambda wildcards: json.dumps(JOBS[wildcards.job]["key"], sort_keys=True),
-    threads: config.get("threads", 1)
+    threads: lambda wildcards: cores(JOBS[wildcards.job]["one_thread"])
     resources:
         mem_mb=lambda wildcards, attempt: memory(weights(wildcards), attempt),
         runtime=lambda wildcards, attempt: minutes(weights(wildcards), attempt),
@@ -125,7 +140,7 @@ for stem, notebook in GRAPH["notebooks"].items():
         params:
             key=json.dumps(notebook["key"], sort_keys=True),
             stem=stem,
-        threads: config.get("threads", 1)
+        threads: cores()
         resources:
             mem_mb=lambda wildcards, attempt, most=notebook["parameters"]: memory(most, attempt),
             runtime=lambda wildcards, attempt, most=notebook["parameters"]: minutes(most, attempt),

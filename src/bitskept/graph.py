@@ -48,6 +48,8 @@ READS = {"04_ib_correlations": ("05_predictors.csv",)}
 """The tables of other notebooks that a notebook shows."""
 ALSO = {"06_semantic_information": ("05_training_dynamics",)}
 """The sections of other notebooks that a notebook reads."""
+SIDE_BY_SIDE = ("03_fine_tuning", "05_training_dynamics")
+"""The notebooks that compute side by side, with one thread each (`parallel.each_stored`); twins are, wherever."""
 
 
 def jobs(sections: Sections, more: Sequence[str] = ()) -> list[Job]:
@@ -69,7 +71,11 @@ def listing(sections: Sections) -> dict[str, Any]:
     """
     found = jobs(sections)
     columns = ("name", "command", "arguments", "notebook", "measurement", "subject", "parameters", "needs", "optional")
-    listed = [{name: getattr(job, name) for name in (*columns, "key")} for job in found]
+    listed = [
+        {name: getattr(job, name) for name in (*columns, "key")}
+        | {"one_thread": job.notebook in SIDE_BY_SIDE or job.twin is not None}
+        for job in found
+    ]
     notebooks = {stem: _notebook(stem, sections, found) for stem in sections}
     return {"jobs": listed, "notebooks": notebooks}
 

@@ -147,7 +147,7 @@ def run(where: str, root: Path, options: list[str], meanwhile: Callable[[], None
     own = {"BITSKEPT_HOME": f"{root}-home", "PYTHONPATH": str(root / "src"), "XDG_CACHE_HOME": f"{root}-cache"}
     log = root / "run.log"
     with log.open("wb") as output:
-        command = ["snakemake", *options, "--show-failed-logs", "--config", "profile=smoke", "gpus=1"]
+        command = ["snakemake", *options, "--show-failed-logs", "--config", "profile=smoke", "gpus=1", "threads=1"]
         workflow = subprocess.Popen(command, cwd=root, env=os.environ | own, stdout=output, stderr=output)
         while workflow.poll() is None:
             meanwhile()

@@ -86,3 +86,9 @@ def test_only_what_failed_or_changed_runs_again(project):
     assert project.pending() == set()
     project.change(random_seeds=[0, 1])
     assert short(project.pending()) == {("random", "whole")}
+
+
+def test_a_job_has_the_cores_that_its_notebook_would_have(project):
+    project.change(random_seeds=[0, 1, 2])
+    dry = project.snakemake("--dry-run")
+    assert "threads: 2" in dry.stdout + dry.stderr
