@@ -56,7 +56,7 @@ def test_the_listing_is_plain_json_and_names_every_file_of_every_notebook(sectio
     assert "build/smoke/figures/02_tokens.svg" in sweeps["pictures"]
     assert "build/smoke/results/02_tokens.csv" in sweeps["tables"]
     assert sweeps["parameters"] == 134_515_008
-    together = {kind(one) for one, row in zip(graph.jobs(sections), listed["jobs"], strict=True) if row["one_thread"]}
+    together = {kind(one) for one, row in zip(found, listed["jobs"], strict=True) if row["one_thread"]}
     assert {"03.tune", "03.tasks", "05.grow", "05.checkpoints", "05.untrained", "06.twins"} <= together
     assert not {"02.sweep", "04.compression", "06.density"} & together
 
