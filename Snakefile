@@ -2,8 +2,8 @@
 
 What there is to do comes from `bitskept jobs`, and doing it is one call of `bitskept` each. Jobs leave their results in
 the store; the marker of a job, a file of build/PROFILE/jobs, lists them. More on the command line, after --config:
-threads=4, cores of a job (default: as in `bitskept run` on this machine, one on a cluster); gpus=1, GPUs of a job whose
-model is large enough to gain from one.
+threads=4, cores of a job (default: all of this computer, one on a cluster); gpus=1, GPUs of a job whose model is large
+enough to gain from one. What `bitskept run` does side by side, one core each, has one core here as well.
 """
 
 import json
@@ -63,15 +63,15 @@ def gpus(weights):
     return config.get("gpus", 0) if weights >= SMALL else 0
 
 
-def cores(one_thread=False):
-    """Those of a job. A sum by two threads is not that by one, so by default as many as `bitskept run` gives it: all of
-    this machine, or one of what it does side by side.
-    """
-    if "threads" in config or one_thread:
-        return config.get("threads", 1)
+def cores():
+    """Those of a job that has as many as it may: in `bitskept run` all of the machine."""
+    if "threads" in config:
+        return config["threads"]
+    if not workflow.is_main_process:  # on a node, which counts its own cores and not those that the job asked for
+        return 1
     try:
-        return workflow.cores if workflow.is_main_process else 1
-    except WorkflowError:  # on a cluster, where nobody says how many there are
+        return workflow.cores
+    except WorkflowError:  # on a cluster, where nobody said how many there are
         return 1
 
 
@@ -101,7 +101,8 @@ rule measure:
     params:
         call=lambda wildcards: shlex.join(JOBS[wildcards.job]["arguments"]),
         key=lambda wildcards: json.dumps(JOBS[wildcards.job]["key"], sort_keys=True),
-    threads: lambda wildcards: cores(JOBS[wildcards.job]["one_thread"])
+    # A sum by two threads is not that by one: each job has the threads that it has in `bitskept run`.
+    threads: lambda wildcards: 1 if JOBS[wildcards.job]["one_thread"] else cores()
     resources:
         mem_mb=lambda wildcards, attempt: memory(weights(wildcards), attempt),
         runtime=lambda wildcards, attempt: minutes(weights(wildcards), attempt),

@@ -1,5 +1,5 @@
 """The smoke graph on a real Slurm, on this one machine: a job is killed and the node lost on the way, and the tables
-have to equal those of a local run.
+have to equal those of a local run of the graph, and of the notebooks run without it.
 
 All of it runs in name spaces and a temporary folder of its own: no file of the machine is written, and no daemon
 outlives this script. What stays is Debian's packages, where they had to be installed, and on a machine with systemd the
@@ -29,6 +29,7 @@ WITHOUT_ACCOUNTING = (
     "--slurm-status-command=squeue",
     "--slurm-init-seconds-before-status-checks=5",
 )
+CORES = str(os.cpu_count())  # of a job: a sum by two threads is not that by one, and the notebooks use them all
 LARGE = "smollm2-135m"  # the model of the smoke profile that is to have a GPU
 RIPE = 10  # seconds: a job that has run for so long is in the middle of its work
 
@@ -61,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="tests/cluster/slurm.py",
         description="Run the smoke graph on a Slurm of one node on this machine, kill a job, lose the node, and "
-        "compare the tables with those of a local run. Needs root and Debian or Ubuntu; installs slurm-wlm and munge "
+        "compare the tables with those of local runs. Needs root and Debian or Ubuntu; installs slurm-wlm and munge "
         "with apt where they are missing, and leaves nothing else behind. Takes models and texts from BITSKEPT_HOME, "
         "but no results.",
     )
@@ -110,17 +111,24 @@ def install() -> None:
 def inside(folder: Path, targets: list[str]) -> int:
     """The test itself; all that it starts ends with it."""
     os.environ["PATH"] = path()
-    local, remote = copy(folder / "local"), copy(folder / "slurm")
-    run("locally", local, [*targets, "--cores", str(os.cpu_count())])
+    remote, local, batch = (copy(folder / name) for name in ("slurm", "local", "batch"))
+    graph = ["snakemake", *targets, "--show-failed-logs"]
+    on_slurm = ["--profile", "profiles/slurm", *WITHOUT_ACCOUNTING]
+    run("the graph here", local, [*graph, "--cores", CORES, "--config", "profile=smoke"])
+    if not targets:
+        run("the notebooks", batch, [sys.executable, "-m", "bitskept", "run", "--profile", "smoke"])
     try:
         with Cluster(folder) as cluster:
             faults = Faults(cluster)
-            run("on Slurm", remote, [*targets, "--profile", "profiles/slurm", *WITHOUT_ACCOUNTING], faults.strike)
+            options = ["--config", "profile=smoke", "gpus=1", f"threads={CORES}"]
+            run("the graph on Slurm", remote, [*graph, *on_slurm, *options], faults.strike)
             faults.check(jobs())
     except RuntimeError as error:
         stop(str(error))
-    results = [root / "build" / "smoke" / "results" for root in (local, remote)]
-    return subprocess.run([sys.executable, CHECKOUT / "tests" / "compare_tables.py", *results]).returncode
+    others = [local] if targets else [local, batch]
+    results, *expected = [root / "build" / "smoke" / "results" for root in (remote, *others)]
+    compare = [sys.executable, CHECKOUT / "tests" / "compare_tables.py", results]
+    return max(subprocess.run([*compare, folder]).returncode for folder in expected)
 
 
 def copy(root: Path) -> Path:
@@ -141,20 +149,19 @@ def copy(root: Path) -> Path:
     return root
 
 
-def run(where: str, root: Path, options: list[str], meanwhile: Callable[[], None] = lambda: None) -> None:
-    """Run the graph in a copy, with a call of `meanwhile` every second. Ends this script where the run fails."""
+def run(what: str, root: Path, command: list[str], meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Run a command in a copy, with a call of `meanwhile` every second. Ends this script where it fails."""
     started = time.monotonic()
     own = {"BITSKEPT_HOME": f"{root}-home", "PYTHONPATH": str(root / "src"), "XDG_CACHE_HOME": f"{root}-cache"}
     log = root / "run.log"
     with log.open("wb") as output:
-        command = ["snakemake", *options, "--show-failed-logs", "--config", "profile=smoke", "gpus=1", "threads=1"]
-        workflow = subprocess.Popen(command, cwd=root, env=os.environ | own, stdout=output, stderr=output)
-        while workflow.poll() is None:
+        running = subprocess.Popen(command, cwd=root, env=os.environ | own, stdout=output, stderr=output)
+        while running.poll() is None:
             meanwhile()
             time.sleep(1)
-    if workflow.returncode:
-        stop(f"the run {where} failed, with exit status {workflow.returncode}; it ends with:\n{tail(log)}")
-    print(f"ran {where}: {time.monotonic() - started:.0f} s", flush=True)
+    if running.returncode:
+        stop(f"{what} failed, with exit status {running.returncode}; the log ends with:\n{tail(log)}")
+    print(f"ran {what}: {time.monotonic() - started:.0f} s", flush=True)
 
 
 class Faults:
