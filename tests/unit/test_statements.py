@@ -61,40 +61,64 @@ def test_people_drift_if_the_difference_is_sure(drift, said):
 
 def energies(keys, values):
     shares = {("full", "keys"): keys, ("short", "keys"): 0.6, ("full", "values"): values, ("full", "zero"): 0.5}
+    known = {"weights": "trained", "layer": None, "head": None, "quantity": "lowered", "n": 200}
     rows = [
-        {
-            "weights": "trained",
-            "layer": None,
-            "head": None,
-            "form": form,
-            "step": step,
-            "quantity": "lowered",
-            "estimate": x,
-        }
+        known | {"form": form, "step": step, "estimate": x, "low": x - 0.05, "high": x + 0.05}
         for (form, step), x in shares.items()
     ]
     return pd.DataFrame(rows)
 
 
 def test_a_theorem_that_fails_is_called_a_mistake():
-    right = " ".join(statements.energy_sentences(energies(1.0, 0.9)))
-    assert "as the theorem wants" in right
-    assert ", more than" in right
-    wrong = " ".join(statements.energy_sentences(energies(0.99, 0.4)))
-    assert "the program is wrong" in wrong
-    assert "no more than" in wrong
+    assert "none raised E, as the theorem wants" in statements.energy_sentences(energies(1.0, 0.9))[0]
+    assert "2 raised E, **which a theorem forbids" in statements.energy_sentences(energies(0.99, 0.9))[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"), [(0.9, "surely more than"), (0.55, "not surely more than"), (0.1, "surely fewer than")]
+)
+def test_a_head_beats_the_control_where_their_intervals_are_apart(values, said):
+    sentence = statements.energy_sentences(energies(1.0, values))[1]
+    assert f"{values:.0%} [{values - 0.05:.0%}, {values + 0.05:.0%}], {said} the query set to 0" in sentence
 
 
 def test_a_capacity_that_was_not_reached_is_said_so():
     held = pd.DataFrame(
-        {"dimension": [4, 8, 12], "estimate": [10.0, 160.0, np.nan], "quantity": "capacity", "scale": "b"}
+        {
+            "dimension": [4, 8, 12],
+            "estimate": [10.0, 160.0, np.nan],
+            "low": [9.0, 150.0, 2000.0],
+            "high": [11.0, np.nan, np.nan],
+            "expected": [10.0, 40.0, 160.0],
+        }
     )
-    taught = pd.DataFrame({"load": [1.0, 2.0, 3.0], "estimate": [1.0, 0.5, 0.1], "expected": [1.0, 0.6, 0.1]})
-    memory, perceptron = statements.memory_sentences(pd.concat([held, taught.assign(quantity="learnt", scale="p")]))
+    memory = statements.memory_sentences(pd.concat([held.assign(quantity="capacity", scale="b"), taught(1.0, 0.5)]))[0]
+    assert "10 [9, 11] patterns at d = 4, 160 [150, more] patterns at d = 8" in memory
     assert "more than was tried at d = 12" in memory
-    assert "1.00 bits a dimension" in memory
-    assert "up to 2.0 points" in perceptron
-    assert "0.10 at most" in perceptron
+    assert "1.00 bits a dimension; 0.50 are expected" in memory
+
+
+def taught(*shares):
+    rows = [
+        {"load": load, "estimate": share, "low": share - 0.1, "high": share + 0.1, "expected": 0.55}
+        for load, share in enumerate(shares, 1)
+    ]
+    return pd.DataFrame(rows).assign(quantity="learnt", scale="perceptron", dimension=30)
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        (
+            (1.0, 0.5, 0.1),
+            "50% [40%, 60%] with 2.0 points a weight and 10% [0%, 20%] with 3.0 points a weight. Cover's ",
+        ),
+        ((0.6, 0.6), "learns 60% [50%, 70%] with 2.0 points a weight. Cover's count lies in 2 of the 2 intervals"),
+        ((0.4,), "learns 40% [30%, 50%] with 1.0 points a weight. Cover's count lies in 0 of the 1 intervals"),
+    ],
+)
+def test_a_perceptron_loses_half_between_two_loads(shares, said):
+    assert said in statements.memory_sentences(taught(*shares))[-1]
 
 
 def test_a_bound_is_called_one():

@@ -150,16 +150,19 @@ def architecture_sentences(table: pd.DataFrame) -> list[str]:
 def energy_sentences(table: pd.DataFrame) -> list[str]:
     """Which steps lower which energy, from a table of `attention_energy` of trained and of random weights."""
     whole = table[table["layer"].isna() & table["head"].isna() & (table["quantity"] == "lowered")]
-    found = whole.set_index(["weights", "form", "step"])["estimate"]
-    kept = min(found[weights, "full", "keys"] for weights in set(whole["weights"]))
-    theorem = "as the theorem wants" if kept == 1 else "**which a theorem forbids: the program is wrong**"
-    said = [f"- Attention over keys lowers E of {kept:.2%} of the queries or more, {theorem}."]
+    found = whole.set_index(["weights", "form", "step"])
+    keys = found.xs(("full", "keys"), level=("form", "step"))
+    raised = round(((1 - keys["estimate"]) * keys["n"]).sum())
+    verdict = "**which a theorem forbids: the program is wrong**" if raised else "as the theorem wants"
+    said = [f"- Of {int(keys['n'].sum())} steps of attention over keys {raised or 'none'} raised E, {verdict}."]
     for weights in dict.fromkeys(whole["weights"]):
-        short, values, zero = (found[weights, form, step] for form, step in FINDINGS)
-        beats = "more" if values > zero else "no more"
+        short, values, zero = (found.loc[(weights, form, step)] for form, step in FINDINGS)
+        fewer = "surely fewer" if values["high"] < zero["low"] else "not surely more"
+        compared = "surely more" if values["low"] > zero["high"] else fewer
         said.append(
-            f"- {weights.capitalize()} weights: the first term falls as well for {short:.0%}. The head's own sum of "
-            f"values lowers E for {values:.0%} of the queries, {beats} than the query set to 0 does ({zero:.0%})."
+            f"- {weights.capitalize()} weights: the first term falls as well for {_share(short)} of the queries. The "
+            f"head's own sum of values lowers E for {_share(values)}, {compared} than the query set to 0 does: "
+            f"{_share(zero)}."
         )
     return said
 
@@ -171,21 +174,36 @@ def memory_sentences(table: pd.DataFrame) -> list[str]:
     said = []
     for scale, rows in table[table["quantity"] == "capacity"].groupby("scale", sort=False):
         known = rows.dropna(subset="estimate").sort_values("dimension")
-        text = f"- {scale}: " + ", ".join(f"{row.estimate:.0f} at d = {row.dimension}" for row in known.itertuples())
         beyond = [str(one) for one in sorted(set(rows["dimension"]) - set(known["dimension"]))]
+        text = f"- {scale}: " + ", ".join(
+            f"{row.estimate:g} [{row.low:g}, {_or_more(row.high)}] patterns at d = {row.dimension}"
+            for row in known.itertuples()
+        )
         text += f"; more than was tried at d = {', '.join(beyond)}" if beyond else ""
         if len(known) > 1:
-            slope = np.polyfit(known["dimension"], np.log2(known["estimate"]), 1)[0]
-            text += f": {slope:.2f} bits a dimension"
+            slope, expected = (
+                np.polyfit(known["dimension"], np.log2(known[name]), 1)[0] for name in ("estimate", "expected")
+            )
+            text += f". That is {slope:.2f} bits a dimension; {expected:.2f} are expected"
         said.append(f"{text}.")
     learnt = table[table["quantity"] == "learnt"].sort_values("load")
-    above = learnt.loc[learnt["estimate"] >= 0.5, "load"]
-    off = abs(learnt["estimate"] - learnt["expected"]).max()
-    most = f"up to {above.max():.1f} points a weight" if len(above) else "at none of these loads"
+    half = learnt["estimate"] >= 0.5
+    around = pd.concat([learnt[half].tail(1), learnt[~half].head(1)])
+    shares = " and ".join(f"{_share(row)} with {row['load']:.1f} points a weight" for _, row in around.iterrows())
+    inside = ((learnt["low"] <= learnt["expected"]) & (learnt["expected"] <= learnt["high"])).sum()
     said.append(
-        f"- perceptron: half of the labellings or more are learnt {most}; Cover's count is off by {off:.2f} at most."
+        f"- perceptron: of the labellings it learns {shares}. Cover's count lies in {inside} of the {len(learnt)} "
+        "intervals."
     )
     return said
+
+
+def _or_more(number: float) -> str:
+    return "more" if np.isnan(number) else f"{number:g}"
+
+
+def _share(row: pd.Series) -> str:
+    return f"{row['estimate']:.0%} [{row['low']:.0%}, {row['high']:.0%}]"
 
 
 def _ends(rows: pd.DataFrame) -> str:
