@@ -24,7 +24,7 @@ def plan(home, tmp_path):
         part.save_pretrained(home / "models" / "causal")
     path = tmp_path / "corpus.txt"
     path.write_text("\n".join(TEXTS), "utf-8")
-    return Plan(str(path), prompts=2, length=4, others=1, context=6)
+    return Plan(str(path), prompts=2, length=4, others=1, context=6, dtype="float32")
 
 
 def test_people_and_the_model_answer_the_same_prompts(plan):
