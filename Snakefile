@@ -2,7 +2,7 @@
 
 What there is to do comes from `bitskept jobs`, and doing it is one call of `bitskept` each. Jobs leave their results in
 the store; the marker of a job, a file of build/PROFILE/jobs, lists them. More on the command line, after --config:
-threads=4, cores of a job (default: all of this computer, one on a cluster); gpus=1, GPUs of a job whose model is large
+threads=4, cores of a job (default: those of --cores, one on a cluster); gpus=1, GPUs of a job whose model is large
 enough to gain from one. What `bitskept run` does side by side, one core each, has one core here as well.
 """
 

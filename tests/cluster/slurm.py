@@ -128,7 +128,7 @@ def inside(folder: Path, targets: list[str]) -> int:
     others = [local] if targets else [local, batch]
     results, *expected = [root / "build" / "smoke" / "results" for root in (remote, *others)]
     compare = [sys.executable, CHECKOUT / "tests" / "compare_tables.py", results]
-    return max(subprocess.run([*compare, folder]).returncode for folder in expected)
+    return max(subprocess.run([*compare, one]).returncode for one in expected)
 
 
 def copy(root: Path) -> Path:

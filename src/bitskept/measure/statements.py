@@ -10,6 +10,7 @@ import pandas as pd
 from bitskept.theory.statistics import cluster_bootstrap, interval
 
 SURE = 1.96
+SHARE = ".0%"
 FINDINGS = (("short", "keys"), ("full", "values"), ("full", "zero"))
 """Forms of the energy and steps that are no theorem."""
 
@@ -160,9 +161,9 @@ def energy_sentences(table: pd.DataFrame) -> list[str]:
         fewer = "surely fewer" if values["high"] < zero["low"] else "not surely more"
         compared = "surely more" if values["low"] > zero["high"] else fewer
         said.append(
-            f"- {weights.capitalize()} weights: the first term falls as well for {_share(short)} of the queries. The "
-            f"head's own sum of values lowers E for {_share(values)}, {compared} than the query set to 0 does: "
-            f"{_share(zero)}."
+            f"- {weights.capitalize()} weights: the first term falls as well for {_quoted(short, SHARE)} of the "
+            f"queries. The head's own sum of values lowers E for {_quoted(values, SHARE)}, {compared} than the query "
+            f"set to 0 does: {_quoted(zero, SHARE)}."
         )
     return said
 
@@ -189,7 +190,9 @@ def memory_sentences(table: pd.DataFrame) -> list[str]:
     learnt = table[table["quantity"] == "learnt"].sort_values("load")
     half = learnt["estimate"] >= 0.5
     around = pd.concat([learnt[half].tail(1), learnt[~half].head(1)])
-    shares = " and ".join(f"{_share(row)} with {row['load']:.1f} points a weight" for _, row in around.iterrows())
+    shares = " and ".join(
+        f"{_quoted(row, SHARE)} with {row['load']:.1f} points a weight" for _, row in around.iterrows()
+    )
     inside = ((learnt["low"] <= learnt["expected"]) & (learnt["expected"] <= learnt["high"])).sum()
     said.append(
         f"- perceptron: of the labellings it learns {shares}. Cover's count lies in {inside} of the {len(learnt)} "
@@ -202,16 +205,12 @@ def _or_more(number: float) -> str:
     return "more" if np.isnan(number) else f"{number:g}"
 
 
-def _share(row: pd.Series) -> str:
-    return f"{row['estimate']:.0%} [{row['low']:.0%}, {row['high']:.0%}]"
-
-
 def _ends(rows: pd.DataFrame) -> str:
     return f"[{rows['low'].min():.2f}, {rows['high'].max():.2f}]"
 
 
-def _quoted(row: pd.Series) -> str:
-    return f"{row['estimate']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+def _quoted(row: pd.Series, style: str = ".2f") -> str:
+    return f"{row['estimate']:{style}} [{row['low']:{style}}, {row['high']:{style}}]"
 
 
 def _tokens(number: int) -> str:
