@@ -1,4 +1,4 @@
-# `make` alone tells what there is. Every target makes .venv first where it is missing or older than the lock.
+# `make` alone lists the targets. Each makes .venv first, if it is missing or older than the lock.
 PROFILE ?= laptop
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,16 +11,16 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make figures [PROFILE=smoke|laptop|paper]  run the notebooks; every figure and table (default: laptop)"
-	@echo "make redraw                                the figures again, from the tables in results/ (a minute)"
-	@echo "make test                                  the tests, and the notebooks with the smoke profile"
-	@echo "make test-faults                           the whole smoke profile killed ten times, and other faults (an hour)"
-	@echo "make test-cluster [TARGETS=...]            the smoke profile on a real Slurm, on this machine (root; installs it)"
-	@echo "make lab                                   open the notebooks in JupyterLab"
-	@echo "make lint                                  style, formatting, and who may import whom"
-	@echo "make bench [QUICK=1]                       the benchmarks; an hour, or some minutes each"
-	@echo "make lock                                  resolve pyproject.toml anew into requirements.lock"
-	@echo "make clean                                 remove build/ (not .venv, not .cache)"
+	@echo "make figures [PROFILE=smoke|laptop|paper|mine]  run the notebooks: every figure and table (default: laptop)"
+	@echo "make redraw [PROFILE=...]         draw the figures again from the tables in results/ (two minutes)"
+	@echo "make test                         run the tests, and the notebooks with the smoke profile"
+	@echo "make test-faults                  kill the smoke profile ten times, and cause other faults (an hour)"
+	@echo "make test-cluster [TARGETS=...]   run the smoke profile on a real Slurm on this machine (needs root; installs it)"
+	@echo "make lab                          open the notebooks in JupyterLab"
+	@echo "make lint                         check style, formatting, and what may import what"
+	@echo "make bench [QUICK=1]              run the benchmarks (an hour; QUICK=1: some minutes each)"
+	@echo "make lock                         resolve pyproject.toml again, into requirements.lock"
+	@echo "make clean                        remove build/ (.venv and .cache stay)"
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=..." >&2; exit 1; }
@@ -58,11 +58,11 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 bench: $(STAMP)
-	for one in start_up.py ridge_against_logistic.py tokens_per_second.py \
+	for script in start_up.py ridge_against_logistic.py tokens_per_second.py \
 	sweep.py "sweep.py --memory" soft_entropy.py "soft_entropy.py --memory"; do \
-	$(BIN)/python benchmarks/$$one $(if $(QUICK),--quick) || exit 1; done
+	$(BIN)/python benchmarks/$$script $(if $(QUICK),--quick) || exit 1; done
 
-# What only other platforms need cannot be resolved here: their lines are kept as they are.
+# Lines that only other platforms need cannot be resolved here, and are kept as they are.
 lock:
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock

@@ -1,9 +1,9 @@
-"""The notebooks of a profile and all that they need, as a graph of jobs: `snakemake --cores 2 --config profile=smoke`.
+"""The notebooks of a profile and the jobs that they need, as a graph: `snakemake --cores 2 --config profile=smoke`.
 
-What there is to do comes from `bitskept jobs`, and doing it is one call of `bitskept` each. Jobs leave their results in
-the store; the marker of a job, a file of build/PROFILE/jobs, lists them. More on the command line, after --config:
-threads=4, cores of a job (default: those of --cores, one on a cluster); gpus=1, GPUs of a job whose model is large
-enough to gain from one. What `bitskept run` does side by side, one core each, has one core here as well.
+`bitskept jobs` lists the jobs, and each is one call of `bitskept`. Jobs leave their results in the store; the marker of a
+job, a file in build/PROFILE/jobs, lists them. After --config on the command line: profile=NAME or a parameter file of your
+own; threads=4, the cores of a job (default: those of --cores, one on a cluster); gpus=1, the GPUs of a job whose model is
+large enough to gain from one. A job that `bitskept run` would do with one thread has one core here as well.
 """
 
 import json
@@ -15,17 +15,18 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-PROFILE = config.get("profile", "laptop")
-BUILD = f"build/{PROFILE}"
+PROFILE = str(config.get("profile", "laptop"))
+BUILD = f"build/{Path(PROFILE).stem if PROFILE.endswith(('.yaml', '.yml')) else PROFILE}"
+QUOTED = shlex.quote(PROFILE)
 BITSKEPT = f"{shlex.quote(sys.executable)} -m bitskept"
 LISTING = Path(BUILD, "graph.json")
 SMALL = 30_000_000  # weights of a model that a GPU would not help
 
 os.environ["BITSKEPT_ROOT"] = os.getcwd()  # for the shells below
 
-if workflow.is_main_process:  # those that it starts, on other machines as well, read what it wrote
-    called = [sys.executable, "-m", "bitskept", "jobs", "--profile", PROFILE]
-    listed = subprocess.run(called, stdout=subprocess.PIPE, text=True)
+if workflow.is_main_process:  # the processes that it starts, on other machines as well, read what it wrote
+    command = [sys.executable, "-m", "bitskept", "jobs", "--profile", PROFILE]
+    listed = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if listed.returncode:
         sys.exit(listed.returncode)
     LISTING.parent.mkdir(parents=True, exist_ok=True)
@@ -39,15 +40,20 @@ def markers(names):
     return [f"{BUILD}/jobs/{name}.jsonl" for name in names]
 
 
-def of(command):
+def names_of(command):
     return "|".join(name for name, job in JOBS.items() if job["command"] == command) or "none"
 
 
-def asked(stem):
-    """The markers that a notebook waits for, and of the jobs that it can do without those that are done."""
+def inputs(stem):
+    """The markers that a notebook waits for; of optional jobs only those that have been done."""
     mine = [job for job in JOBS.values() if job["notebook"] == stem]
     needed = markers(job["name"] for job in mine if not job["optional"])
     return needed + [path for path in markers(job["name"] for job in mine if job["optional"]) if Path(path).exists()]
+
+
+def key(described):
+    """A parameter of a rule: it runs again when this changes. As a function, for braces in a string are wildcards."""
+    return lambda wildcards: json.dumps(described["key"], sort_keys=True)
 
 
 def memory(weights, attempt):
@@ -64,7 +70,7 @@ def gpus(weights):
 
 
 def cores():
-    """Those of a job that has as many as it may: in `bitskept run` all of the machine."""
+    """The cores of a job that may have as many as it likes: in `bitskept run` all of the machine."""
     if "threads" in config:
         return config["threads"]
     if not workflow.is_main_process:  # on a node, which counts its own cores and not those that the job asked for
@@ -95,13 +101,13 @@ rule jobs:
 
 # A measurement of a model.
 rule measure:
-    wildcard_constraints: job=of("measure")
+    wildcard_constraints: job=names_of("measure")
     input: lambda wildcards: markers(JOBS[wildcards.job]["needs"])
     output: f"{BUILD}/jobs/{{job}}.jsonl"
     params:
         call=lambda wildcards: shlex.join(JOBS[wildcards.job]["arguments"]),
-        key=lambda wildcards: json.dumps(JOBS[wildcards.job]["key"], sort_keys=True),
-    # A sum by two threads is not that by one: each job has the threads that it has in `bitskept run`.
+        key=lambda wildcards: key(JOBS[wildcards.job])(wildcards),
+    # Sums by two threads differ in the last digits: each job has the threads that it has in `bitskept run`.
     threads: lambda wildcards: 1 if JOBS[wildcards.job]["one_thread"] else cores()
     resources:
         mem_mb=lambda wildcards, attempt: memory(weights(wildcards), attempt),
@@ -109,17 +115,17 @@ rule measure:
         gpu=lambda wildcards: gpus(weights(wildcards)),
     shell:
         "touch {output} && BITSKEPT_RUN_LOG={output} BITSKEPT_PROCESSES={threads}"
-        " {BITSKEPT} {params.call} --profile {PROFILE}"
+        " {BITSKEPT} {params.call} --profile {QUOTED}"
 
 
 # A fine-tuning run.
 use rule measure as tune with:
-    wildcard_constraints: job=of("tune")
+    wildcard_constraints: job=names_of("tune")
 
 
 # A twin, trained from nothing.
 use rule measure as grow with:
-    wildcard_constraints: job=of("grow")
+    wildcard_constraints: job=names_of("grow")
 
 
 for stem, notebook in GRAPH["notebooks"].items():
@@ -128,7 +134,7 @@ for stem, notebook in GRAPH["notebooks"].items():
         name: f"notebook_{stem}"
         input:
             f"notebooks/{stem}.ipynb",
-            asked(stem),
+            inputs(stem),
             notebook["reads"],
         output:
             # Figures and tables stay where they are until new ones take their place, whatever becomes of the run.
@@ -139,11 +145,11 @@ for stem, notebook in GRAPH["notebooks"].items():
             tables=[update(path) for path in notebook["tables"]],
             executed=f"{BUILD}/notebooks/{stem}.ipynb",
         params:
-            key=json.dumps(notebook["key"], sort_keys=True),
+            key=key(notebook),
             stem=stem,
         threads: cores()
         resources:
             mem_mb=lambda wildcards, attempt, most=notebook["parameters"]: memory(most, attempt),
             runtime=lambda wildcards, attempt, most=notebook["parameters"]: minutes(most, attempt),
         shell:
-            "BITSKEPT_PROCESSES={threads} {BITSKEPT} run --profile {PROFILE} {params.stem}"
+            "BITSKEPT_PROCESSES={threads} {BITSKEPT} run --profile {QUOTED} {params.stem}"

@@ -12,7 +12,6 @@ values and intervals as well; the reference has none.
 import argparse
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,8 +23,8 @@ import record
 import torch
 from sweep import bare_forward
 
-from bitskept.measure.compression import TOKEN_BUDGET, Plan, compress
-from bitskept.measure.states import encode
+from bitskept.instruments.soft_entropy.compression import TOKEN_BUDGET, Plan, compress
+from bitskept.instruments.states import encode
 from bitskept.sources import corpora, models
 
 CORPUS, LONGEST = "speeches", 64
@@ -33,7 +32,7 @@ CORPUS, LONGEST = "speeches", 64
 
 def reference(folder: Path, texts: list[str]) -> float:
     """Seconds that `LLMInferrer` takes for these texts, the loading of the model left out."""
-    # This script has the package's name.
+    # This script has the same name as the package.
     sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != Path(__file__).resolve().parent]
     from soft_entropy.llm import LLMInferrer
 
@@ -61,17 +60,17 @@ def compare(model_id: str, sentences: int, repeats: int, with_reference: bool) -
     tokens = sum(map(len, encoding.ids))
     print(f"{model_id}, {model.dtype}, {torch.get_num_threads()} threads, {sentences} sentences, {tokens:,} tokens")
     print(f"{'bare s':>8} {'1-3 s':>8} {'1-4 s':>8} {'own share':>10}")
-    found = []
+    results = []
     for _ in range(repeats):
         bare = bare_forward(model, encoding, range(len(encoding)), TOKEN_BUDGET)
         three, four = (ours(model, texts, widths) for widths in ((1, 2, 3), (1, 2, 3, 4)))
         print(f"{bare:8.1f} {three:8.1f} {four:8.1f} {four / bare - 1:10.0%}", flush=True)
         seconds = {"bare_seconds": bare, "widths_1_to_3_seconds": three, "widths_1_to_4_seconds": four}
-        found.append({"own_share": four / bare - 1} | seconds)
-    found = [{name: round(value, 3) for name, value in one.items()} for one in found]
-    median = sorted(found, key=lambda one: one["own_share"])[len(found) // 2]
+        results.append({"own_share": four / bare - 1} | seconds)
+    results = [{name: round(value, 3) for name, value in result.items()} for result in results]
+    median = sorted(results, key=lambda result: result["own_share"])[len(results) // 2]
     print(f"median own share {median['own_share']:.0%} of the bare forward pass (at most 30% is asked for)")
-    numbers = {"model": model_id, "tokens": tokens, "median_own_share": median["own_share"], "repeats": found}
+    numbers = {"model": model_id, "tokens": tokens, "median_own_share": median["own_share"], "repeats": results}
     if with_reference:
         seconds = reference(models.fetch(model_id), texts)
         times = seconds / median["widths_1_to_3_seconds"]
@@ -83,8 +82,8 @@ def compare(model_id: str, sentences: int, repeats: int, with_reference: bool) -
 def peak_memory(model_id: str, sentences: int) -> None:
     """Print the peak resident memory, in MB, beyond that with the text and the model in memory.
 
-    All weights are read before, and one sentence passed: they come from the file when they are first used, those of the
-    embedding table token by token.
+    Weights are read from the file when they are first used, those of the embedding table token by token: so all are
+    read, and one sentence is passed, before.
     """
     text = corpora.load("mixed", sentences=sentences)
     model = models.load(model_id)
@@ -105,18 +104,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--sentences", type=int, help="default: 500 for time (quick: 50), 2,000 and 20,000 for memory")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    warnings.simplefilter("ignore")  # that sentences were cut is of no interest here
+    warnings.simplefilter("ignore")  # about sentences that were cut
     if options.child:
         peak_memory(options.model, options.sentences)
     elif options.memory:
-        found = []
+        results = []
         several = (200, 2_000) if options.quick else (2_000, 20_000)
         for sentences in [options.sentences] if options.sentences else several:
-            command = [sys.executable, __file__, "--child", "--model", options.model, "--sentences", str(sentences)]
-            peak = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+            arguments = ("--child", "--model", options.model, "--sentences", str(sentences))
+            peak = record.in_child(__file__, *arguments)
             print(f"{options.model}: {sentences:6,} sentences: {peak:,} MB beyond the model", flush=True)
-            found.append({"model": options.model, "sentences": sentences, "mb_beyond_the_model": peak})
-        record.append("soft_entropy --memory", options, found)
+            results.append({"model": options.model, "sentences": sentences, "mb_beyond_the_model": peak})
+        record.append("soft_entropy --memory", options, results)
     else:
         sentences, repeats = options.sentences or (50 if options.quick else 500), options.repeats or 2 - options.quick
         numbers = compare(options.model, sentences, repeats, not options.without_reference)

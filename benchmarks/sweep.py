@@ -10,8 +10,6 @@ pass over the same tokens at the same dtype, without hidden states, both in this
 
 import argparse
 import resource
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Sequence
@@ -21,8 +19,8 @@ from typing import Any
 import record
 import torch
 
-from bitskept.measure.states import TOKEN_BUDGET, Encoding, batches, encode
-from bitskept.measure.sweep import Plan, split, sweep
+from bitskept.instruments.probes.sweep import Plan, split, sweep
+from bitskept.instruments.states import TOKEN_BUDGET, Encoding, batches, encode
 from bitskept.sources import corpora, models
 
 PLAN = Plan("mixed", train=1700, validation=100, test=200, shuffled=False, side_layers=2)
@@ -56,20 +54,20 @@ def time_ratio(model_id: str, dtype: str, repeats: int, plan: Plan) -> dict[str,
     tokens = sum(int(kept.sum()) for kept in encoding.measured)
     print(f"{model_id}, {model.dtype}, {model.device}, {torch.get_num_threads()} threads, {tokens:,} tokens")
     print(f"{'bare s':>8} {'sweep s':>8} {'ratio':>6}")
-    found = []
+    results = []
     for _ in range(repeats):
         bare = bare_forward(model, encoding, sentences)
         started = time.perf_counter()
         sweep(model, text["text"], text["domain"], plan)
         whole = time.perf_counter() - started
-        found.append(
+        results.append(
             {"bare_seconds": round(bare, 2), "sweep_seconds": round(whole, 2), "ratio": round(whole / bare, 3)}
         )
         print(f"{bare:8.1f} {whole:8.1f} {whole / bare:6.2f}", flush=True)
-    median = sorted(one["ratio"] for one in found)[len(found) // 2]
+    median = sorted(result["ratio"] for result in results)[len(results) // 2]
     print(f"median ratio {median:.2f} (at most 2.0 is asked for, 1.3 aimed at)")
     where = {"dtype": str(model.dtype).removeprefix("torch."), "device": model.device.type}
-    return {"model": model_id, **where, "tokens": tokens, "median_ratio": median, "repeats": found}
+    return {"model": model_id, **where, "tokens": tokens, "median_ratio": median, "repeats": results}
 
 
 def peak_memory(model_id: str, sentences: int) -> None:
@@ -89,18 +87,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--sentences", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    warnings.simplefilter("ignore")  # that sentences were cut is of no interest here
+    warnings.simplefilter("ignore")  # about sentences that were cut
     if options.sentences:
         peak_memory(options.model, options.sentences)
     elif options.memory:
-        model, found = options.model or "minilm-l6", []
+        model, results = options.model or "minilm-l6", []
         for sentences in (1_000, 4_000) if options.quick else (2_000, 20_000):
-            # A process each: what one sweep took is not given back to the system.
-            command = [sys.executable, __file__, "--memory", "--model", model, "--sentences", str(sentences)]
-            peak = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+            peak = record.in_child(__file__, "--memory", "--model", model, "--sentences", str(sentences))
             print(f"{model}: {sentences:6,} sentences: peak {peak:,} MB", flush=True)
-            found.append({"model": model, "sentences": sentences, "peak_mb": peak})
-        record.append("sweep --memory", options, found)
+            results.append({"model": model, "sentences": sentences, "peak_mb": peak})
+        record.append("sweep --memory", options, results)
     else:
         plan = replace(PLAN, train=425, validation=25, test=50) if options.quick else PLAN
         model = options.model or ("minilm-l6" if options.quick else "smollm2-135m")

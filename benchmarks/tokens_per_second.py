@@ -17,15 +17,15 @@ import record
 import torch
 from sweep import PLAN, bare_forward
 
-from bitskept.measure import probes
-from bitskept.measure.readings import token_reading
-from bitskept.measure.states import encode, stream
-from bitskept.measure.sweep import Plan, split, sweep
+from bitskept.instruments.probes.closed_form import Moments
+from bitskept.instruments.probes.readings import token_reading
+from bitskept.instruments.probes.sweep import Plan, split, sweep
+from bitskept.instruments.states import encode, stream
 from bitskept.sources import corpora, models
 
 
 def dtypes() -> tuple[list[str], str]:
-    """What is worth measuring here, and why, in words."""
+    """The dtypes that are worth measuring here, and why."""
     if torch.cuda.is_available():
         return ["bfloat16", "float32"], f"on {torch.cuda.get_device_name()}"
     if torch.cpu.get_capabilities().get("amx_bf16"):
@@ -34,18 +34,18 @@ def dtypes() -> tuple[list[str], str]:
 
 
 def synchronize(model: models.LanguageModel) -> None:
-    """Wait for the device, which otherwise works on after a call returns."""
+    """Wait for the device, which may go on working after a call returns."""
     if model.device.type == "cuda":
         torch.cuda.synchronize()
 
 
 def reduced(model: models.LanguageModel, texts: list[str], plan: Plan) -> float:
-    """Seconds of one pass over all sentences of which nothing stays but counts, sums and second moments."""
+    """Seconds of one pass over all sentences that keeps only counts, sums and second moments."""
     encoding = encode(model, texts, longest=plan.longest)
     sentences = np.concatenate(split(encoding, plan))
     reading = token_reading(encoding, len(model.embeddings), range(model.layers + 1), types=plan.types)
     started = time.perf_counter()
-    moments = probes.Moments(model.layers + 1, reading.types, model.width, model.device)
+    moments = Moments(model.layers + 1, reading.types, model.width, model.device)
     for batch in stream(model, encoding, sentences):
         view = reading.view(batch)
         moments.update(view.states, view.types)
@@ -56,7 +56,7 @@ def reduced(model: models.LanguageModel, texts: list[str], plan: Plan) -> float:
 def rates(
     model: models.LanguageModel, texts: list[str], domains: list[str], plan: Plan, repeats: int
 ) -> dict[str, Any]:
-    """Tokens a second, the fastest of some repeats taken in turn, after a first one that is not counted."""
+    """Tokens a second: the fastest of several repeats, taken in turn, after a first one that does not count."""
     encoding = encode(model, texts, longest=plan.longest)
     sentences = np.concatenate(split(encoding, plan))
     tokens = sum(int(encoding.measured[sentence].sum()) for sentence in sentences)
@@ -94,9 +94,9 @@ def rates(
 
 def show(numbers: dict[str, Any]) -> None:
     for name in ("bare", "reduced", "sweep"):
-        one = numbers[name]
-        share = f"{one['share_of_bare']:9.0%}"
-        print(f"{numbers['dtype']:10} {name:9}{one['tokens_per_second']:12,}{one['seconds']:9.2f}{share}", flush=True)
+        row = numbers[name]
+        share = f"{row['share_of_bare']:9.0%}"
+        print(f"{numbers['dtype']:10} {name:9}{row['tokens_per_second']:12,}{row['seconds']:9.2f}{share}", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -107,7 +107,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--repeats", type=int, default=2)
     options = parser.parse_args(arguments)
-    warnings.simplefilter("ignore")  # that sentences were cut is of no interest here
+    warnings.simplefilter("ignore")  # about sentences that were cut
     chosen, why = dtypes()
     sentences = options.sentences or (20_000 if torch.cuda.is_available() else 1_000) // (10 if options.quick else 1)
     parts = {"validation": sentences // 20, "test": sentences // 10}
@@ -115,12 +115,12 @@ def main(arguments: list[str] | None = None) -> None:
     text = corpora.load(plan.corpus, sentences=sentences)
     print(f"{options.model}, {sentences:,} sentences, {torch.get_num_threads()} threads; {why}")
     print(f"{'':20}{'tokens/s':>12}{'seconds':>9}{'share':>9}")
-    found = []
+    results = []
     for dtype in chosen:
         model = models.load(options.model, dtype=dtype)
-        found.append(rates(model, list(text["text"]), list(text["domain"]), plan, options.repeats))
-        show(found[-1])
-    record.append("tokens_per_second", options, found)
+        results.append(rates(model, list(text["text"]), list(text["domain"]), plan, options.repeats))
+        show(results[-1])
+    record.append("tokens_per_second", options, results)
 
 
 if __name__ == "__main__":

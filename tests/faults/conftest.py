@@ -10,8 +10,7 @@ import pytest
 import yaml
 from faults.places import CHECKOUT, NEEDED, NOTEBOOKS, SMALL, WHOLE, Place
 
-from bitskept import store
-from bitskept.sources.precision import resolve_device, resolve_dtype
+from bitskept.base import store
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +33,6 @@ def cache():
     )
     if fetched.returncode:
         pytest.skip(f"no model to work with: {fetched.stderr.strip()[-300:]}")
-    resolve_dtype("auto", resolve_device("auto"))  # all homes are to use the same
     return store.home()
 
 
@@ -46,8 +44,6 @@ def make_home(cache, tmp_path_factory):
         home = tmp_path_factory.mktemp(name) / "home"
         for one in ("wheels", *(f"models/{id}" for id in NEEDED if (cache / "models" / id).is_dir())):
             shutil.copytree(cache / one, home / one, copy_function=_link)
-        if (cache / "dtype.json").is_file():
-            shutil.copy(cache / "dtype.json", home)
         return home
 
     return make
@@ -65,7 +61,8 @@ def make_project(tmp_path_factory):
         smoke = project / "params" / "smoke.yaml"
         sections = yaml.safe_load(smoke.read_text("utf-8"))
         for stem, values in SMALL.items() if not WHOLE else ():
-            sections[stem] |= values
+            training = sections[stem].get("training", {}) | values.get("training", {})
+            sections[stem] |= values | ({"training": training} if training else {})
         smoke.write_text(yaml.safe_dump(sections), "utf-8")
         return project
 

@@ -1,4 +1,4 @@
-"""Homes and projects where things may go wrong, and the runs in them."""
+"""Homes and projects where things may go wrong, and runs in them."""
 
 import os
 import subprocess
@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-
-from bitskept import store
 
 CHECKOUT = Path(__file__).parents[2]
 WHOLE = os.environ.get("BITSKEPT_FAULTS") == "whole"  # the smoke profile as it is, every notebook: an hour or so
@@ -34,11 +32,9 @@ SMALL = {
     "05_training_dynamics": {
         "twins": ["causal", "masked"],
         "varied": ["causal"],
-        "steps": 2,
-        "sentences": 32,
+        "training": {"steps": 2, "sentences": 32, "test_sentences": 10},
         "train_sentences": 30,
         "validation_sentences": 10,
-        "test_sentences": 10,
         "soft_sentences": 20,
         "anchors": 10,
         "tasks": ["wordsim353"],
@@ -51,11 +47,11 @@ NO_NETWORK = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0", 
 
 
 def environment(home: Path, project: Path | None = None) -> dict[str, str]:
-    """Without a network, and with everything that is left lying about in one place."""
-    # PYTEST_: ipykernel reads it, and then leaves out what the processes of a notebook say.
+    """No network, and one place for everything that may be left behind."""
+    # PYTEST_: ipykernel reads these, and then drops what the processes of a notebook print.
     ours = ("BITSKEPT_", "PIP_", "PYTEST_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    own = {"BITSKEPT_HOME": str(home), "PYTHONPATH": str(Path(store.__file__).parents[1])}
+    own = {"BITSKEPT_HOME": str(home), "PYTHONPATH": str(CHECKOUT / "tests")}
     if project:
         own |= {
             "BITSKEPT_ROOT": str(project),
@@ -79,7 +75,7 @@ class Place:
 
     def start(self, *notebooks: str) -> subprocess.Popen:
         """`bitskept run --profile smoke`, the leader of a process group."""
-        for stem in notebooks:  # what the last run asked for is not what this one does, which may be killed at once
+        for stem in notebooks:  # this run may be killed before it starts its own log
             (self.build / "logs" / f"{stem}.jsonl").unlink(missing_ok=True)
         with (self.project / "told.log").open("a") as file:
             return subprocess.Popen(
@@ -93,7 +89,7 @@ class Place:
         return (self.project / "told.log").read_text()
 
     def processes(self) -> list[psutil.Process]:
-        """Whatever runs for this project: batches, kernels, and their jobs."""
+        """All that runs for this project: batches, kernels and their jobs."""
         found = []
         for process in psutil.process_iter():
             try:
@@ -104,7 +100,7 @@ class Place:
         return found
 
     def leftovers(self) -> list[str]:
-        """What a run that ended well leaves none of."""
-        patterns = (".tmp-*", ".partial-*", ".*.tmp", ".*.lock", "*.training", "*.damaged")
+        """Files that no run leaves that ended well."""
+        patterns = (".partial-*", ".*.tmp", ".*.lock", "*.training", "*.damaged")
         folders = (self.home, self.project / "build")
         return [str(path) for folder in folders for pattern in patterns for path in folder.rglob(pattern)]

@@ -1,4 +1,4 @@
-"""A disk that is full: one sentence that names the folder, nothing half-written, and with room again it goes on."""
+"""A full disk: a sentence that names the folder, nothing half-written, and with room again the work goes on."""
 
 import os
 import re
@@ -6,19 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from faults.places import environment
+from matplotlib.figure import Figure
+from toy import write_notebook
+from toy.drawing.section import Drawing
 from wheels import make_wheel
 
-from bitskept import figures, store
+from bitskept.base import files, store
+from bitskept.base.publishing import Publisher, makes_table
+from bitskept.instruments.training import twins
+from bitskept.instruments.training.builds import Build
+from bitskept.instruments.training.schedule import Schedule
 from bitskept.sources import packages
-from bitskept.training import twins
-from bitskept.training.builds import Build
-from bitskept.training.schedule import Schedule
 
 PAGE = 4096
 TABLE = pd.DataFrame({"estimate": np.random.default_rng(0).random(10_000)})
@@ -65,12 +67,10 @@ def disk(tmp_path):
 
 
 RUN = """
-import sys
-from bitskept import params
-from bitskept.__main__ import main
-params.SECTIONS.clear()
-params.SECTIONS["00_words"] = params.Section
-sys.exit(main(["run", "--profile", "smoke"]))
+import sys, toy
+from bitskept.run import command_line, notebooks
+notebooks.SECTIONS = toy.SECTIONS
+sys.exit(command_line.main(["run", "--profile", "smoke"]))
 """
 
 
@@ -87,7 +87,7 @@ def test_a_result_that_does_not_fit(disk, home, pages):
     store.stored("measure", 1, {"one": 0}, lambda: TABLE)
     before = disk.files()
     disk.leave(pages * PAGE)
-    with pytest.raises(OSError, match=f"measure could not be stored under {home}. Free some space or name"):
+    with pytest.raises(OSError, match=FULL):
         store.stored("measure", 1, {"one": 1}, lambda: TABLE)
     assert disk.files() == before
     assert store.stored("measure", 1, {"one": 0}, lambda: None).equals(TABLE)  # what is there can be read
@@ -106,13 +106,13 @@ def test_a_training_run_that_does_not_fit_goes_on_later(disk, home, tmp_path, mo
     )  # fmt: skip
     disk.leave(free * 1024)
     with pytest.raises(OSError, match=FULL) as told:
-        twins.grow(plan, progress=False)
+        twins.grow(plan)
     assert str(home) in str(told.value)
     assert not [name for name in disk.files() if ".partial" in name or name.endswith(".lock")]
     disk.make_room()
-    grown = twins.grow(plan, progress=False)
+    grown = twins.grow(plan)
     monkeypatch.setenv("BITSKEPT_HOME", str(tmp_path / "elsewhere"))
-    assert twins.grow(plan, progress=False).curve.equals(grown.curve)
+    assert twins.grow(plan).curve.equals(grown.curve)
     for id in grown.ids.values():
         one, other = (folder / "models" / id / "model.safetensors" for folder in (home, tmp_path / "elsewhere"))
         assert one.read_bytes() == other.read_bytes()
@@ -131,19 +131,25 @@ def test_a_download_that_does_not_fit(disk, home, tmp_path, monkeypatch, free):
     assert disk.files() <= {"home", "home/wheels"}
     disk.make_room()
     [wheel] = packages.download([entry], home / "wheels")
-    assert packages.sha256(wheel) == entry["sha256"]
+    assert files.sha256(wheel) == entry["sha256"]
 
 
 @pytest.mark.parametrize("pages", [0, 1, 3, 9])
 def test_a_figure_that_does_not_fit_leaves_whole_files(disk, monkeypatch, pages):
     monkeypatch.setenv("BITSKEPT_ROOT", str(disk.folder))
+    show = Publisher(Drawing(profile="smoke", seed=0))
+
+    @makes_table
+    def heights(height):
+        return pd.DataFrame({"x": range(400), "y": [height * x for x in range(400)]})
+
+    def line(table):
+        figure = Figure()
+        figure.subplots().plot(table["x"], table["y"], marker="o")
+        return figure
 
     def draw(height):
-        table = pd.DataFrame({"x": range(400), "y": [height * x for x in range(400)]})
-        figures.keep("line", table, profile="smoke", parameters={})
-        figure, axes = plt.subplots()
-        axes.plot(table.x, table.y, marker="o")
-        figures.save(figure, "line", profile="smoke")
+        show(line, heights(height))
 
     def written():
         return {name: (disk.folder / name).read_bytes() for name in disk.files() if (disk.folder / name).is_file()}
@@ -151,9 +157,8 @@ def test_a_figure_that_does_not_fit_leaves_whole_files(disk, monkeypatch, pages)
     draw(1)
     before = written()
     disk.leave(pages * PAGE)
-    with pytest.raises(OSError, match=rf"{disk.folder}/build/smoke/.*line\.\w+ could not be written. Free some space"):
+    with pytest.raises(OSError, match=rf"{disk.folder}/build/custom/.*line\.\w+ could not be written. Free some space"):
         draw(2)
-    plt.close("all")
     at_fault = written()
     disk.make_room()
     draw(2)
@@ -168,13 +173,10 @@ def test_a_notebook_that_does_not_fit_leaves_no_copy(disk, tmp_path):
     project = disk.folder / "project"
     for folder in ("params", "notebooks", "tmp"):
         (project / folder).mkdir(parents=True)
-    (project / "params" / "smoke.yaml").write_text("00_words: {profile: smoke}")
-    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
-    notebook.cells = [nbformat.v4.new_code_cell(source) for source in ('profile = "laptop"', "print('word ' * 20_000)")]
-    notebook.cells[0].metadata["tags"] = ["parameters"]
-    nbformat.write(notebook, project / "notebooks" / "00_words.ipynb")
+    (project / "params" / "smoke.yaml").write_text("01_failing: {seed: 1}")
+    write_notebook(project / "notebooks", "01_failing", ["print('word ' * 20_000)"])
     own = environment(tmp_path / "home", project) | {"TMPDIR": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path)}
-    copy = project / "build" / "smoke" / "notebooks" / "00_words.ipynb"
+    copy = project / "build" / "smoke" / "notebooks" / "01_failing.ipynb"
 
     def run():
         return subprocess.run([sys.executable, "-c", RUN], env=own, capture_output=True, text=True)
@@ -182,9 +184,8 @@ def test_a_notebook_that_does_not_fit_leaves_no_copy(disk, tmp_path):
     disk.leave(8 * PAGE)
     failed = run()
     assert failed.returncode == 1
-    assert re.fullmatch(
-        f"bitskept: .*the disk is full under {copy.parent}: free some space and .*", failed.stderr.strip()
-    )
+    message = failed.stderr.strip().splitlines()[-1]
+    assert re.fullmatch(f"bitskept: .*the disk is full under {copy.parent}: free some space and .*", message)
     assert not [name for name in disk.files() if name.endswith((".tmp", ".lock", copy.name)) and "build" in name]
     disk.make_room()
     assert run().returncode == 0

@@ -12,16 +12,16 @@ from collections import Counter
 import pytest
 from compare_tables import differences
 
-from bitskept import params
+from bitskept.run.notebooks import figure_functions
 
 KILLS = 10
-GONE_IN = 30  # seconds: kernels and jobs look twice a second for their parent, on a machine that may be busy
+GONE_IN = 30  # seconds: kernels and jobs check twice a second that their parent is there; the machine may be busy
 SUBREAPER = 36  # of prctl: orphans become children of this process
 RESULTS = {  # that each notebook stores, at least: of the profile in small, and as it is
     False: {"03_fine_tuning": 8, "05_training_dynamics": 58},
     True: {
         "00_tour": 1, "01_theory_bounds": 1, "02_layer_sweep": 4, "03_fine_tuning": 19, "04_ib_correlations": 5,
-        "05_training_dynamics": 160, "06_semantic_information": 27,
+        "05_training_dynamics": 160, "06_semantic_information": 16, "07_inside_a_transformer": 14,
     },
 }  # fmt: skip
 
@@ -38,7 +38,7 @@ def adopts_orphans():
 
 
 def marks(place):
-    """The files that tell how far a run has come: results, checkpoints of twins, tables, pictures."""
+    """The files that show how far a run has come: results, checkpoints of twins, tables, pictures."""
     finished = {
         place.home: ("store/*/*/entry.json", "models/tuned/*/curve.json", "models/twins/*/step-*"),
         place.build: ("results/*.csv", "figures/*"),
@@ -56,7 +56,7 @@ def moments(notebooks, whole, draw):
     """KILLS pairs of a notebook and a number of marks: when it has left so many, it is killed. One is drawn from each
     tenth of the whole way.
     """
-    ways = {stem: RESULTS[whole][stem] + 4 * len(params.SECTIONS[stem].figures) for stem in notebooks}
+    ways = {stem: RESULTS[whole][stem] + 4 * len(figure_functions(stem)) for stem in notebooks}
     drawn = [(part + draw.random()) / KILLS * 0.95 * sum(ways.values()) for part in range(KILLS)]
     found = []
     for mark in drawn:
@@ -109,7 +109,7 @@ def test_ten_kills_change_nothing(two_batches, place, notebooks, whole, adopts_o
     assert "damaged" not in place.told()
     tables = place.build / "results"
     pictures = {path.name for path in (place.build / "figures").iterdir()}
-    assert pictures == {f"{name}.{kind}" for stem in notebooks for name in params.SECTIONS[stem].figures
+    assert pictures == {f"{name}.{kind}" for stem in notebooks for name in figure_functions(stem)
                         for kind in ("png", "svg", "json")}  # fmt: skip
     for run, undisturbed in two_batches.items():
         assert run.wait() == 0, undisturbed.told()

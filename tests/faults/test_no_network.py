@@ -30,7 +30,7 @@ def fetch(home, *arguments, **others):
             ("cannot fetch", "with a network", "config.json, tokenizer, safetensors", "models/bert-base"),
         ),
         ("bert-base", CLOSED, ("cannot fetch", "with a network", "models/bert-base")),
-        ("c4", CLOSED, ("cannot fetch c4", "`bitskept fetch c4` with a network", "BITSKEPT_DATA")),
+        ("c4", CLOSED, ("c4: cannot fetch", "`bitskept fetch c4` with a network", "BITSKEPT_DATA")),
         ("stsb", CLOSED, ("stsb: cannot fetch", "`bitskept fetch stsb` with a network", "BITSKEPT_DATA")),
     ],
 )

@@ -6,11 +6,11 @@ import subprocess
 import sys
 from collections import Counter
 
-import nbformat
 from compare_tables import differences
 from faults.places import environment
+from toy import write_notebook
 
-from bitskept import locks, store
+from bitskept.base import files, store
 
 
 def test_two_batches_share_the_work_and_agree(two_batches):
@@ -29,42 +29,38 @@ def test_two_batches_share_the_work_and_agree(two_batches):
 
 
 CELL = """import squares
-from bitskept import parallel
+from bitskept.base import parallel
 parallel.each(squares.square, [1, 2])"""
 SQUARES = """
 import pandas as pd
-from bitskept.store import stored
+from bitskept.base.store import stored
 
 def square(number):
     return stored("square", 1, {"number": number}, lambda: pd.DataFrame({"square": [number**2]}))
 """
 RUN = """
-import sys
-from bitskept import params
-from bitskept.__main__ import main
-params.SECTIONS.clear()
-params.SECTIONS["00_squares"] = params.Section
-sys.exit(main(["run", "--profile", "smoke"]))
+import sys, toy
+from bitskept.run import command_line, notebooks
+notebooks.SECTIONS = toy.SECTIONS
+sys.exit(command_line.main(["run", "--profile", "smoke"]))
 """
 
 
-def test_who_waits_in_a_batch_is_told_what_for(tmp_path):
-    """A job of a notebook, in a process of its own, needs what this process seems to be computing."""
+def test_whoever_waits_in_a_batch_learns_what_for(tmp_path):
+    """A job of a notebook, in a process of its own, needs a result that this process seems to be computing."""
     for folder in ("params", "notebooks", "tmp"):
         (tmp_path / folder).mkdir()
-    (tmp_path / "params" / "smoke.yaml").write_text("00_squares: {profile: smoke}")
+    (tmp_path / "params" / "smoke.yaml").write_text("01_failing: {seed: 1}")
     (tmp_path / "tmp" / "squares.py").write_text(SQUARES)
-    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
-    notebook.cells = [nbformat.v4.new_code_cell(source) for source in ('profile = "laptop"', CELL)]
-    notebook.cells[0].metadata["tags"] = ["parameters"]
-    nbformat.write(notebook, tmp_path / "notebooks" / "00_squares.ipynb")
+    write_notebook(tmp_path / "notebooks", "01_failing", [CELL])
     own = environment(tmp_path / "home", tmp_path)
     own |= {"PYTHONPATH": os.pathsep.join([own["PYTHONPATH"], str(tmp_path / "tmp")])}
     entry = tmp_path / "home" / "store" / "square" / store.digest("square", 1, {"number": 2})
-    with locks.alone(entry, "it"):
+    with files.locked(entry, "it"):
         run = subprocess.Popen([sys.executable, "-c", RUN], env=own, stderr=subprocess.PIPE, text=True)
-        told = run.stderr.readline()
+        started, told = run.stderr.readline(), run.stderr.readline()
     _, rest = run.communicate()
+    assert started == "01_failing: started\n"
     assert told == "bitskept: waiting for a result of square, which another process is making\n", told + rest
     assert run.returncode == 0, rest
     assert sorted(path.name for path in entry.parent.iterdir() if path.name.startswith(".")) == []

@@ -1,8 +1,7 @@
-"""What holds for all that users type: a clear message or a result, within a time and a memory that are bound.
+"""Whatever users type gives a result or a clear message, within a limited time and memory.
 
-`make test` draws the same examples every time. To search longer, with new ones each time and for as many as asked for:
-`BITSKEPT_FUZZ=2000 pytest tests/fuzz`. What is found is printed with the example that shows it; what a seed found once
-belongs into the `@example` lines of its test.
+`make test` draws the same examples every time. To try new ones, and more of them: `BITSKEPT_FUZZ=2000 pytest
+tests/fuzz`. A failure is printed with its example; add that to the `@example` lines of the test.
 """
 
 import os
@@ -21,7 +20,7 @@ import bitskept
 ASKED = int(os.environ.get("BITSKEPT_FUZZ", 0))
 SOURCE = Path(bitskept.__file__).parent
 SECONDS = 60  # far more than any example takes, even on a busy machine
-TOLD = (ValueError, LookupError, OSError, RuntimeError)  # what the command line tells as a message
+REPORTED = (ValueError, LookupError, OSError, RuntimeError)  # errors that the command line reports as a message
 LONGEST = 6_000  # characters of a message
 
 for name, examples in (("quick", 100), ("slow", 25)):
@@ -41,7 +40,7 @@ class HangError(BaseException):
 
 @contextmanager
 def limited():
-    """HangError where what is inside takes longer than SECONDS."""
+    """HangError if the block takes longer than SECONDS."""
 
     def stop(*_):
         raise HangError(f"it took more than {SECONDS} s")
@@ -56,21 +55,21 @@ def limited():
 
 
 def outcome(call, *names):
-    """What a call returns, or the message of an error of ours, which has to name one of `names`; never another error.
+    """What a call returns, and None; or None and the message of an error of ours, which has to contain one of `names`.
 
-    An error is ours where a `raise` in our package raised it: what a library or Python itself raises tells a user
-    little.
+    An error is ours if a `raise` in our package raised it. Any other fails the test: what a library or Python itself
+    raises tells a user little.
     """
     with limited(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return call(), None
-        except TOLD as error:
+        except REPORTED as error:
             raised = error
     last = traceback.extract_tb(raised.__traceback__)[-1]
     assert Path(last.filename).is_relative_to(SOURCE), f"not raised by us: {raised!r}"
     assert last.line.startswith("raise"), f"not raised on purpose: {raised!r} in {last.filename}:{last.lineno}"
-    message = bitskept.told(raised)
+    message = bitskept.error_text(raised)
     assert not names or any(name in message for name in names), f"{message!r} names none of {names}"
     assert len(message) < LONGEST, f"a message of {len(message):,} characters: {message[:200]!r}"
     return None, message
@@ -78,13 +77,13 @@ def outcome(call, *names):
 
 @pytest.fixture(scope="session")
 def outcome_of():
-    """outcome(CALL, *NAMES), see there."""
+    """The function `outcome`."""
     return outcome
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, checkout):
-    """A project, a home and a data folder of a module's own, without a network or a package registry."""
+    """A project, a home and a data folder for one test module, without a network or a package registry."""
     folder = tmp_path_factory.mktemp("fuzz")
     for name in ("project/params", "project/notebooks", "home", "data"):
         (folder / name).mkdir(parents=True)
@@ -98,7 +97,7 @@ def place(tmp_path_factory, checkout):
         yield folder
 
 
-# ---- what hostile input is made of ----
+# ---- parts of hostile input ----
 
 FRAGMENTS = [
     b"\0", b"\t", b"\r", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\xff\xfe", b"\x1f\x8b", b"\x85", b"\n\n",
@@ -124,7 +123,7 @@ VALUES = st.recursive(
 
 @st.composite
 def _mutated_bytes(draw, content):
-    """Bytes with up to three changes: a fragment put in, a piece doubled or left out, a byte changed, the end cut."""
+    """Bytes with up to three changes: a fragment inserted, a piece doubled or left out, bytes replaced, the end cut."""
     for _ in range(draw(st.integers(1, 3))):
         start = draw(st.integers(0, len(content)))
         end = min(len(content), start + draw(st.integers(0, 30)))
@@ -140,7 +139,7 @@ def _mutated_bytes(draw, content):
 
 @st.composite
 def _mutated_tree(draw, tree):
-    """A copy of nested mappings and lists in which one place has another value or is gone; and the way to it."""
+    """A copy of nested mappings and lists in which one value is replaced or missing, and the keys that lead to it."""
     where, holder = [], {"whole": _copy(tree)}
     changed = holder
     while True:
@@ -172,5 +171,5 @@ def mutated_bytes():
 
 @pytest.fixture(scope="session")
 def mutated_tree():
-    """A strategy: nested mappings and lists with one hostile change, and where it is."""
+    """A strategy: nested mappings and lists with one hostile change, and the keys that lead to it."""
     return _mutated_tree

@@ -12,14 +12,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import bitskept
-from bitskept.__main__ import main
+from bitskept.run.command_line import main
 
 slow = settings.get_profile("slow")
 COMMANDS = ("fetch", "run", "redraw", "measure", "tune", "grow")
 WORDS = [
-    "--profile", "--profile=smoke", "smoke", "--write-back", "--notebook", "--accept-terms", "--help", "-h", "--", "-",
-    "--p", "02", "²", "٣", "1" * 5000, "0x1", "99", "00_tour", "gpt2@../x", "gpt2", "", ".", "..", "~no-such-user",
-    "\0", "\udcff", "\n", "--version", "👩‍👩‍👧", "x" * 100_000, "02_layer_sweep.ipynb", "causal ", "CON", "@file",
+    "--profile", "--profile=smoke", "--profile=../x", "--profile=~no-such-user/x.yaml", "smoke", "--write-back",
+    "--notebook", "--accept-terms", "--help", "-h", "--", "-", "--p", "02", "²", "٣", "1" * 5000, "0x1", "99",
+    "00_tour", "gpt2@../x", "gpt2", "", ".", "..", "~no-such-user", "\0", "\udcff", "\n", "--version", "👩‍👩‍👧",
+    "x" * 100_000, "02_layer_sweep.ipynb", "causal ", "CON", "@file",
 ]  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def test_junk_ends_in_a_message_and_a_status(command, words, nonsense, place):
 
 @pytest.mark.skipif(os.name != "posix", reason="arguments are bytes on POSIX only")
 @pytest.mark.parametrize("variable", [None, "BITSKEPT_HOME", "BITSKEPT_DATA", "BITSKEPT_ROOT"])
-def test_bytes_that_are_no_text_and_folders_that_are_none(variable, place):
+def test_bytes_that_are_not_text_and_folders_that_do_not_exist(variable, place):
     """As the shell hands them over, in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(Path(bitskept.__file__).parents[1])}
     wanted = [b"fetch", b"\xff\xfe\x80"]

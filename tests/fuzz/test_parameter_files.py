@@ -7,7 +7,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitskept import params
+from bitskept.base import params
+from bitskept.run.notebooks import SECTIONS
 from bitskept.sources import corpora, model_files, prompts, registry, task_files, tasks
 
 quick = settings.get_profile("quick")
@@ -32,7 +33,7 @@ def folder(place):
 
 @pytest.fixture(scope="module")
 def profile(folder):
-    """The smoke profile."""
+    """The sections of the smoke profile."""
     return yaml.safe_load((folder / "smoke.yaml").read_text("utf-8"))
 
 
@@ -43,21 +44,24 @@ def test_a_wrong_value_is_named_with_its_section(data, folder, profile, outcome_
     section = data.draw(st.sampled_from(sorted(profile)))
     tree, where = data.draw(mutated_tree({section: profile[section]}))
     path.write_text(yaml.safe_dump(tree, allow_unicode=True), "utf-8", "surrogatepass")
-    read, message = outcome_of(lambda: params.load("smoke"), str(path))
+    read, message = outcome_of(lambda: params.load("smoke", SECTIONS), str(path))
     if read is not None:
-        assert {name: section.model_dump() for name, section in read.items()} == tree
-        json.dumps(tree, allow_nan=False)  # as papermill and the sidecars need it
+        profile = {"profile": "smoke"}
+        assert {name: section.model_dump() for name, section in read.items()} == {
+            name: values | profile for name, values in tree.items()
+        }
+        json.dumps(tree, allow_nan=False)  # as the sidecars need it
     else:
         assert "YAML" in message or all(name in message for name in where[:2])
 
 
 @quick
 @given(data=st.data())
-def test_bytes_that_are_no_parameter_file(data, folder, profile, outcome_of, mutated_bytes):
+def test_bytes_that_are_not_a_parameter_file(data, folder, profile, outcome_of, mutated_bytes):
     path = folder / "smoke.yaml"
     section = data.draw(st.sampled_from(sorted(profile)))
     path.write_bytes(data.draw(mutated_bytes(yaml.safe_dump({section: profile[section]}).encode())))
-    outcome_of(lambda: params.load("smoke"), str(path))
+    outcome_of(lambda: params.load("smoke", SECTIONS), str(path))
 
 
 @quick

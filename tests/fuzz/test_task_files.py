@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitskept.sources import records, tasks
+from bitskept.sources.leaderboard import leaderboard
 
 quick = settings.get_profile("quick")
 DIALOGUE = "\n\nHuman: {}?\n\nAssistant: {}"
@@ -19,7 +20,7 @@ VOTES = {"instruction": "Add.", "input": "1 1", "response1": "2", "response2": "
 PAIRS = [{"chosen": DIALOGUE.format(n, "yes"), "rejected": DIALOGUE.format(n, "no")} for n in range(3)]
 GRAMMAR = [{"sentence_good": f"Cats {n} sit.", "sentence_bad": f"Cats {n} sits.", "UID": "agreement"} for n in range(3)]
 
-# Of each reader: the task, its file, sound content as records or as text, and how it is read.
+# For each reader: the task, its file, sound content as records or as text, and the function that reads it.
 SOURCES = {
     "dialogues": ("hh-harmless", "preference/hh_harmless_base_test.jsonl.gz", PAIRS, tasks.preference),
     "votes": ("pandalm", "preference/pandalm_testset-v1.json", [VOTES, VOTES | {"input": ""}], tasks.preference),
@@ -30,13 +31,13 @@ SOURCES = {
     "lines": ("subj", "sentences/subj.all", "".join(f"{n % 2} text {n} .\n" for n in range(40)), tasks.classification),
     "board": ("open-llm-leaderboard", "leaderboard/open-llm-leaderboard_new.csv",
               f"{','.join(BOARD)}\na/b,bfloat16,2024-06-01,7,1,2,3,4,5,6,3.5\na/c,float16,,0,1,2,3,4,5,6,3.5",
-              lambda id: tasks.leaderboard()),
+              lambda id: leaderboard()),
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def folder(place):
-    """The data folder, with the files that a task needs besides the one that is changed."""
+    """The data folder, with the files that a task needs in addition to the one that is changed."""
     path = place / "project" / "params" / "tasks.yaml"
     path.write_text(path.read_text("utf-8").partition("  paradigms:")[0] + "  paradigms: [agreement]\n", "utf-8")
     for _, name, _, _ in SOURCES.values():
@@ -99,4 +100,4 @@ def test_a_small_file_that_holds_gigabytes_is_refused(folder, monkeypatch, outco
     write(folder / name, b" " * 50_000_000)
     assert (folder / name).stat().st_size < 100_000
     _, message = outcome_of(lambda: read(id), str(folder / name))
-    assert "more than 1,000,000 bytes when it is unpacked" in message
+    assert "more than 1,000,000 bytes unpacked" in message

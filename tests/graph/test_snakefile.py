@@ -13,7 +13,7 @@ import yaml
 pytest.importorskip("snakemake", reason="snakemake comes with the extra `graph`")
 
 SWEEP = {
-    "profile": "smoke", "train_sentences": 12, "validation_sentences": 4, "test_sentences": 6, "longest": 32,
+    "train_sentences": 12, "validation_sentences": 4, "test_sentences": 6, "longest": 32,
     "types": 64, "side_layers": 3, "sentence_positions": 1, "trained_epochs": 1, "random_seeds": [0], "seed": 0,
     "dtype": "float32", "accept_terms": [],
 }  # fmt: skip
@@ -32,20 +32,20 @@ class Project:
     def change(self, **values: object) -> None:
         """Write the section with other values."""
         self.section |= values
-        (self.folder / "params" / "smoke.yaml").write_text(yaml.safe_dump({"02_layer_sweep": self.section}))
+        (self.folder / "params" / "mine.yaml").write_text(yaml.safe_dump({"02_layer_sweep": self.section}))
 
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        """What a call of Snakemake for the jobs gives."""
-        command = [sys.executable, "-m", "snakemake", "jobs", "--cores", "2", "--keep-going", *arguments]
+    def snakemake(self, *arguments: str, target: str = "jobs") -> subprocess.CompletedProcess:
+        """What a call of Snakemake gives, for a parameter file of one's own."""
+        command = [sys.executable, "-m", "snakemake", target, "--cores", "2", "--keep-going", *arguments]
         options = {"cwd": self.folder, "env": self.environment, "capture_output": True, "text": True, "check": False}
-        return subprocess.run([*command, "--config", "profile=smoke"], **options)
+        return subprocess.run([*command, "--config", "profile=params/mine.yaml"], **options)
 
     def pending(self) -> set[str]:
         """The jobs that would run."""
         dry = self.snakemake("--dry-run")
         assert dry.returncode == 0, dry.stderr
         lines = dry.stdout.splitlines() + dry.stderr.splitlines()
-        return {Path(line.split()[1]).stem for line in lines if line.strip().startswith("output: build/smoke/jobs/")}
+        return {Path(line.split()[1]).stem for line in lines if line.strip().startswith("output: build/mine/jobs/")}
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +56,13 @@ def project(tiny, checkout, tmp_path_factory):
         (folder / name).mkdir()
     (folder / "notebooks" / "02_layer_sweep.ipynb").touch()
     for part in (tiny("llama").network, tiny("llama").tokenizer):
-        part.save_pretrained(folder / "whole")
+        part.save_pretrained(folder / "{x}" / "whole")  # to Snakemake, braces mark a wildcard
     (folder / "broken").mkdir()
     text = folder / "text.txt"
     words = product(("the", "The"), ("cat", "sat"), ("it", "42"), (".", "!", ","))
     text.write_text("\n".join(" ".join(one) for one in words), "utf-8")
     made = Project(folder, checkout, folder / "home")
-    made.change(models=[str(folder / name) for name in ("broken", "whole")], corpus=str(text))
+    made.change(models=[str(folder / name) for name in ("broken", "{x}/whole")], corpus=str(text))
     made.first = made.snakemake()
     return made
 
@@ -72,10 +72,10 @@ def short(names):
     return {(name.split(".")[1], name.rpartition("-")[2]) for name in names}
 
 
-def test_a_model_that_fails_stops_no_other_and_is_told(project):
+def test_a_model_that_fails_stops_no_other_and_is_reported(project):
     assert project.first.returncode == 1
     assert "1 failed; the others are in the store" in project.first.stderr
-    markers = (project.folder / "build" / "smoke" / "jobs").glob("*.jsonl")
+    markers = (project.folder / "build" / "mine" / "jobs").glob("*.jsonl")
     assert short(path.stem for path in markers) == {("sweep", "whole"), ("random", "whole")}
     assert len(list((project.folder / "home" / "store" / "layer_sweep").glob("*/table.parquet"))) == 2
 
@@ -86,6 +86,16 @@ def test_only_what_failed_or_changed_runs_again(project):
     assert project.pending() == set()
     project.change(random_seeds=[0, 1])
     assert short(project.pending()) == {("random", "whole")}
+
+
+def test_a_notebook_waits_for_its_jobs_and_its_files_are_in_the_folder_of_the_profile(project):
+    dry = project.snakemake("--dry-run", target="all")
+    assert dry.returncode == 0, dry.stderr
+    lines = (dry.stdout + dry.stderr).splitlines()
+    (outputs,) = [line for line in lines if "build/mine/notebooks/02_layer_sweep.ipynb" in line and "output:" in line]
+    assert "build/mine/figures/02_retained.png" in outputs
+    (inputs,) = [line for line in lines if "input: notebooks/02_layer_sweep.ipynb" in line]
+    assert "build/mine/jobs/02.sweep" in inputs
 
 
 def test_a_job_has_the_cores_that_its_notebook_would_have(project):

@@ -1,23 +1,22 @@
-"""The notebooks as they are committed, and as the smoke profile runs them."""
+"""The notebooks as they are committed: complete, readable, and safe to run in any order."""
 
 import ast
-import json
-import os
 import re
-import subprocess
-import sys
+from collections import defaultdict
 from pathlib import Path
+from statistics import median
 
 import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
-from pictures import picture_data
 
-from bitskept import graph, job, params
+from bitskept.run.notebooks import SECTIONS, figure_functions
 
 CHECKOUT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
-LONGEST_CELL, LONGEST_DEF = 12, 4  # lines
+LONGEST_CELL, LONGEST_DEF, LONGEST_LINE = 12, 4, 100
+USUAL_CELL = 6  # lines, the median at most
+DRAWING, DRAWING_SHARE = re.compile(r"\b(plt|axes|ax|sns|figure|panels?)\b[.,\[( ]"), 0.1
 MACHINE_PATH = re.compile(r"(?<![\w.])/(home|root|Users|tmp|var|usr|opt|mnt)/|[A-Z]:\\\\")
 
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -32,13 +31,33 @@ def tree(cell):
     return ast.parse(TransformerManager().transform_cell(cell.source))
 
 
-def test_there_are_notebooks_and_each_has_its_parameters():
-    assert NOTEBOOKS, "there is no notebook"
-    assert {path.stem for path in NOTEBOOKS} <= set(params.SECTIONS)
+def tagged(cells, tag):
+    return [cell for cell in cells if tag in cell.metadata.get("tags", [])]
+
+
+OWN_NAMES = ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp | ast.AugAssign
+
+
+def bound(cell):
+    """The names that a cell binds for later cells: not those inside comprehensions, functions and classes."""
+    names, waiting = set(), list(tree(cell).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif not isinstance(node, OWN_NAMES):
+            waiting += ast.iter_child_nodes(node)
+    return names
+
+
+def test_every_notebook_has_its_room_and_its_parameters():
+    assert [path.stem for path in NOTEBOOKS] == list(SECTIONS)
 
 
 @each
-def test_it_is_committed_with_outputs_that_tell_of_no_error_and_no_machine(path):
+def test_it_is_committed_with_outputs_without_errors_and_without_traces_of_a_machine(path):
     notebook, cells = read(path)
     assert notebook.metadata.kernelspec.name == "python3"
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), "run it with --write-back"
@@ -47,32 +66,58 @@ def test_it_is_committed_with_outputs_that_tell_of_no_error_and_no_machine(path)
     for output in outputs:
         assert output.output_type != "error"
         assert output.get("name") != "stderr"
-        shown = output.get("text", "") + str(
-            {kind: data for kind, data in output.get("data", {}).items() if "image" not in kind}
-        )
+        texts = {kind: data for kind, data in output.get("data", {}).items() if "image" not in kind}
+        shown = output.get("text", "") + str(texts)
         assert not MACHINE_PATH.search(shown), f"a path of one machine is shown: {shown[:300]}"
         assert " at 0x" not in shown, f"an address is shown, which tells a reader nothing: {shown[:300]}"
 
 
 @each
+def test_the_profile_is_all_that_its_parameters_cell_sets(path):
+    cells = read(path)[1]
+    assert [cells.index(cell) for cell in tagged(cells, "parameters")] == [0]
+    assert cells[1] in tagged(cells, "setup")
+    assert ast.dump(tree(cells[0])) == ast.dump(ast.parse('profile = "laptop"'))
+
+
+@each
 def test_its_cells_are_short(path):
-    for cell in read(path)[1]:
-        if "parameters" not in cell.metadata.get("tags", []):  # one line a parameter, as many as there are
-            assert len(cell.source.splitlines()) <= LONGEST_CELL, f"too long for one idea:\n{cell.source}"
+    cells = read(path)[1]
+    lines = [len(cell.source.splitlines()) for cell in cells]
+    assert median(lines) <= USUAL_CELL
+    for cell in cells:
+        assert len(cell.source.splitlines()) <= LONGEST_CELL, f"too long for one idea:\n{cell.source}"
+        for line in cell.source.splitlines():
+            assert len(line) <= LONGEST_LINE, f"too long to read on a slide: {line}"
         for node in ast.walk(tree(cell)):
             if isinstance(node, ast.FunctionDef):
                 assert node.end_lineno - node.lineno < LONGEST_DEF, f"{node.name} belongs into the package"
 
 
 @each
-def test_its_parameters_are_literals_and_equal_the_laptop_profile(path):
-    tagged = [cell for cell in read(path)[1] if "parameters" in cell.metadata.get("tags", [])]
-    assert len(tagged) == 1, "one cell is to be tagged `parameters`"
-    values = {}
-    for statement in tree(tagged[0]).body:
-        assert isinstance(statement, ast.Assign), f"line {statement.lineno} is not `name = literal`"
-        values[statement.targets[0].id] = ast.literal_eval(statement.value)
-    assert values == params.load("laptop", folder=CHECKOUT / "params")[path.stem].model_dump()
+def test_its_figures_are_drawn_in_the_package(path):
+    lines = [line for cell in read(path)[1] for line in cell.source.splitlines() if line.strip()]
+    drawing = [line for line in lines if DRAWING.search(line)]
+    assert len(drawing) < DRAWING_SHARE * len(lines), "\n".join(drawing)
+
+
+@each
+def test_it_shows_every_figure_of_its_room_once(path):
+    calls = [node for cell in read(path)[1] for node in ast.walk(tree(cell)) if isinstance(node, ast.Call)]
+    shown = [ast.unparse(call.args[0]) for call in calls if ast.unparse(call.func) in ("show", "show_twins")]
+    assert sorted(shown) == sorted(f"figures.{draw.__name__}" for draw in figure_functions(path.stem).values())
+
+
+@each
+def test_its_cells_can_be_run_in_any_order(path):
+    """No name means one thing in one cell and another in the next, and none hides a parameter."""
+    places = defaultdict(list)
+    for number, cell in enumerate(read(path)[1]):
+        for name in bound(cell) - {"_"}:
+            places[name].append(number)
+    assert not {name: numbers for name, numbers in places.items() if len(numbers) > 1}
+    hidden = set(places) & set(SECTIONS[path.stem].model_fields) - {"profile"}
+    assert not hidden, "write section.NAME to use a parameter"
 
 
 @each
@@ -80,62 +125,7 @@ def test_it_has_a_cell_whose_output_is_checked(path):
     assert any("# NBVAL_CHECK_OUTPUT" in cell.source for cell in read(path)[1])
 
 
-@pytest.fixture(scope="module")
-def smoke():
-    """The folder of the notebooks that the smoke profile has run, by the command line, with the checkout's cache."""
-    command = [sys.executable, "-m", "bitskept", "run", "--profile", "smoke"]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return CHECKOUT / "build" / "smoke" / "notebooks"
-
-
-def test_the_smoke_profile_runs_every_notebook(smoke):
-    stems = {path.stem for path in NOTEBOOKS}
-    assert {path.stem for path in smoke.glob("*.ipynb")} >= stems
-    for path in NOTEBOOKS:
-        cells = read(smoke / path.name)[1]
-        assert all(cell.execution_count for cell in cells), f"{path.stem} was not run to its end"
-
-
-def test_the_figures_of_the_smoke_profile_are_redrawn_from_their_tables_alone(smoke, tmp_path):
-    """Without a model, a text, a stored result or a network, and what they show is the same."""
-    nothing = {"BITSKEPT_HOME": str(tmp_path / "home"), "PIP_INDEX_URL": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", "bitskept", "redraw", "--profile", "smoke"]
-    done = subprocess.run(command, cwd=CHECKOUT, env=os.environ | nothing, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert not (tmp_path / "home").exists()
-    for name in [name for path in NOTEBOOKS for name in params.SECTIONS[path.stem].figures]:
-        redrawn = smoke.parent / "redrawn" / f"{name}.svg"
-        assert picture_data(redrawn) == picture_data(smoke.parent / "figures" / f"{name}.svg"), name
-        assert f"redrawn from the kept table {name}.csv" in redrawn.read_text("utf-8")
-
-
-def asked(log):
-    """What a run asked the store for, and all of it that was not there."""
-    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
-    missing = [line for line in lines if not line["from_store"]]
-    return tuple({(line["function"], line["digest"]) for line in some} for some in (lines, missing))
-
-
-@pytest.mark.parametrize("stem", graph.MEASURED)
-@pytest.mark.filterwarnings("ignore:preference information is left out")
-def test_jobs_ask_for_what_their_notebook_asks_for(smoke, stem, tmp_path, monkeypatch):
-    """Whoever has the jobs done first, on any number of machines, leaves nothing to the notebook but to read it."""
-    monkeypatch.setenv("BITSKEPT_PROCESSES", "1")
-    monkeypatch.setenv("BITSKEPT_RUN_LOG", str(tmp_path / "log"))
-    jobs = graph.jobs(params.load("smoke", folder=CHECKOUT / "params"))
-    assert job.run(job.select(jobs, [], notebook=stem[:2])) == {}
-    by_jobs, computed = asked(tmp_path / "log")
-    by_notebook, _ = asked(smoke.parent / "logs" / f"{stem}.jsonl")
-    assert by_jobs == by_notebook
-    assert not computed
-
-
-def test_the_smoke_copies_give_the_same_checked_outputs_again(smoke, tmp_path):
-    """nbval in a pytest of its own, without this project's settings."""
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=1200", "--nbval-kernel-startup-timeout=120"]
-    command = [sys.executable, "-m", "pytest", "-c", tmp_path / "pytest.ini", "-p", "no:cacheprovider", "-q", *options]
-    copies = [smoke / path.name for path in NOTEBOOKS]
-    done = subprocess.run([*command, *copies], env=os.environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+def test_the_committed_figures_and_tables_are_those_of_the_notebooks():
+    names = {name for stem in SECTIONS for name in figure_functions(stem)}
+    for folder, suffix in (("figures", "png"), ("figures", "svg"), ("figures", "json"), ("results/laptop", "csv")):
+        assert {path.stem for path in (CHECKOUT / folder).glob(f"*.{suffix}")} == names, f"{folder}/*.{suffix}"

@@ -8,10 +8,10 @@ import pytest
 import torch
 import transformers
 
-from bitskept.measure.answers import log_probabilities, read_prompts
-from bitskept.measure.continuations import flow
-from bitskept.measure.likelihood import head
+from bitskept.instruments.likelihood.answers import log2_probabilities, read_answers, read_prompts
+from bitskept.instruments.likelihood.surprisal import head
 from bitskept.sources import models
+from bitskept.studies.semantic.continuations import flow
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 24,
          "initializer_range": 0.4, "max_position_embeddings": 40}  # fmt: skip
@@ -25,8 +25,8 @@ DECODERS = {
     "mamba2": ("Mamba2Config", {"num_heads": 4, "head_dim": 8, "state_size": 4, "n_groups": 1, "chunk_size": 4}),
     "openai-gpt, keeps nothing": ("OpenAIGPTConfig", {"n_embd": 16, "n_layer": 3, "n_head": 2, "n_positions": 40}),
 }  # fmt: skip
-PROMPTS = ["the cat sat", "the cat sat", "it", None, "the the 42, cat: the cat", "the cat sat"]
-ANSWERS = [" the cat", "!", " 42 the cat sat the", "the", " the", " sat, the 42"]
+PROMPTS = ["the cat sat", None, "the the 42, cat: the cat"]
+ANSWERS = [" the cat", "!", " 42 the cat sat the", "the"]
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -70,17 +70,19 @@ def plain(whole, before, answer):
 def test_answers_cost_what_a_plain_loop_over_tokens_says(decoder, family, side):
     model, whole = decoder(family)
     model.tokenizer.padding_side = side
-    found = log_probabilities(model, head(model), PROMPTS, ANSWERS)
-    for prompt, answer, values in zip(PROMPTS, ANSWERS, found, strict=True):
+    answers = read_answers(model, ANSWERS)
+    for prompt, ids in zip(PROMPTS, read_prompts(model, PROMPTS), strict=True):
         before = [0] + (model.tokenizer(prompt, add_special_tokens=False)["input_ids"] if prompt else [])
-        expected = plain(whole, before, model.tokenizer(answer, add_special_tokens=False)["input_ids"])
-        np.testing.assert_allclose(values, expected, atol=1e-4)
+        assert ids.tolist() == before
+        for answer, values in zip(ANSWERS, log2_probabilities(model, head(model), ids, answers), strict=True):
+            expected = plain(whole, before, model.tokenizer(answer, add_special_tokens=False)["input_ids"])
+            np.testing.assert_allclose(values, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("family", ["llama", "mamba2", "openai-gpt, keeps nothing"])
 def test_divergences_are_those_of_whole_laws(decoder, family, monkeypatch):
     """The mixture's law is the mean over prompts of all that is to come, over the same of what is there."""
-    monkeypatch.setattr("bitskept.measure.continuations.CHUNK", 10)  # of 4 contexts: 2 tokens at a time
+    monkeypatch.setattr("bitskept.studies.semantic.continuations.CHUNK", 10)  # of 4 contexts: 2 tokens at a time
     model, whole = decoder(family)
     drawn = np.random.default_rng(0).integers(3, 200, (3, 5))
     table = flow(model, head(model), "the cat", ["it", "42 sat"], drawn)
@@ -100,28 +102,3 @@ def test_divergences_are_those_of_whole_laws(decoder, family, monkeypatch):
                 ratio = np.log2(laws[1] / other)
                 np.testing.assert_allclose(rows.loc[name, "density"], ratio[token], atol=1e-4)
                 np.testing.assert_allclose(rows.loc[name, "divergence"], laws[1] @ ratio, atol=1e-4)
-
-
-def test_pseudo_likelihoods_see_the_prompt_and_the_rest_of_the_answer(tiny, tmp_path, project):
-    (project / "params" / "models.yaml").write_text("{}")
-    tokenizer = copy.deepcopy(tiny("bert").tokenizer)
-    known = {"vocab_size": len(tokenizer), "pad_token_id": 1}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        whole = transformers.BertForMaskedLM(transformers.BertConfig(**SMALL | known)).eval()
-    whole.save_pretrained(tmp_path / "model")
-    tokenizer.save_pretrained(tmp_path / "model")
-    model = models.load(str(tmp_path / "model"))
-    model.tokenizer.mask_token = "[UNK]"
-    prompts, answers = ["the cat", None, "it sat"], ["sat the cat", "it , 42", "the"]
-    found = log_probabilities(model, head(model), prompts, answers)
-    for prompt, answer, values in zip(prompts, answers, found, strict=True):
-        before = tokenizer(prompt or "")["input_ids"][:-1]
-        ids = [*before, *tokenizer(answer)["input_ids"][1:]]
-        for place, value in enumerate(values, start=len(before)):
-            masked = torch.tensor([ids])
-            masked[0, place] = tokenizer.unk_token_id
-            with torch.inference_mode():
-                logits = whole(input_ids=masked).logits[0, place]
-            assert value == pytest.approx(logits.log_softmax(-1)[ids[place]].item() / np.log(2), abs=1e-4)
-        assert len(values) == len(ids) - len(before) - 1

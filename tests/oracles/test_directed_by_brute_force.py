@@ -61,18 +61,6 @@ def test_conservation(law):
     assert parts.mutual == pytest.approx(parts.forward + parts.feedback, abs=1e-10)
 
 
-@pytest.mark.parametrize("shape", [(3, 2), (3, 2, 2, 3), (2,) * 6])
-def test_densities_have_the_terms_as_their_mean(shape):
-    law = np.random.default_rng(0).dirichlet(np.full(np.prod(shape), 0.3)).reshape(shape)
-    n, cells = law.ndim // 2, np.argwhere(law > 0)
-    for delay in range(2):
-        mean = sum(law[tuple(c)] * directed.density(law, c[:n], c[n:], delay) for c in cells)
-        np.testing.assert_allclose(mean, directed.flow(law, delay), atol=1e-10)
-    for prompt in (1, law.ndim - 1):
-        mean = sum(law[tuple(c)] * directed.prompt_density(law, c[:prompt], c[prompt:]) for c in cells)
-        np.testing.assert_allclose(mean, directed.prompt_flow(law, prompt), atol=1e-10)
-
-
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_without_feedback_it_is_mutual_information(seed, n):
@@ -89,4 +77,3 @@ def test_without_feedback_it_is_mutual_information(seed, n):
     assert mutual > 0.01
     assert directed.directed_information(law) == pytest.approx(mutual, abs=1e-10)
     assert directed.conservation(law).feedback == pytest.approx(0, abs=1e-10)
-    assert sum(directed.prompt_flow(law, n)) == pytest.approx(mutual, abs=1e-10)

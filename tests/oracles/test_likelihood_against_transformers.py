@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers
 
-from bitskept.measure.likelihood import head, surprisals
+from bitskept.instruments.likelihood.surprisal import head, surprisals
 from bitskept.sources import models
 
 TEXTS = ["the cat sat", "it , 42 the cat !", "the the the cat unlocked it", "The cat"]

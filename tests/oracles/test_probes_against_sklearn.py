@@ -6,7 +6,7 @@ import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import Ridge
 
-from bitskept.measure import probes
+from bitskept.instruments.probes import centroid, closed_form
 
 TYPES, DIM, N = 6, 4, 600
 
@@ -20,7 +20,7 @@ def draw(seed, n):
 
 
 def fit(probe, embeddings, states, types):
-    moments = probes.Moments(1, TYPES, DIM)
+    moments = closed_form.Moments(1, TYPES, DIM)
     moments.update(torch.tensor(states)[None].float(), torch.tensor(types))
     tuning, wanted = draw(2, 300)
     return probe(moments, embeddings, torch.tensor(tuning)[None].float(), torch.tensor(wanted))
@@ -31,7 +31,7 @@ def log_law(fitted, states):
     plain = dataclasses.replace(
         fitted,
         prior=dataclasses.replace(fitted.prior, doubt=1e-30),
-        settings=[fitted.settings[0] | {"temperature": 1.0}],
+        temperatures=[1.0],
     )
     batch = torch.tensor(states)[None].float()
     bits = [plain.score(batch, torch.full((len(states),), x)).surprisal[0] for x in range(TYPES)]
@@ -44,11 +44,11 @@ def guessed(fitted, states, guesses):
 
 def test_centroid_without_its_smoothing_is_linear_discriminant_analysis(monkeypatch):
     # No draw towards the embeddings (kappa), no ridge: what is left are class means and the scatter about them.
-    monkeypatch.setattr(probes, "STRENGTHS", (1e-6, 1e-6))
-    monkeypatch.setattr(probes, "RIDGES", (1e-7,))
+    monkeypatch.setattr(centroid, "STRENGTHS", (1e-6, 1e-6))
+    monkeypatch.setattr(centroid, "RIDGES", (1e-7,))
     states, types = draw(1, N)
     test, _ = draw(3, 400)
-    ours = fit(probes.centroid, torch.randn(TYPES, 3, generator=torch.Generator().manual_seed(0)), states, types)
+    ours = fit(centroid.centroid, torch.randn(TYPES, 3, generator=torch.Generator().manual_seed(0)), states, types)
     theirs = LinearDiscriminantAnalysis(solver="lsqr").fit(states, types)
 
     # Their prior is the shares of the types, ours the smoothed shares.
@@ -67,11 +67,11 @@ def test_centroid_without_its_smoothing_is_linear_discriminant_analysis(monkeypa
 def test_ridge_is_the_regression_in_standardised_coordinates(monkeypatch, share):
     # Ours solves (C + share D) P = X'E/n with the covariance C and its diagonal D. In standardised states X D^(-1/2)
     # and with W = D^(1/2) P this is (X'X + n share 1) W = X'E: ridge regression with the penalty n share.
-    monkeypatch.setattr(probes, "RIDGES", (share,))
+    monkeypatch.setattr(closed_form, "RIDGES", (share,))
     states, types = draw(1, N)
     test, _ = draw(3, 400)
     embeddings = torch.randn(TYPES, 3, generator=torch.Generator().manual_seed(0))
-    ours = fit(probes.ridge, embeddings, states, types)
+    ours = fit(closed_form.ridge, embeddings, states, types)
     middle, scale = states.mean(0), states.std(0)
     theirs = Ridge(alpha=N * share).fit((states - middle) / scale, embeddings.numpy()[types])
     predicted = theirs.predict((test - middle) / scale)

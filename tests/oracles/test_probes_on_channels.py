@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from bitskept.measure import trained_probes
-from bitskept.measure.probes import Moments, centroid, ridge
+from bitskept.instruments.probes import trained
+from bitskept.instruments.probes.centroid import centroid
+from bitskept.instruments.probes.closed_form import Moments, ridge
+from bitskept.studies.bounds.toy_language import Language
 from bitskept.theory import bounds, channels
-from bitskept.theory.channels import Language
 from bitskept.theory.statistics import cluster_bootstrap, interval
 
 TRAINING, VALIDATION, TEST = 20_000, 2_000, 10_000
@@ -33,10 +34,10 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def fitted(probe, channel, training, validation):
     (states, types), (tuning, wanted) = training, validation
     if probe == "softmax":
-        reservoir = trained_probes.Reservoir(1, states.shape[2], TRAINING, seed=0)
+        reservoir = trained.Reservoir(1, states.shape[2], TRAINING, seed=0)
         reservoir.update(states, types)
         counts = torch.bincount(types, minlength=channel.alphabet).float()
-        return trained_probes.train(reservoir, counts, tuning, wanted, epochs=5)
+        return trained.train(reservoir, counts, tuning, wanted, epochs=5)
     moments = Moments(1, channel.alphabet, states.shape[2])
     moments.update(states, types)
     means = channel.means if isinstance(channel, channels.GaussianMixture) else np.eye(channel.alphabet)

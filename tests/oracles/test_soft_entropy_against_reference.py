@@ -5,9 +5,10 @@ import pytest
 import torch
 import transformers
 
-from bitskept.measure.labels import ABSENT, Labels, k_grams
-from bitskept.measure.soft_entropy import Anchors, SoftEntropy
-from bitskept.measure.states import encode, stream
+from bitskept.instruments.soft_entropy.accumulator import SoftEntropy
+from bitskept.instruments.soft_entropy.assignments import Anchors
+from bitskept.instruments.soft_entropy.labels import ABSENT, Labels, k_grams
+from bitskept.instruments.states import encode, stream
 
 package = pytest.importorskip("soft_entropy", reason="pip install --no-deps --group reference")
 pytestmark = [
@@ -42,15 +43,15 @@ def test_every_entropy_and_information_agrees(number, dim):
     ours.open(np.arange(places))
     theirs = [package.SoftEntropyAccumulator(dim, n_bins=number, seed=2, backend="torch") for _ in range(layers)]
     for batch in np.array_split(np.arange(places), 5):
-        ours.update(states[:, batch], batch)
+        ours.add(anchors.assign(states[:, batch]), batch)
         for accumulator, own in zip(theirs, states, strict=True):
             accumulator.update(own[batch], {name: labels[batch] for name, labels in sets.items()})
 
-    found = ours.evaluate()
+    result = ours.evaluate()
     for layer, accumulator in enumerate(theirs):
-        assert found.entropy.estimate[layer] / np.log2(number) == pytest.approx(accumulator.entropy(), abs=1e-5)
+        assert result.entropy.value[layer] / np.log2(number) == pytest.approx(accumulator.entropy(), abs=1e-5)
         for name, information in accumulator.mutual_information().items():
-            own = found.sets[name].raw.estimate[layer] / np.log2(number)
+            own = result.sets[name].raw.value[layer] / np.log2(number)
             assert own == pytest.approx(information, abs=1e-5), (layer, name)
     assert theirs[1].mutual_information()["rare"] > 0.1
 
@@ -95,17 +96,17 @@ def test_widths_sides_and_places_are_those_of_the_package(tiny, inferrer, widths
     ours = SoftEntropy(anchors, labels, model.layers + 1)
     ours.open(np.arange(len(sentences)))
     for batch in stream(model, encoding, range(len(texts))):
-        ours.update(batch.states, starts[batch.sentences.numpy()] + batch.positions.numpy())
-    found = ours.evaluate()
+        ours.add(anchors.assign(batch.states), starts[batch.sentences.numpy()] + batch.positions.numpy())
+    result = ours.evaluate()
 
     for layer, accumulator in enumerate(theirs.accs):
-        assert accumulator._n_samples == found.places
-        assert found.entropy.estimate[layer] / np.log2(10) == pytest.approx(accumulator.entropy(), abs=1e-5)
+        assert accumulator._n_samples == result.places
+        assert result.entropy.value[layer] / np.log2(10) == pytest.approx(accumulator.entropy(), abs=1e-5)
         information = accumulator.mutual_information()
         for width in widths:
             for side in ("input", "output"):
                 name, code = f"{side} {width}", f"{side}_{NAMES[width]}"
                 counts = np.unique(sets[name][sets[name] != ABSENT], return_counts=True)[1]
                 assert sorted(counts) == sorted(accumulator._label_n_samples[code].values())
-                own = found.sets[name].raw.estimate[layer] / np.log2(10)
+                own = result.sets[name].raw.value[layer] / np.log2(10)
                 assert own == pytest.approx(information[code], abs=1e-5), (layer, name)

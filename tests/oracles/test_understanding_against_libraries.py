@@ -8,11 +8,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
-from bitskept.measure.embeddings import embed
-from bitskept.measure.scores import scores
-from bitskept.measure.understanding import Plan, classification, evaluate, similarity
+from bitskept.base.store import home
+from bitskept.instruments.embeddings import embed
+from bitskept.instruments.scores import scores
+from bitskept.instruments.understanding import Plan, classification, outcomes, similarity
 from bitskept.sources import models, task_files, tasks
-from bitskept.store import home
 
 PUBLISHED = 0.8203  # of all-MiniLM-L6-v2 on the test part of STS-B
 
@@ -40,8 +40,8 @@ def test_spearman_is_that_of_scipy(digits):
     """With one digit, most values are tied."""
     first, second = np.random.default_rng(0).integers(40, size=(2, 200))
     values, reference = (one.round(digits) for one in correlated(first, second, 0.3, 1))
-    found = scores(pairs_table(values, reference, first, second), replicates=2)
-    assert found["estimate"].item() == pytest.approx(spearmanr(values, reference).statistic, abs=1e-12)
+    result = scores(pairs_table(values, reference, first, second), replicates=2)
+    assert result["estimate"].item() == pytest.approx(spearmanr(values, reference).statistic, abs=1e-12)
 
 
 @pytest.mark.parametrize(("texts", "all_pairs"), [(40, True), (400, False)])
@@ -82,9 +82,9 @@ def test_classes_are_those_of_scikit_learn(minilm):
     scaler = StandardScaler().fit(x)
     linear = LogisticRegression(C=0.01, max_iter=1000).fit(scaler.transform(x), train["label"])
     nearest = KNeighborsClassifier(5, metric="cosine").fit(x, train["label"])
-    found = table.groupby("quantity")["value"].mean()
-    assert found["linear_accuracy"] == pytest.approx(linear.score(scaler.transform(z), test["label"]))
-    assert found["neighbour_accuracy"] == pytest.approx(nearest.score(z, test["label"]))
+    result = table.groupby("quantity")["value"].mean()
+    assert result["linear_accuracy"] == pytest.approx(linear.score(scaler.transform(z), test["label"]))
+    assert result["neighbour_accuracy"] == pytest.approx(nearest.score(z, test["label"]))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -106,4 +106,5 @@ def test_sts_b_is_that_of_sentence_transformers(minilm):
 
 def test_sts_b_is_what_was_published(minilm):
     need("stsb")
-    assert evaluate(minilm, "stsb") == pytest.approx(PUBLISHED, abs=0.001)
+    result = scores(outcomes.compute(minilm, Plan(("stsb",))), replicates=2)["estimate"].item()
+    assert result == pytest.approx(PUBLISHED, abs=0.001)

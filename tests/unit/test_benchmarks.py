@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from bitskept import provenance
-from bitskept.measure.sweep import Plan
+from bitskept.base import provenance
+from bitskept.instruments.probes.sweep import Plan
 
 TEXTS = [
     f"the cat sat {word} {other}"
@@ -50,7 +50,7 @@ def test_each_answers_help_and_make_runs_it(script, checkout, capsys):
         assert f"`{name}.py`" in readme
 
 
-def test_a_line_tells_the_numbers_and_what_they_came_from(script, tmp_path):
+def test_a_line_has_the_numbers_and_their_origin(script, tmp_path):
     file = tmp_path / "new" / "lines.jsonl"
     options = argparse.Namespace(record=file, quick=True)
     record = script("record")
@@ -79,7 +79,7 @@ def test_ridge_and_logistic_prove_bits_of_the_same_tokens(script, tiny, recwarn)
     numbers = module.compare(model, TEXTS, PLAN)
     assert list(numbers["probes"]) == ["ridge", "centroid", "logistic"]
     for probe in numbers["probes"].values():
-        assert len(probe["cross_entropy_bound"]) == len(probe["settings"]) == model.layers + 1
+        assert len(probe["cross_entropy_bound"]) == model.layers + 1
         for estimate, low, high in probe["cross_entropy_bound"]:
             assert low <= estimate <= high
             assert estimate <= numbers["entropy"] + 1e-3

@@ -51,7 +51,7 @@ def test_the_last_of_six_digits_may_be_one_apart(folders, one, other, same):
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         (TABLE.replace("1.5", "1.6"), '"estimate".*1.5 != 1.6'),
         (TABLE.replace("gpt2,1", "opt,1"), '"model".*gpt2.* != .*opt'),
@@ -61,14 +61,14 @@ def test_the_last_of_six_digits_may_be_one_apart(folders, one, other, same):
     ],
     ids=["number", "text", "missing value", "row", "column"],
 )
-def test_what_differs_is_told(folders, changed, told):
+def test_what_differs_is_named(folders, changed, message):
     (folders[1] / "02_retained.csv").write_text(changed)
     (found,) = differences(*folders)
     assert found.startswith("02_retained.csv: ")
-    assert re.search(told, found)
+    assert re.search(message, found)
 
 
-def test_a_missing_table_is_told_from_both_sides(folders):
+def test_a_missing_table_is_named_from_both_sides(folders):
     (folders[0] / "02_lost.csv").write_text(TABLE)
     assert differences(*folders) == [f"02_lost.csv is missing in {folders[1]}"]
     assert differences(*reversed(folders)) == [f"02_lost.csv is missing in {folders[1]}"]

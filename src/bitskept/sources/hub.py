@@ -1,146 +1,165 @@
-"""A hub: models (safetensors and configuration, no code), files of data sets, and the commits that were taken."""
+"""A hub: models (safetensors and configuration, never code) and files of data sets, each pinned to a commit."""
 
 import errno
 import json
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha1
 from pathlib import Path
 
 from bitskept import root
-from bitskept.locks import alone
-from bitskept.sources.packages import SourceError, full_disk_told, sha256_once
-from bitskept.store import home
+from bitskept.base.files import full_disk_explained, locked, write_whole
+from bitskept.base.store import home
+from bitskept.sources import Entry, advice
+from bitskept.sources.packages import SourceError, sha256_once
 
 FILES = ("*.safetensors", "*.json", "*.txt", "*.model")  # nothing pickled, no code
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "spm.model")
 
 
-def locked(reference: str) -> str | None:
-    """The commit that REPOSITORY@REVISION stood for when it was first downloaded, from `params/models.lock`."""
-    return _locks().get(reference)
+def pinned(reference: str) -> str | None:
+    """The commit of REPOSITORY@REVISION when it was first downloaded, from `params/models.lock`.
+
+    The name of a data set begins with `datasets/`.
+    """
+    path = root() / "params" / "models.lock"
+    return json.loads(path.read_text("utf-8")).get(reference) if path.exists() else None
 
 
-def lock(reference: str, commit: str) -> None:
-    """Write that commit down."""
-    with alone(_lock_file(), "the list of commits"):
-        temporary = _lock_file().with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(_locks() | {reference: commit}, indent=1, sort_keys=True) + "\n", "utf-8")
-        temporary.replace(_lock_file())
+def pin(reference: str, commit: str) -> None:
+    """Record the commit of a reference in `params/models.lock`."""
+    path = root() / "params" / "models.lock"
+    with locked(path, "the list of commits"):
+        commits = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        write_whole(path, (json.dumps(commits | {reference: commit}, indent=1, sort_keys=True) + "\n").encode())
 
 
-def _lock_file() -> Path:
-    return root() / "params" / "models.lock"
+def dataset_reference(entry: Entry) -> str:
+    """The reference under which the commit of a data set is recorded."""
+    return f"datasets/{entry['hub']}@{entry['revision']}"
 
 
-def _locks() -> dict[str, str]:
-    return json.loads(_lock_file().read_text("utf-8")) if _lock_file().exists() else {}
+def dataset_commit(entry: Entry) -> str:
+    """The commit of a data set to be read: the pinned one or, the first time, the one that the hub names."""
+    from huggingface_hub import HfApi
+
+    return pinned(dataset_reference(entry)) or str(HfApi().dataset_info(entry["hub"], revision=entry["revision"]).sha)
 
 
-def _folder(kind: str, repository: str) -> Path:
-    """Where the hub's client keeps a repository: to see that there is none, it need not be imported."""
-    return home() / "hub" / f"{kind}--{repository.replace('/', '--')}"
+@contextmanager
+def hub_errors(id: str, entry: Entry) -> Iterator[None]:
+    """Errors of the hub's client as a SourceError that names other ways to get the entry; a full disk as an OSError
+    (ENOSPC).
+    """
+    from huggingface_hub.errors import GatedRepoError
+
+    folder = home() / "hub"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with full_disk_explained(folder):
+            yield
+    except GatedRepoError as error:
+        message = f"{id}: accept the licence of {entry['hub']} on its page, then run `hf auth login`"
+        raise SourceError(message) from error
+    except SourceError:
+        raise
+    except Exception as error:  # the client lets errors of its HTTP library through
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise
+        reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
+        what = f"{entry['hub']} at {entry['revision']}"
+        raise SourceError(f"{id}: cannot fetch {what} ({reason}): {advice(id, entry)}") from error
 
 
-def snapshot(repository: str, revision: str) -> Path | None:
-    """A complete copy in the hub's own folder layout under BITSKEPT_HOME/hub, if there is one."""
-    if not _folder("models", repository).is_dir():
+def snapshot(entry: Entry) -> Path | None:
+    """A complete copy of a model under BITSKEPT_HOME/hub, in the layout of the hub's client; None if there is none."""
+    if not _folder("models", entry).is_dir():
         return None
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    wanted = locked(f"{repository}@{revision}") or revision
+    where = {"revision": _model_revision(entry), "cache_dir": home() / "hub"}
     try:
-        folder = Path(snapshot_download(repository, revision=wanted, cache_dir=home() / "hub", local_files_only=True))
+        folder = Path(snapshot_download(entry["hub"], local_files_only=True, **where))
     except LocalEntryNotFoundError:
         return None
     weights, index = {"model.safetensors"}, folder / "model.safetensors.index.json"
     if index.exists():
         weights = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
     # An interrupted download leaves a folder that lacks files.
-    whole = all((folder / name).exists() for name in ("config.json", *weights))
-    return folder if whole and any((folder / name).exists() for name in TOKENIZERS) else None
+    complete = all((folder / name).exists() for name in ("config.json", *weights))
+    return folder if complete and any((folder / name).exists() for name in TOKENIZERS) else None
 
 
-def broken(folder: Path) -> list[Path]:
-    """The files of a copy that are not what they are named by: the hub's client keeps a file under its own hash, the
-    SHA-256 of a large one, git's of a small one.
+def _model_revision(entry: Entry) -> str:
+    return pinned(f"{entry['hub']}@{entry['revision']}") or entry["revision"]
+
+
+def _folder(kind: str, entry: Entry) -> Path:
+    """Where the hub's client stores a repository. If there is none, the client need not be imported, which is slow."""
+    return home() / "hub" / f"{kind}--{entry['hub'].replace('/', '--')}"
+
+
+def download(id: str, entry: Entry) -> Path:
+    """The folder of a model (`snapshot`), downloaded if it is not here; files that are here already are not fetched
+    again.
+
+    SourceError if it cannot be had: no network, a licence to accept first, or nothing but pickled weights.
     """
-    return [path for path in sorted(folder.iterdir()) if path.is_symlink() and not _is_its_name(path.resolve())]
-
-
-def _is_its_name(blob: Path) -> bool:
-    match len(blob.name):
-        case 64:
-            return sha256_once(blob) == blob.name
-        case 40:
-            content = blob.read_bytes()
-            return sha1(b"blob %d\0" % len(content) + content).hexdigest() == blob.name
-        case _:
-            return True
-
-
-def download(repository: str, revision: str) -> Path:
-    """The folder of that copy, downloaded where it is not here (what is there already of it is not fetched again).
-
-    SourceError where it cannot be had: no network, a licence to accept first, or nothing but pickled weights.
-    """
-    if folder := snapshot(repository, revision):
+    if folder := snapshot(entry):
         return folder
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import GatedRepoError
 
-    wanted = locked(f"{repository}@{revision}") or revision
-    try:
-        found = HfApi().model_info(repository, revision=wanted)
-        if not any(file.rfilename.endswith(".safetensors") for file in found.siblings or ()):
-            raise SourceError(f"{repository} at {wanted} has no safetensors file, and pickled weights are never loaded")
-        where = {"revision": found.sha, "cache_dir": home() / "hub"}
-        with full_disk_told(home() / "hub"):
-            folder = Path(snapshot_download(repository, allow_patterns=FILES, ignore_patterns=["*/*"], **where))
-    except GatedRepoError as error:
-        raise SourceError(f"{repository}: accept its licence on its page, then run `hf auth login`") from error
-    except SourceError:
-        raise
-    except Exception as error:  # no network: the hub's client lets its HTTP library's own errors through
-        if getattr(error, "errno", None) == errno.ENOSPC:
-            raise
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
-        raise SourceError(f"cannot fetch {repository} at {wanted} ({reason}): run this again with a network") from error
-    if wanted != found.sha:
-        lock(f"{repository}@{revision}", str(found.sha))
+    repository, revision = entry["hub"], _model_revision(entry)
+    with hub_errors(id, entry):
+        info = HfApi().model_info(repository, revision=revision)
+        if not any(file.rfilename.endswith(".safetensors") for file in info.siblings or ()):
+            what = f"{repository} at {revision}"
+            raise SourceError(f"{id}: {what} has no safetensors file, and pickled weights are never loaded")
+        where = {"revision": info.sha, "cache_dir": home() / "hub"}
+        folder = Path(snapshot_download(repository, allow_patterns=FILES, ignore_patterns=["*/*"], **where))
+    if revision != info.sha:
+        pin(f"{repository}@{entry['revision']}", str(info.sha))
     return folder
 
 
-def stored_files(repository: str, revision: str, names: Sequence[str]) -> list[Path]:
-    """Files of a data set in the hub's own folder layout under BITSKEPT_HOME/hub; none unless all of them are there."""
-    if not _folder("datasets", repository).is_dir():
+def broken(folder: Path) -> list[Path]:
+    """The files of a copy whose content has changed. The hub's client names a file by its hash: SHA-256 for large
+    files, git's hash for small ones.
+    """
+    return [path for path in sorted(folder.iterdir()) if path.is_symlink() and not _matches_its_name(path.resolve())]
+
+
+def _matches_its_name(blob: Path) -> bool:
+    if len(blob.name) == 64:
+        return sha256_once(blob) == blob.name
+    if len(blob.name) == 40:
+        content = blob.read_bytes()
+        return sha1(b"blob %d\0" % len(content) + content).hexdigest() == blob.name
+    return True  # another server may name files differently
+
+
+def stored_files(entry: Entry) -> list[Path]:
+    """The files of a data set under BITSKEPT_HOME/hub; none unless all of them are there."""
+    if not _folder("datasets", entry).is_dir():
         return []
     from huggingface_hub import try_to_load_from_cache
 
-    wanted = locked(f"datasets/{repository}@{revision}") or revision
-    where = {"repo_type": "dataset", "revision": wanted, "cache_dir": home() / "hub"}
-    found = [try_to_load_from_cache(repository, name, **where) for name in names]
-    files = [Path(path) for path in found if isinstance(path, str)]
-    return files if len(files) == len(names) else []
+    revision = pinned(dataset_reference(entry)) or entry["revision"]
+    where = {"repo_type": "dataset", "revision": revision, "cache_dir": home() / "hub"}
+    paths = [try_to_load_from_cache(entry["hub"], name, **where) for name in entry["files"]]
+    return [Path(path) for path in paths] if all(isinstance(path, str) for path in paths) else []
 
 
-def download_files(repository: str, revision: str, names: Sequence[str]) -> list[Path]:
-    """Those files, downloaded where they are not here. SourceError where they cannot be had."""
-    if files := stored_files(repository, revision, names):
+def download_files(id: str, entry: Entry) -> list[Path]:
+    """The files of a data set (`stored_files`), downloaded if they are not here. SourceError if they cannot be had."""
+    if files := stored_files(entry):
         return files
-    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub import hf_hub_download
 
-    reference = f"datasets/{repository}@{revision}"
-    try:
-        commit = locked(reference) or HfApi().dataset_info(repository, revision=revision).sha
+    with hub_errors(id, entry):
+        commit = dataset_commit(entry)
         where = {"repo_type": "dataset", "revision": commit, "cache_dir": home() / "hub"}
-        with full_disk_told(home() / "hub"):
-            files = [Path(hf_hub_download(repository, name, **where)) for name in names]
-    except Exception as error:  # no network: the hub's client lets its HTTP library's own errors through
-        if getattr(error, "errno", None) == errno.ENOSPC:
-            raise
-        reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
-        raise SourceError(f"cannot fetch {repository} ({reason})") from error
-    lock(reference, str(commit))
+        files = [Path(hf_hub_download(entry["hub"], name, **where)) for name in entry["files"]]
+    pin(dataset_reference(entry), commit)
     return files

@@ -19,12 +19,12 @@ SCORES = {
 
 
 def leaderboard() -> "pandas.DataFrame":
-    """The Open LLM Leaderboard (version 2), one row a repository: hub, parameters, six benchmarks, average; 0 to 1.
+    """The Open LLM Leaderboard (version 2), one row per repository: hub, parameters, six benchmarks, average; 0 to 1.
 
-    These are the board's own normalised scores over 100, not its "Raw" ones: 0 is guessing (IFEval and MATH have
-    nothing to guess), 1 is perfect, and the average is that of the six. Of a model that was entered several times,
-    bfloat16 is taken before other precisions, then the latest submission. `parameters` is the board's figure, missing
-    where it is 0, since an early edition of the board rounds down to whole billions.
+    These are the normalised scores of the board divided by 100, not its "Raw" ones: 0 is guessing (IFEval and MATH have
+    nothing to guess), 1 is perfect, and the average is that of the six. If a model was entered several times, bfloat16
+    is preferred to other precisions, then the latest submission. `parameters` is the number on the board, missing if it
+    is 0, since an early edition of the board rounds down to whole billions.
 
     SourceError for a table that cannot be had, ValueError for one that lacks columns or cannot be read.
     """
@@ -36,12 +36,12 @@ def leaderboard() -> "pandas.DataFrame":
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} is damaged or no table ({error}): get it again") from None
     name = "fullname" if "fullname" in board else "Model"  # on the hub, `Model` is a link in HTML
-    wanted = [name, "Precision", "Submission Date", "#Params (B)", *SCORES.values()]
+    required = [name, "Precision", "Submission Date", "#Params (B)", *SCORES.values()]
     if board.empty:
         raise ValueError(f"{path} holds no model: get it again")
-    if missing := [column for column in wanted if column not in board]:
+    if missing := [column for column in required if column not in board]:
         raise ValueError(f"{path} lacks the columns {', '.join(missing)}: it is no Open LLM Leaderboard v2")
-    numbers = board[wanted[3:]].apply(pandas.to_numeric, errors="coerce")
+    numbers = board[required[3:]].apply(pandas.to_numeric, errors="coerce")
     if not numbers[list(SCORES.values())].stack(future_stack=True).between(0, 100).all():
         raise ValueError(f"{path} has scores that are no numbers from 0 to 100")
     order = board.assign(other=board["Precision"] != "bfloat16", date=board["Submission Date"].fillna("").astype(str))
@@ -53,7 +53,7 @@ def leaderboard() -> "pandas.DataFrame":
 
 
 def benchmark_scores() -> "pandas.DataFrame":
-    """`leaderboard()` for the decoders of `params/models.yaml` that are on it, with `model`, their id there, in front.
+    """`leaderboard()` for the decoders of `params/models.yaml` that are on it, with their id `model` in front.
 
     `parameters` is the registry's. Checkpoints, random copies and quantised packages have no scores of their own.
     """

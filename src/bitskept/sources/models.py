@@ -1,5 +1,6 @@
 """Language models by id: from a folder, registry packages used as archives, or the hub; and random copies of them."""
 
+import math
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -11,37 +12,34 @@ import torch
 from jaxtyping import Float
 
 from bitskept.sources import registry
-from bitskept.sources.model_checks import check_adapter, check_sizes, check_tokenizer, readable
-from bitskept.sources.model_files import ADAPTER, base_of, catalogue, fetch, fingerprint, whole
+from bitskept.sources.model_checks import ADAPTER, check_adapter, check_sizes, check_tokenizer, readable
+from bitskept.sources.model_files import base_of, fetch, fingerprint
 from bitskept.sources.packages import SourceError
 from bitskept.sources.precision import resolve_device, resolve_dtype
 
 __all__ = [
     "ADAPTER",
     "LanguageModel",
-    "catalogue",
     "fetch",
     "fingerprint",
+    "fingerprints",
     "load",
+    "number_of_weights",
     "peft_without_warnings",
     "resolve_device",
     "resolve_dtype",
 ]
 
-OWN_CODE_ONLY = {
-    "local_files_only": True,
-    "trust_remote_code": False,
-}  # asked for both, transformers would ask the user
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
-FROM_PADDING = ("roberta", "roberta-prelayernorm", "mpnet")  # families that number positions from the padding index on
+LOCAL = {"local_files_only": True, "trust_remote_code": False}  # without the second, transformers would ask the user
+FROM_PADDING = ("roberta", "roberta-prelayernorm", "mpnet")  # families whose positions start after the padding index
 
 
 @dataclass(frozen=True)
 class LanguageModel:
     """A network without its head, ready for forward passes, with its tokenizer.
 
-    `kind` is "encoder" or "decoder"; `seed` is None for the trained weights. `fingerprint` names the weights and the
-    tokenizer, not the dtype. A decoder without a padding token pads with its end token: padding is never measured.
+    `kind` is "encoder" or "decoder"; `seed` is None for the trained weights. `fingerprint` identifies the weights and
+    the tokenizer, not the dtype. A decoder without a padding token pads with its end token: padding is never measured.
     """
 
     id: str
@@ -65,7 +63,7 @@ class LanguageModel:
 
     @property
     def longest(self) -> int:
-        """Most tokens in one text, special ones among them."""
+        """The most tokens in one text, including special ones."""
         config, limit = self.network.config, self.tokenizer.model_max_length
         if not hasattr(config, "max_position_embeddings"):  # a state-space model has no positions
             return int(limit)
@@ -88,70 +86,81 @@ def load(
 ) -> LanguageModel:
     """The model `id`: an entry of `params/models.yaml`, ENTRY@REVISION, a folder in BITSKEPT_HOME/models, or a path.
 
-    A folder may hold a model or a peft adapter, whose `base_model_name_or_path` is an id again: it is merged into that
-    model. With a `seed` the configuration is the same and the weights are drawn at random from that seed; the global
-    random state stays as it was. `dtype="auto"` is bfloat16 on a GPU, and on a CPU whichever was measured to be faster
-    there.
+    A folder holds a model, or a peft adapter that is merged into the model whose id is its `base_model_name_or_path`.
+    With a `seed` the configuration is the same and the weights are drawn at random; the global random state does not
+    change. For `dtype="auto"` see `resolve_dtype`.
 
-    LookupError for an unknown id, PermissionError for terms not accepted, SourceError for what cannot be had or is
-    incomplete, OSError (ENOSPC) where the disk is full.
+    Errors as `fetch`, SourceError for a model that is incomplete or too large, OSError (ENOSPC) if the disk is full.
     """
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
-    folder = whole(id, accept_terms=accept_terms)
+    folder = fetch(id, accept_terms=accept_terms, verify=True)
     where = resolve_device(device)
-    number = getattr(torch, resolve_dtype(dtype, where))
+    torch_dtype = getattr(torch, resolve_dtype(dtype, where))
     if base := base_of(folder):
         if seed is None:
-            return _adapted(id, folder, load(base, device=device, accept_terms=accept_terms), number)
+            return _adapted(id, folder, load(base, device=device, accept_terms=accept_terms), torch_dtype)
         return replace(load(base, dtype=dtype, device=device, seed=seed, accept_terms=accept_terms), id=id)
-    check_sizes(folder, number.itemsize if seed is None else 4, random=seed is not None)
+    check_sizes(folder, torch_dtype.itemsize if seed is None else 4, random=seed is not None)
     with readable(f"the model in {folder}"):
         if seed is None:
-            network = _trained(folder, number)
+            network = _trained(folder, torch_dtype)
         else:
-            config = transformers.AutoConfig.from_pretrained(folder, **OWN_CODE_ONLY)
+            config = transformers.AutoConfig.from_pretrained(folder, **LOCAL)
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(seed)
-                network = transformers.AutoModel.from_config(config, dtype=torch.float32).to(number)
+                network = transformers.AutoModel.from_config(config, dtype=torch.float32).to(torch_dtype)
     with readable(f"the tokenizer in {folder}"):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **OWN_CODE_ONLY)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **LOCAL)
         check_tokenizer(folder, tokenizer, network)
     if hasattr(network, "pooler"):
         network.pooler = None
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    network = network.to(where).eval()
     kind = _kind(id, network.config)
-    return LanguageModel(id, kind, tokenizer, network.to(where).eval(), number, where, fingerprint(id, seed=seed), seed)
+    return LanguageModel(id, kind, tokenizer, network, torch_dtype, where, fingerprint(id, seed=seed), seed)
+
+
+def fingerprints(ids: Collection[str], *, accept_terms: Collection[str] = ()) -> dict[str, str]:
+    """The fingerprint of each model by its id; missing models are fetched. Errors as `fetch`."""
+    for id in ids:
+        fetch(id, accept_terms=accept_terms)
+    return {id: fingerprint(id) for id in ids}
+
+
+def number_of_weights(id: str, *, accept_terms: Collection[str] = ()) -> int:
+    """The number of weights in the files of a model, or of an adapter without its base. Errors as `fetch`."""
+    from safetensors import safe_open
+
+    total = 0
+    for path in fetch(id, accept_terms=accept_terms).glob("*.safetensors"):
+        with safe_open(path, framework="numpy") as file:
+            total += sum(math.prod(file.get_slice(name).get_shape()) for name in sorted(file.keys()))
+    return total
 
 
 def _trained(folder: Path, dtype: torch.dtype) -> torch.nn.Module:
-    """The network in a folder. SourceError for what transformers would fill with random numbers."""
+    """The network in a folder. SourceError for missing weights, which transformers would draw at random."""
     import transformers
 
-    network, report = transformers.AutoModel.from_pretrained(
-        folder,
-        dtype=dtype,
-        use_safetensors=True,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,
-        **OWN_CODE_ONLY,
-    )
+    options = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
+    network, report = transformers.AutoModel.from_pretrained(folder, dtype=dtype, **options, **LOCAL)
     if missing := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
         raise SourceError(f"{folder} lacks {len(missing)} weights, {missing[0]} among them: get a complete copy")
-    if other := sorted(one for one in report["mismatched_keys"] if not one[0].startswith("pooler.")):
-        name, found, wanted = other[0]
+    if other := sorted(key for key in report["mismatched_keys"] if not key[0].startswith("pooler.")):
+        name, shape, wanted = other[0]
         raise SourceError(
             f"{folder} has {len(other)} weights of another shape than its config.json says, {name} among them "
-            f"({list(found)} instead of {list(wanted)}): get a complete copy"
+            f"({list(shape)} instead of {list(wanted)}): get a complete copy"
         )
     return network
 
 
 def _adapted(id: str, folder: Path, base: LanguageModel, dtype: torch.dtype) -> LanguageModel:
     """A model with an adapter's weights added to its own, in float32, and then rounded to the dtype."""
-    check_adapter(folder, ADAPTER, ADAPTER_WEIGHTS)
+    check_adapter(folder)
     with peft_without_warnings() as peft, readable(folder):
         network = peft.PeftModel.from_pretrained(base.network, folder).merge_and_unload(safe_merge=True)
     network = network.to(dtype).eval().requires_grad_(False)
@@ -160,7 +169,7 @@ def _adapted(id: str, folder: Path, base: LanguageModel, dtype: torch.dtype) -> 
 
 @contextmanager
 def peft_without_warnings() -> Iterator[Any]:
-    """The library, without its warning that it asks transformers by a name that has changed."""
+    """The library, without its warning that it uses an old name of transformers."""
     import peft
 
     with warnings.catch_warnings():
@@ -169,8 +178,8 @@ def peft_without_warnings() -> Iterator[Any]:
 
 
 def _kind(id: str, config: Any) -> str:
-    """As the registry says; for the user's own folder, an encoder is what transformers can train by masking, unless its
-    attention is causal.
+    """The kind in the registry. A folder of the user's holds an encoder if transformers can train it by masking and its
+    attention is not causal.
     """
     from transformers import MODEL_FOR_MASKED_LM_MAPPING
 

@@ -1,15 +1,16 @@
-"""Prompts with the answers that people gave: texts cut in two, and questions written for this project."""
+"""Prompts with human answers: texts cut in two, and questions written for this project."""
 
-import hashlib
 import json
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bitskept import params, root
+from bitskept import root
+from bitskept.base import params
+from bitskept.base.files import sha256
 from bitskept.sources import corpora
-from bitskept.sources.records import is_text
+from bitskept.sources.records import dataset, is_text, shuffled
 
 if TYPE_CHECKING:
     import datasets
@@ -20,59 +21,55 @@ SHORTEST = 8  # words of either part of a text that is cut
 
 
 def load(id: str, *, pairs: int, seed: int = 0) -> "datasets.Dataset":
-    """Columns `prompt` and `answer`, which begins with the space that separates the two: prompt + answer is the text.
+    """Columns `prompt` and `answer`. An answer begins with the space that separates the two: prompt + answer is the
+    text.
 
-    `id` is "questions" (of `params/questions.yaml`, as "Question: ...\\nAnswer:") or a corpus (`corpora.load`), best
-    one of whole paragraphs, such as "speech-paragraphs" or "review-texts". A text is cut after the sentence that ends
-    nearest to its middle or, where a part would have fewer than SHORTEST words, between the words there; texts of fewer
-    than twice as many are left out. The order is drawn by `seed`: the first n are the sample of n pairs, so a larger
-    sample contains every smaller one.
+    `id` is "questions" (those of `params/questions.yaml`, as "Question: ...\\nAnswer:") or a corpus (`corpora.load`),
+    preferably one of whole paragraphs, such as "speech-paragraphs" or "review-texts". A text is cut after the sentence
+    that ends nearest to its middle or, if that would leave a part of fewer than SHORTEST words, between the words
+    there. Texts of fewer than 2 * SHORTEST words are left out. The order is drawn by `seed`: the first n pairs are the
+    sample of n pairs, so a larger sample contains every smaller one.
 
-    ValueError where there are fewer pairs than asked for; other errors as `corpora.load`.
+    ValueError if there are fewer pairs than asked for; other errors as `corpora.load`.
     """
-    import datasets
-
     if id == QUESTIONS:
         known = [(f"Question: {question}\nAnswer:", f" {answer}") for question, answer in _questions().items()]
-        every = (known[place] for place in np.random.default_rng(seed).permutation(len(known)))
+        every = iter(shuffled(known, seed))
     else:
-        every = (pair for text in corpora.load(id, seed=seed)["text"] if (pair := halves(text)))
-    found = list(islice(every, max(0, pairs)))
-    if not found or len(found) < pairs:
-        raise ValueError(f"{pairs:,} prompts with answers were asked for, and {id} gives {len(found):,}")
-    return datasets.Dataset.from_dict(
-        {"prompt": [prompt for prompt, _ in found], "answer": [answer for _, answer in found]}
-    )
+        every = filter(None, map(halves, corpora.load(id, seed=seed)["text"]))
+    rows = list(islice(every, max(0, pairs)))
+    if not rows or len(rows) < pairs:
+        raise ValueError(f"{pairs:,} prompts with answers were asked for, and {id} gives {len(rows):,}")
+    return dataset(rows, ("prompt", "answer"))
 
 
 def fetch(id: str) -> None:
-    """Download what the pairs are read from, unless it is here."""
+    """Download the source of the pairs, unless it is here."""
     if id != QUESTIONS:
         corpora.fetch(id)
 
 
 def fingerprint(id: str) -> str:
-    """A short hash of what the pairs are read from and how. Errors as `corpora.fingerprint`."""
+    """A short hash of the source of the pairs and of how it is read. Errors as `corpora.fingerprint`."""
     source = _questions() if id == QUESTIONS else corpora.fingerprint(id)
-    return hashlib.sha256(json.dumps([source, READING]).encode()).hexdigest()[:16]
+    return sha256(json.dumps([source, READING]).encode())[:16]
 
 
 def halves(text: str) -> tuple[str, str] | None:
-    """A text cut in two as `load` says, the space with the second part; None where it is too short."""
+    """A text cut in two as in `load`, the space at the cut with the second part; None if it is too short."""
     from sentencex import segment
 
     words = text.split(" ")
     if len(words) < 2 * SHORTEST:
         return None
     middle = len(text) / 2
-    ends = (
-        np.cumsum([len(word) + 1 for word in words])[SHORTEST - 1 : -SHORTEST] - 1
-    )  # where either part is long enough
-    closing, place = set(), 0
+    word_ends = np.cumsum([len(word) + 1 for word in words]) - 1
+    allowed = word_ends[SHORTEST - 1 : -SHORTEST]  # both parts are long enough
+    sentence_ends, place = set(), 0
     for sentence in segment("en", text):
         place = text.index(sentence.strip(), place) + len(sentence.strip())
-        closing.add(place)
-    cuts = [end for end in ends if end in closing] or list(ends)
+        sentence_ends.add(place)
+    cuts = [end for end in allowed if end in sentence_ends] or list(allowed)
     cut = int(min(cuts, key=lambda end: abs(end - middle)))
     return text[:cut], text[cut:]
 
@@ -80,12 +77,7 @@ def halves(text: str) -> tuple[str, str] | None:
 def _questions() -> dict[str, str]:
     path = root() / "params" / f"{QUESTIONS}.yaml"
     known = params.read_yaml(path)
-    params.refuse(
-        path,
-        [
-            f"{params.shown(question)}: {params.shown(answer)}: expected a question and its answer, both texts"
-            for question, answer in known.items()
-            if not (is_text(question) and is_text(answer))
-        ],
-    )
+    wrong = [(question, answer) for question, answer in known.items() if not (is_text(question) and is_text(answer))]
+    expected = "expected a question and its answer, both texts"
+    params.refuse(path, [f"{params.shown(question)}: {params.shown(answer)}: {expected}" for question, answer in wrong])
     return known

@@ -1,16 +1,14 @@
-"""Tasks: what people have judged, and what models have scored. Each has an entry in `params/tasks.yaml`.
+"""Tasks: human judgements of texts, and benchmark scores of models. Each has an entry in `params/tasks.yaml`.
 
-Here is what all of them share, and the functions that read them, so that callers need no other module.
+This module has the functions for all tasks, and re-exports those that read each kind, so callers need no other module.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from bitskept.sources import Entry, registry, task_files
+from bitskept.sources import Entry, catalogue_row, registry, short_hash, task_files
 from bitskept.sources.evaluation_sets import RECIPE, classification, minimal_pairs, similarity
-from bitskept.sources.leaderboard import benchmark_scores, leaderboard
+from bitskept.sources.leaderboard import benchmark_scores
 from bitskept.sources.packages import SourceError, sha256_once
 from bitskept.sources.preferences import preference
 
@@ -21,7 +19,6 @@ __all__ = [
     "classification",
     "fetch",
     "fingerprint",
-    "leaderboard",
     "minimal_pairs",
     "preference",
     "similarity",
@@ -37,13 +34,12 @@ def fetch(id: str) -> None:
 
 
 def available(needed: Sequence[str], wished: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """All that are `needed`, fetched, and those that are `wished` for and can be had; and why the others cannot.
-
-    SourceError where one that is needed cannot be had.
+    """The tasks that are here after fetching, those `needed` first, and the reason for each of `wished` that is not.
+    SourceError if a needed one cannot be had.
     """
-    here, left_out = list(needed), {}
     for id in needed:
         fetch(id)
+    here, left_out = list(needed), {}
     for id in wished:
         try:
             fetch(id)
@@ -54,7 +50,7 @@ def available(needed: Sequence[str], wished: Sequence[str]) -> tuple[list[str], 
 
 
 def fingerprint(id: str) -> str:
-    """A short hash of the files of `id` and of how they are read, wherever they lie. SourceError where they are not."""
+    """A short hash of the files of `id`, wherever they are, and of how they are read. SourceError without them."""
     entry = task_files.entry(id)
     hashes = [sha256_once(file) for file in task_files.files(id, fetch=False)]
     source = [hashes, entry.get("reader"), READING[entry["kind"]]]
@@ -62,20 +58,15 @@ def fingerprint(id: str) -> str:
         source.append(recipe)
     if "first_sentence" in entry:
         source.append(version("sentencex"))
-    return hashlib.sha256(json.dumps(source, sort_keys=True).encode()).hexdigest()[:16]
+    return short_hash(source)
 
 
 def catalogue() -> list[Entry]:
-    """One row an entry of the registry: id, kind, what, licence, source, here."""
+    """One row per task of the registry."""
     rows = []
     for id in registry("tasks"):
         entry = task_files.entry(id)
-        if "package_of" in entry:
-            package = task_files.package(entry)
-            source = f"package {package['package']} {package['version']}"
-        else:
-            source = f"hub {entry['hub']}" if "hub" in entry else entry["by_hand"]
-        known = {name: entry[name] for name in ("kind", "what", "licence")}
+        packages = [task_files.package(entry)] if "package_of" in entry else []
         here = "yes" if task_files.present(entry) else "no"
-        rows.append({"id": id, **known, "source": source, "here": here})
+        rows.append(catalogue_row(id, entry, ("id", "kind", "what", "licence", "source", "here"), packages, here))
     return rows

@@ -1,4 +1,4 @@
-"""What can be known exactly: information, bounds on it, channels whose truth is known, intervals.
+"""What can be computed exactly: information, bounds on it, channels whose information is known, intervals.
 
 NumPy and SciPy only.
 """

@@ -1,12 +1,10 @@
-"""The information bottleneck: how much a summary T of X can say about Y, for what it keeps of X, in bits.
+"""The information bottleneck: how much a summary T of X can contain about Y, given how much it keeps of X, in bits.
 
-For a joint law p(x,y) and a summary q(t|x), complexity is I(X;T) and relevance I(T;Y). The curve is traced by the
-minima of I(X;T) - beta I(T;Y) (Tishby, Pereira and Bialek 1999). Up to a constant, each is the least of
--sum_x p(x) log sum_t p(t) exp(-beta KL(p(y|x) || p(y|t))), which their updates (equation 28) never raise: q(t|x) in
+For a joint law p(x,y) and a summary q(t|x), complexity is I(X;T) and relevance I(T;Y). The minima of
+I(X;T) - beta I(T;Y) trace the curve (Tishby, Pereira and Bialek 1999). Up to a constant, each is the least value of
+-sum_x p(x) log sum_t p(t) exp(-beta KL(p(y|x) || p(y|t))). Their updates (equation 28) never raise it: q(t|x) in
 proportion to the terms of the inner sum, then p(t) = sum_x p(x) q(t|x) and p(y|t) = sum_x p(x|t) p(y|x).
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,16 +15,16 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.special import entr, xlogy
 
-from bitskept.theory.information import Bits, Numbers
+from bitskept.theory.checks import above, at_least
 
 SINGLE = 10**6
-"""From this many cells on, float32: its rounding, some 1e-6 bits, is well below what such a law is known to."""
+"""Laws with at least this many cells are computed in float32: its rounding (1e-6 bits) is far below their errors."""
 
 
 class Curve(NamedTuple):
-    """The best found summary for each beta (ascending): what it keeps of X and says about Y in bits, its clusters.
+    """The best summary that was found for each beta (ascending): complexity and relevance in bits, and its clusters.
 
-    `entropy` is the complexity at which all is said that X says about Y, `information` = I(X;Y).
+    At a complexity of `entropy` a summary contains all that X contains about Y, which is `information` = I(X;Y).
     """
 
     beta: Float[np.ndarray, " beta"]
@@ -36,49 +34,37 @@ class Curve(NamedTuple):
     entropy: float
     information: float
 
-    def relevance_at(self, complexity: Numbers) -> Bits:
-        """The relevance that summaries of this complexity reach, in bits: straight between the points of the curve,
-        as a mixture of two summaries is one, so at most the optimum, and no summary is known to reach more.
-
-        Raises ValueError for a complexity that is negative or NaN.
-        """
-        bits = np.asarray(complexity, float)
-        if not (bits >= 0).all():
-            raise ValueError(f"complexity must be at least 0 bits, but is {bits[~(bits >= 0)].flat[0]:g}.")
-        x, y = np.r_[0, self.complexity, self.entropy], np.r_[0, self.relevance, self.information]
-        return np.interp(bits, x, y)[()]
-
 
 def curve(
     joint: Any, betas: Sequence[float | int] | Num[np.ndarray, " beta"], *, tolerance: float = 1e-7, updates: int = 2000
 ) -> Curve:
-    """The curve of a joint law [x, y], dense or scipy.sparse, of probabilities or counts: it is divided by its sum.
+    """The curve of a joint law [x, y], dense or scipy.sparse, of probabilities or counts; it is divided by its sum.
 
-    Each beta, from the lowest, starts from the clusters of the one before and, as the updates move clusters but
-    invent none, from new ones: each p(y|x), mixed with p(y) at a share of 1/(1+beta), which costs x at most about a
-    nat and lets others join (unmixed, a y that x never has keeps them out for ever). Clusters that lose nine tenths
-    are left out. It ends with an update that saves less than `tolerance` · beta bits; for thousands of types 1e-4 is
-    close enough to draw the curve, and soon reached. Every point is that of a summary, so none lies above the true
-    curve; minima may be local, so nothing proves that none lies below. Raises ValueError for a joint that is no
-    matrix of finite numbers of at least 0 with a positive sum, for betas that are not above 0, and for a tolerance
-    that is not above 0.
+    Betas are taken in ascending order. Each starts from the clusters of the one before and, because the updates move
+    clusters but invent none, from new ones: each p(y|x), mixed with p(y) at a share of 1/(1+beta). The mixing costs x
+    at most about a nat and lets others join (without it, a y that never occurs with x would keep them out for ever). A
+    cluster that loses nine tenths of its weight is removed. A beta is finished when an update saves less than
+    `tolerance` · beta bits; for thousands of types 1e-4 is reached quickly and is accurate enough to draw the curve.
+
+    Every point belongs to a summary, so none lies above the true curve. Minima may be local, so nothing proves that
+    none lies below it. ValueError for a joint that is not a matrix of finite numbers of at least 0 with a positive sum,
+    and for betas or a tolerance that are not above 0.
     """
-    betas = np.sort(np.asarray(betas, float))
-    if not betas.size or not (np.isfinite(betas) & (betas > 0)).all():
-        raise ValueError(f"betas must be numbers above 0, at least one, but is {betas}; up to 1 all is forgotten.")
-    if not tolerance > 0:
-        raise ValueError(f"tolerance must be above 0 bits, but is {tolerance}.")
+    betas = np.sort(above("betas", np.asarray(betas, float), 0))
+    if not betas.size:
+        raise ValueError("betas must hold at least one number.")
+    above("tolerance", tolerance, 0)
     law, p = _conditional(joint)
     back = sparse.csr_array(law.T * p)  # p(y,x)
     y, rows = back.sum(1), sparse.csr_array(law.T).toarray()
-    # The lower, the more new clusters are tried: large laws have enough of them, and take long.
+    # A lower value means that more new clusters are tried; large laws have enough of them, and are slow.
     spared = 0.8 if p.dtype == np.float32 else 0.5
     weights, centres = np.ones(1, p.dtype), y[:, None]
     points = [(0.0, 0.0, 1), (*_point(back, p, np.eye(len(p), dtype=p.dtype)), len(p))]
     for beta in betas:
         share = p.dtype.type(1 / (1 + beta))
         centres = np.hstack([centres, (1 - share) * rows + share * y[:, None]])
-        # From next to nothing, a new cluster has to grow to be of use (Kuhn and Tucker). As it moves, it may come to.
+        # A useful new cluster must grow from a tiny weight (Kuhn and Tucker); it may begin to grow only after moving.
         trial = np.r_[weights, p * p.dtype.type(1e-6)]
         growth = np.repeat(np.array([0, spared], p.dtype), [len(weights), len(p)])
         keep = p @ _assign(law, trial, centres, p, beta)[0] > growth * trial
@@ -94,43 +80,19 @@ def curve(
         weights, centres = _merge(weights, centres)
         points.append((*_point(back, p, q), len(weights)))
     complexity, relevance, clusters = np.array(points).T
-    # A point found at one beta may serve another better: with the least of all, the curve is concave.
+    # A point found at one beta may serve another better. With the best of all, the curve is concave.
     best = np.argmin(complexity - betas[:, None] * relevance, axis=1)
     return Curve(betas, complexity[best], relevance[best], clusters[best].astype(int), *points[1][:2])
 
 
-def bigrams(sentences: Sequence[Int[np.ndarray, " _"]], types: int) -> sparse.csr_array:
-    """How often each type (row) comes right before each other (column) within a sentence.
-
-    The `types` most frequent types come first, by falling frequency; the rest, if there is one, is the last row and
-    column. Raises ValueError for fewer than one type or sentences of which none has two tokens.
-    """
-    if types < 1 or max(map(len, sentences), default=0) < 2:
-        longest = max(map(len, sentences), default=0)
-        raise ValueError(f"bigrams need a type and a sentence of two tokens, not {types} types, {longest} tokens.")
-    _, inverse, counts = np.unique(np.concatenate(sentences), return_inverse=True, return_counts=True)
-    rank = np.empty(len(counts), int)
-    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
-    place = np.minimum(rank, types)[inverse]
-    inside = np.ones(len(place) - 1, bool)
-    ends = np.cumsum([len(sentence) for sentence in sentences])
-    inside[ends[(ends > 0) & (ends < len(place))] - 1] = False
-    size = min(len(counts), types + 1)
-    pairs = place[:-1][inside], place[1:][inside]
-    return sparse.coo_array((np.ones(len(pairs[0])), pairs), (size, size)).tocsr()
-
-
 def _conditional(joint: Any) -> tuple[sparse.csr_array, Float[np.ndarray, " x"]]:
-    """p(y|x) and p(x), without what has probability 0; those x are one that say the same about Y."""
+    """p(y|x) and p(x), without outcomes of probability 0; values of x with equal p(y|x) are merged."""
     if joint.ndim != 2:
         raise ValueError(f"joint must be a matrix with a row for each x, but has the shape {joint.shape}.")
     counts = sparse.csr_array(joint, dtype=float)
-    if not np.isfinite(counts.data).all():
-        raise ValueError(f"joint must be finite, but has {counts.data[~np.isfinite(counts.data)][0]}.")
-    if (counts.data < 0).any():
-        raise ValueError(f"joint must hold probabilities or counts, but has the negative entry {counts.data.min()}.")
+    at_least("each entry of joint", counts.data, 0)
     if not counts.sum() > 0:
-        raise ValueError("joint must have a positive sum to be divided by, but all of it is 0.")
+        raise ValueError("joint must have a positive sum, but all of it is 0.")
     counts.eliminate_zeros()
     counts = counts[counts.sum(1) > 0][:, counts.sum(0) > 0]
     rows = (counts / counts.sum(1)[:, None]).toarray()
@@ -143,7 +105,9 @@ def _conditional(joint: Any) -> tuple[sparse.csr_array, Float[np.ndarray, " x"]]
 def _assign(
     law: sparse.csr_array, weights: np.ndarray, centres: np.ndarray, p: np.ndarray, beta: float
 ) -> tuple[Float[np.ndarray, "x t"], float]:
-    """q(t|x), and the Lagrangian in bits up to a constant. Of KL(p(y|x) || c_t), H(Y|X=x) is the same for all t."""
+    """q(t|x), and the Lagrangian in bits up to a constant. H(Y|X=x), a part of KL(p(y|x) || c_t), is left out because
+    it is the same for all t.
+    """
     with np.errstate(divide="ignore"):
         q = (law * law.dtype.type(beta)) @ np.log(centres)
     q += np.log(weights)
@@ -163,7 +127,7 @@ def _centres(back: sparse.csr_array, p: np.ndarray, q: np.ndarray) -> Float[np.n
 
 
 def _merge(weights: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Makes one of clusters that differ by less than what shows in the curve (squared Hellinger distance 1e-5)."""
+    """Merge clusters whose difference does not show in the curve (squared Hellinger distance 1e-5)."""
     root = np.sqrt(centres)
     groups, group = connected_components(sparse.csr_array(root.T @ root > 1 - 1e-5), directed=False)
     into = sparse.csr_array((weights, (np.arange(len(weights)), group)), (len(weights), groups))
@@ -177,3 +141,24 @@ def _point(back: sparse.csr_array, p: np.ndarray, q: np.ndarray) -> tuple[float,
     complexity = p.astype(float) @ xlogy(q, q).sum(1, dtype=float) - xlogy(weights, weights).sum()
     relevance = entr(back.sum(1, dtype=float)).sum() - entr(_centres(back, p, q)).sum(0, dtype=float) @ weights
     return max(0.0, float(complexity) / np.log(2)), max(0.0, float(relevance) / np.log(2))
+
+
+def bigrams(sentences: Sequence[Int[np.ndarray, " _"]], types: int) -> sparse.csr_array:
+    """How often each type (row) comes right before each other type (column) within a sentence.
+
+    The `types` most frequent types come first, in the order of their frequency; all rarer types together are the last
+    row and column. ValueError for fewer than one type, or if no sentence has two tokens.
+    """
+    longest = max(map(len, sentences), default=0)
+    if types < 1 or longest < 2:
+        raise ValueError(f"bigrams need a type and a sentence of two tokens, not {types} types, {longest} tokens.")
+    _, inverse, counts = np.unique(np.concatenate(sentences), return_inverse=True, return_counts=True)
+    rank = np.empty(len(counts), int)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    place = np.minimum(rank, types)[inverse]
+    inside = np.ones(len(place) - 1, bool)
+    ends = np.cumsum([len(sentence) for sentence in sentences])
+    inside[ends[(ends > 0) & (ends < len(place))] - 1] = False
+    size = min(len(counts), types + 1)
+    pairs = place[:-1][inside], place[1:][inside]
+    return sparse.coo_array((np.ones(len(pairs[0])), pairs), (size, size)).tocsr()

@@ -1,29 +1,27 @@
-"""Two who talk: binary sequences that hear each other, as a joint law small enough to compute every information of."""
-
-from __future__ import annotations
+"""Two speakers who echo each other: binary sequences whose joint law is small enough to compute all of their
+information.
+"""
 
 from itertools import product
 
 import numpy as np
 
-from bitskept.theory.information import Law
+from bitskept.theory.checks import Law, rate, valid
 
 
-def echoes(steps: int, forward: float | int, back: float | int) -> Law:
-    """The joint law of X_1..X_n, Y_1..Y_n, all bits, one axis each.
+def echo_law(steps: int, forward: float | int, back: float | int) -> Law:
+    """The joint law of X_1..X_n and Y_1..Y_n, all bits, with one axis per variable.
 
-    X_t repeats Y_(t-1) with the chance `back`, and Y_t repeats X_t with the chance `forward`; otherwise, and at the
-    beginning, a fair coin speaks. Raises ValueError for fewer than one step or more than 8, and chances
-    outside [0, 1].
+    X_t repeats Y_(t-1) with probability `back`, and Y_t repeats X_t with probability `forward`. Otherwise, and at the
+    beginning, a fair coin decides. ValueError for fewer than 1 step or more than 8, and probabilities outside [0, 1].
     """
-    if not 1 <= steps <= 8:
-        raise ValueError(f"steps must be from 1 to 8, but is {steps}: the law has 4^steps entries.")
-    if not (0 <= forward <= 1 and 0 <= back <= 1):
-        raise ValueError(f"forward and back must be chances, between 0 and 1, but are {forward} and {back}.")
+    valid("steps", steps, "from 1 to 8, as the law has 4^steps entries", lambda v: (v >= 1) & (v <= 8))
+    rate("forward", forward)
+    rate("back", back)
     law = np.empty((2,) * (2 * steps))
     for symbols in product((0, 1), repeat=2 * steps):
         x, y = symbols[:steps], symbols[steps:]
-        heard = [back * (x[t] == y[t - 1]) + (1 - back) / 2 for t in range(1, steps)]
-        said = [forward * (x[t] == y[t]) + (1 - forward) / 2 for t in range(steps)]
-        law[symbols] = np.prod(heard + said) / 2
+        x_given_y = [back * (x[t] == y[t - 1]) + (1 - back) / 2 for t in range(1, steps)]
+        y_given_x = [forward * (x[t] == y[t]) + (1 - forward) / 2 for t in range(steps)]
+        law[symbols] = np.prod(x_given_y + y_given_x) / 2
     return law

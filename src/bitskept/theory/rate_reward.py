@@ -1,35 +1,32 @@
-"""What a better answer costs: the bits by which a model must leave its own law to earn a reward.
+"""The price of a better answer: the least divergence from a model's own law, in bits, that earns a mean reward.
 
-R(rho) = min KL(pi || pi_0) over the laws pi with E r ≥ rho. Tilting reaches it, pi_lambda ∝ pi_0 exp(lambda r), at the
-rate lambda E r - ln E_0 exp(lambda r): for any pi with E r ≥ E_lambda r, KL(pi || pi_0) exceeds it by KL(pi ||
-pi_lambda) at least. Rates are public in bits; lambda is in nats a unit of reward, as in the exponent. Best-of-N, the
-draw of N from pi_0 with the highest reward, is another law, of at most ln N - (N-1)/N nats (Beirami et al., arXiv
-2401.01879, who show that this is a bound and not the value).
+R(rho) = min KL(pi || pi_0) over the laws pi with E r ≥ rho. The tilted law pi_lambda ∝ pi_0 exp(lambda r) reaches it,
+at the rate lambda E r - ln E_0 exp(lambda r): for any pi with E r ≥ E_lambda r, KL(pi || pi_0) is larger by at least
+KL(pi || pi_lambda). Rates are in bits; lambda is in nats per unit of reward, as in the exponent. Best-of-N, the best of
+N draws from pi_0, is another law. Its rate is at most ln N - (N-1)/N nats (Beirami et al., arXiv 2401.01879, who show
+that this is a bound and not the value).
 """
-
-from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Num
+from jaxtyping import Float, Num
 from scipy.optimize import brentq
 from scipy.special import rel_entr
 
-from bitskept.theory.information import check_law
+from bitskept.theory.checks import at_least, check_law, finite
 from bitskept.theory.statistics import cluster_bootstrap, interval
 
 Law = Float[np.ndarray, " outcome"]
-Points = Float[np.ndarray, " slope"]
+Rewards = Num[np.ndarray, " _"]
 
 LEAST = 50.0
-"""Effective samples below which a point is not estimable."""
+"""With fewer effective samples a point cannot be estimated."""
 
 
 class Tilt(NamedTuple):
-    """The law pi_lambda at `slope` lambda, the mean reward it earns and its rate KL(pi_lambda || pi_0) in bits."""
+    """The law pi_lambda, its mean reward, and its rate KL(pi_lambda || pi_0) in bits."""
 
-    slope: float
     law: Law
     reward: float
     rate: float
@@ -38,7 +35,7 @@ class Tilt(NamedTuple):
 class BestOf(NamedTuple):
     """Best-of-N: its law, mean reward, rate KL(pi_N || pi_0) and `bound` = (ln N - (N-1)/N) / ln 2, both in bits.
 
-    The rate falls short of the bound by what ties and outcomes of large probability leave undecided.
+    The rate is below the bound if rewards tie, or if single outcomes have a large probability.
     """
 
     law: Law
@@ -47,70 +44,58 @@ class BestOf(NamedTuple):
     bound: float
 
 
-class Estimates(NamedTuple):
-    """Points of the frontier from samples, with 95 % intervals; NaN, all of them, where a point is not `estimable`.
+def tilt(prior: Law, rewards: Rewards, slope: float | int) -> Tilt:
+    """The prior pi_0 tilted towards reward, which earns its mean reward at the least rate.
 
-    `effective` is how many samples of pi_lambda itself the weighted ones are worth.
-    """
-
-    slope: Points
-    reward: Points
-    reward_low: Points
-    reward_high: Points
-    rate: Points
-    rate_low: Points
-    rate_high: Points
-    effective: Points
-    estimable: Bool[np.ndarray, " slope"]
-
-
-def tilt(prior: Law, rewards: Num[np.ndarray, " _"], slope: float | int) -> Tilt:
-    """The prior pi_0 tilted towards reward: the least rate at which its mean reward can be had.
-
-    With an infinite slope, the prior given that the reward is the largest. Raises ValueError if the prior is no law,
-    for rewards that are not finite or not one an outcome, and a slope that is negative or NaN.
+    With an infinite slope it is the prior, given that the reward is the largest. ValueError if the prior is not a law,
+    for rewards that are not finite or not one per outcome, and for a slope that is negative or NaN.
     """
     top = _largest(prior, rewards)
     if not slope >= 0:
         raise ValueError(f"slope must be at least 0, but is {slope}: a negative one would seek low rewards.")
-    return _tilt(prior, rewards, top, float(slope))
+    if np.isinf(slope):
+        weights = np.where(rewards == top, prior, 0)
+    else:
+        weights = prior * np.exp(slope * np.minimum(rewards - top, 0))
+    law = weights / weights.sum()
+    return Tilt(law, float(law @ rewards), _bits(law, prior))
 
 
-def cheapest(prior: Law, rewards: Num[np.ndarray, " _"], reward: float | int) -> Tilt:
-    """The law of the least rate that earns a mean of `reward` at least: R(rho) is its `rate`.
+def cheapest(prior: Law, rewards: Rewards, reward: float | int) -> Tilt:
+    """The law of the least rate that earns a mean of at least `reward`: R(rho) is its `rate`.
 
-    Up to the prior's own mean that is the prior, at 0 bits. Raises ValueError as `tilt`, and for a reward that is NaN
-    or above the largest of any outcome that the prior allows.
+    Up to the mean reward of the prior, it is the prior itself, at 0 bits. ValueError as `tilt`, and for a reward that
+    is NaN or above the largest that the prior allows.
     """
     top = _largest(prior, rewards)
     if not reward <= top:
         raise ValueError(f"reward must be at most {top:g}, the largest that the prior allows, but is {reward:g}.")
     if reward <= prior @ rewards:
-        return _tilt(prior, rewards, top, 0.0)
+        return tilt(prior, rewards, 0.0)
     span = top - rewards[prior > 0].min()
     missing = (top - reward) / span if span else 0.0  # of the largest reward, in units of the span
     if missing < 1e-12:
-        return _tilt(prior, rewards, top, np.inf)
+        return tilt(prior, rewards, np.inf)
 
     def short(slope: float) -> float:
-        return (_tilt(prior, rewards, top, slope / span).reward - reward) / span
+        return (tilt(prior, rewards, slope / span).reward - reward) / span
 
     high = 1.0
     while short(high) < 0:
         high *= 2
-    return _tilt(prior, rewards, top, float(brentq(short, 0, high, xtol=1e-13 * high)) / span)
+    return tilt(prior, rewards, float(brentq(short, 0, high, xtol=1e-13 * high)) / span)
 
 
-def best_of(prior: Law, rewards: Num[np.ndarray, " _"], draws: int) -> BestOf:
-    """The best of N independent draws from the prior, exactly; of equally good ones, any is as likely to be kept.
+def best_of(prior: Law, rewards: Rewards, draws: int) -> BestOf:
+    """The best of N independent draws from the prior, exactly; ties are broken at random.
 
-    All draws earn at most v with probability F(v)^N, so the best earns v with probability F(v)^N - F(v-)^N, and given
-    that, it is distributed as the prior given the reward v. For samples in place of a prior, each a share of 1/n of it,
-    this stands for best-of-N as long as N is far below n. Raises ValueError as `tilt`, and for fewer than one draw.
+    All draws earn at most v with probability F(v)^N. So the best one earns v with probability F(v)^N - F(v-)^N, and
+    given that, it is distributed as the prior given the reward v. If samples take the place of a prior, each with the
+    probability 1/n, this stands for best-of-N as long as N is far below n. ValueError as `tilt`, and for fewer than one
+    draw.
     """
     _largest(prior, rewards)
-    if draws < 1:
-        raise ValueError(f"draws must be at least 1, but is {draws}.")
+    at_least("draws", draws, 1)
     values, level = np.unique(rewards, return_inverse=True)
     mass = np.bincount(level, prior)
     up_to = np.minimum(mass.cumsum() / mass.sum(), 1.0)
@@ -124,35 +109,29 @@ def estimate(
     rewards: Num[np.ndarray, " sample"],
     slopes: Num[np.ndarray, " slope"],
     *,
-    weights: Num[np.ndarray, " _"] | None = None,
     least: float | int = LEAST,
     replicates: int = 1000,
     seed: int,
-) -> Estimates:
-    """The tilted laws' rewards and rates from independent samples of pi_0, each weighted by exp(lambda r).
+) -> dict[str, np.ndarray]:
+    """Rewards and rates of the tilted laws, from independent samples of pi_0 that are weighted by exp(lambda r), as the
+    columns of a table with a row per slope: slope, reward and rate with 95 % intervals (bootstrap percentiles; _low,
+    _high), effective, estimable.
 
-    Samples of another law take its `weights` pi_0 / law first, known up to a factor. Weights are divided by their sum,
-    so the estimates are consistent, not unbiased. Effective samples are (sum w)² / sum w² (Kong 1992), below `least` of
-    which a point is refused: a law that is 2^bits away asks for some 2^bits samples (Chatterjee and Diaconis, arXiv
-    1511.01437), and n unweighted ones never show more than log2(n / effective) bits. What was never drawn is in neither
-    figure, so a reward that is rare under pi_0 may still be missed. Intervals are bootstrap percentiles. For several
-    prompts, take the mean of their estimates at each slope.
+    The weights are divided by their sum, so the estimates are consistent but not unbiased. `effective` is how many
+    samples of pi_lambda the weighted ones are worth, (sum w)² / sum w² (Kong 1992). With fewer than `least` a
+    point is not `estimable` and NaN: a law that is 2^bits away needs some 2^bits samples (Chatterjee and Diaconis,
+    arXiv 1511.01437), and n samples never show more than log2(n / effective) bits. Neither number accounts for
+    outcomes that were never drawn, so a reward that is rare under pi_0 may still be missed.
 
-    Raises ValueError for fewer than 2 samples, rewards or slopes that are not finite, negative slopes, weights that are
-    not one a sample, negative, not finite or all 0, `least` below 1, and fewer than one replicate.
+    ValueError for fewer than 2 samples, rewards or slopes that are not finite, negative slopes, `least` below 1, and
+    fewer than one replicate.
     """
-    n = len(rewards)
-    w = np.ones(n) if weights is None else np.asarray(weights, float)
-    if n < 2 or not np.isfinite(rewards).all():
-        raise ValueError(f"rewards must be finite, of at least 2 samples, but are {rewards}.")
-    if not (np.isfinite(slopes) & (slopes >= 0)).all():
-        raise ValueError(f"slopes must be finite and at least 0, but are {slopes}.")
-    if w.shape != (n,) or not (np.isfinite(w) & (w >= 0)).all() or not w.sum() > 0:
-        raise ValueError(f"weights must be at least 0, not all 0, and one for each of {n} samples, but are {w}.")
-    if not least >= 1:
-        raise ValueError(f"least must be at least 1 effective sample, but is {least}.")
-    top = rewards[w > 0].max()
-    raised = w * np.exp(slopes[:, None] * np.minimum(rewards - top, 0))
+    at_least("the number of samples", len(rewards), 2)
+    finite("rewards", rewards)
+    at_least("slopes", slopes, 0)
+    at_least("least", least, 1)
+    top, ones = rewards.max(), np.ones(len(rewards))
+    raised = np.exp(slopes[:, None] * np.minimum(rewards - top, 0))
     effective = raised.sum(1) ** 2 / (raised**2).sum(1)
     known = effective >= least
 
@@ -164,30 +143,26 @@ def estimate(
         return np.where(known, np.stack([reward, np.maximum(nats, 0) / np.log(2)], axis=-2), np.nan)
 
     sums = np.stack([raised, raised * (rewards - top)])
-    reward, rate = points(sums.sum(-1) / w.sum())
-    drawn = points(cluster_bootstrap(sums, w, replicates=replicates, seed=seed))
+    reward, rate = points(sums.sum(-1) / len(rewards))
+    drawn = points(cluster_bootstrap(sums, ones, replicates=replicates, seed=seed))
     low, high = np.full((2, 2, len(slopes)), np.nan)
     if known.any():
         low[:, known], high[:, known] = interval(drawn[..., known])
-    return Estimates(slopes.astype(float), reward, low[0], high[0], rate, low[1], high[1], effective, known)
+    return {
+        "slope": slopes.astype(float),
+        **{"reward": reward, "reward_low": low[0], "reward_high": high[0]},
+        **{"rate": rate, "rate_low": low[1], "rate_high": high[1]},
+        **{"effective": effective, "estimable": known},
+    }
 
 
 def _largest(prior: np.ndarray, rewards: np.ndarray) -> float:
-    """The largest reward of what the prior allows, if both are as they should be."""
+    """The largest reward that the prior allows. ValueError unless prior and rewards are as they should be."""
     check_law(prior, "prior")
-    if rewards.shape != prior.shape or not np.isfinite(rewards).all():
-        raise ValueError(f"rewards must be finite, one for each of {len(prior)} outcomes, but are {rewards}.")
+    finite("rewards", rewards)
+    if rewards.shape != prior.shape:
+        raise ValueError(f"there must be a reward for each of {len(prior)} outcomes, but there are {len(rewards)}.")
     return float(rewards[prior > 0].max())
-
-
-def _tilt(prior: np.ndarray, rewards: np.ndarray, top: float, slope: float) -> Tilt:
-    if np.isinf(slope):
-        best = np.where(rewards == top, prior, 0)
-        law = best / best.sum()
-    else:
-        weights = prior * np.exp(slope * np.minimum(rewards - top, 0))
-        law = weights / weights.sum()
-    return Tilt(slope, law, float(law @ rewards), _bits(law, prior))
 
 
 def _bits(law: np.ndarray, prior: np.ndarray) -> float:

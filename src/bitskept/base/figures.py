@@ -1,0 +1,120 @@
+"""The look of every figure: style, colours, and elements that many figures share."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+import yaml
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, PercentFormatter
+
+from bitskept import root
+from bitskept.base.files import sha256
+
+DPI = 120
+LARGEST_SIDE = 2000
+"""Pixels of a PNG; a larger figure is rendered at a lower resolution."""
+LOOK = {
+    "figure.figsize": (9.0, 5.0),
+    "figure.dpi": DPI,
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.alpha": 0.5,
+    "lines.linewidth": 2.2,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "bitskept",
+    "pdf.fonttype": 42,
+    "text.parse_math": False,  # a token or a name may have dollar signs
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The style of this project's figures, whatever the user's own matplotlibrc says: text sized for a talk, a palette
+    for colour-blind readers, text kept as text in vector files.
+    """
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        sns.set_theme(context="talk", style="whitegrid", palette="colorblind", font_scale=0.75)
+        mpl.rcParams.update(LOOK)
+        yield
+
+
+def colour(model_id: str) -> tuple[float, float, float]:
+    """The colour (red, green, blue in 0..1) of a model, the same in every figure: by its place in `params/models.yaml`.
+
+    A model that is not registered gets a colour by its name, which another model may have as well.
+    """
+    registered = _registered(root() / "params" / "models.yaml")
+    place = registered.index(model_id) if model_id in registered else int(sha256(model_id.encode()), 16)
+    palette = sns.color_palette("colorblind")
+    if len(palette) <= place < len(registered):
+        palette, place = sns.color_palette("husl", len(registered) - len(palette)), place - len(palette)
+    return palette[place % len(palette)]
+
+
+def shades(number: int) -> list[tuple[float, float, float]]:
+    """A number of colours from dark to light, for things that have an order."""
+    return sns.color_palette("viridis", number)
+
+
+def curve(axes: Axes, rows: pd.DataFrame, x: str, *, share: bool = False, **options: Any) -> None:
+    """Draw `estimate` over column `x` with its interval (`low`, `high`) as a band; `share`: in percent."""
+    rows = rows.sort_values(x)
+    places, low, high = (rows[name].to_numpy(float) for name in (x, "low", "high"))
+    (line,) = axes.plot(places, rows["estimate"], **options)
+    axes.fill_between(places, low, high, color=line.get_color(), alpha=0.18, linewidth=0)
+    if share:
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+
+def points(axes: Axes, rows: pd.DataFrame, places: Iterable[float], **options: Any) -> None:
+    """Draw each `estimate` as a point with its interval (`low`, `high`), horizontally, at the given heights."""
+    errors = [rows["estimate"] - rows["low"], rows["high"] - rows["estimate"]]
+    axes.errorbar(rows["estimate"], list(places), xerr=errors, **({"fmt": "o", "capsize": 3} | options))
+
+
+def rendered(figure: Figure, name: str) -> dict[str, bytes]:
+    """A finished figure as PNG and SVG, by suffix. ValueError if it shows no data."""
+    if not any(axes.has_data() for axes in figure.axes):
+        raise ValueError(f"figure {name} shows no data")
+    with style():
+        if figure.get_layout_engine() is None and not figure.legends:  # seaborn's grids place themselves and the legend
+            figure.set_layout_engine("constrained")
+        figure.set_dpi(min(DPI, LARGEST_SIDE / max(figure.get_size_inches())))
+        _show_powers(figure)
+        # Labels that the layout adds are numbers, which matplotlib writes as mathematics on a logarithmic axis.
+        mpl.rcParams["text.parse_math"] = True
+        if engine := figure.get_layout_engine():
+            engine.execute(figure)
+        figure.set_layout_engine(None)  # places are found once: both files have the same
+        box = figure.get_tightbbox().padded(mpl.rcParams["savefig.pad_inches"])
+        pictures = {}
+        for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+            buffer = BytesIO()
+            figure.savefig(buffer, format=suffix, dpi=figure.dpi, bbox_inches=box, metadata=metadata)
+            pictures[suffix] = buffer.getvalue()
+    return pictures
+
+
+def _show_powers(figure: Figure) -> None:
+    """Make all labels that the axes have now: powers of ten are read as mathematics, any other text as it stands."""
+    for axis in figure.findobj(Axis):
+        for minor, formatter in ((False, axis.get_major_formatter()), (True, axis.get_minor_formatter())):
+            for label in axis.get_ticklabels(minor=minor):
+                label.set_parse_math(isinstance(formatter, LogFormatter))
+
+
+@cache
+def _registered(registry: Path) -> list[str]:
+    return list(yaml.safe_load(registry.read_text("utf-8"))) if registry.is_file() else []

@@ -1,0 +1,132 @@
+"""The probabilities that a decoder gives to the tokens of an answer after a prompt: log2 p, token by token.
+
+Prompt and answer are tokenised separately and then joined, so an answer has the same tokens after every prompt. What
+separates the two, such as a space, belongs to one of them. A prompt is read once, whatever the number of answers: the
+decoder's cache (keys and values of attention, or the state of a state-space model) is repeated for each answer of a
+batch. Answers are padded at the end, where no earlier token can see the padding, so neither masks nor shifted positions
+are needed, and the tokenizer's padding side does not matter.
+"""
+
+import copy
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from bitskept.instruments.likelihood.surprisal import Head, start_token, token_surprisals
+from bitskept.instruments.states import AFTER_BLOCKS, TOKEN_BUDGET, batches
+from bitskept.sources.models import LanguageModel
+
+Ids = Int[np.ndarray, " _token"]
+
+
+def read_prompts(model: LanguageModel, prompts: Sequence[str | None], *, context: int | None = None) -> list[Ids]:
+    """Prompts as token ids: a start token, then the last `context` tokens (default: all). For None, the start token.
+
+    The start token is the one that the tokenizer puts in front of a text, or else `surprisal.start_token`. ValueError
+    for a prompt without tokens, a negative context, and a model without a start token: its first token would have
+    no context.
+    """
+    if context is not None and context < 0:
+        raise ValueError(f"context must be a number of tokens, 0 or more, but is {context}")
+    start = (model.tokenizer("")["input_ids"] or [start_token(model)])[:1]
+    if start == [None]:
+        raise ValueError(f"the tokenizer of {model.id} has no start token, so there is nothing to predict from")
+    rows = []
+    for number, prompt in enumerate(prompts):
+        ids = np.empty(0, dtype=np.int64) if prompt is None else _tokens(model, prompt)
+        if prompt is not None and not len(ids):
+            raise ValueError(f"prompt {number} is empty: leave it out, or give None for an answer without a prompt")
+        last = ids if context is None else ids[max(0, len(ids) - context) :]
+        rows.append(np.concatenate([np.asarray(start, dtype=np.int64), last]))
+    return rows
+
+
+def read_answers(model: LanguageModel, answers: Sequence[str], *, length: int | None = None) -> list[Ids]:
+    """The first `length` tokens of each answer, without special tokens. ValueError for an answer without tokens."""
+    if length is not None and length < 1:
+        raise ValueError(f"length must be a number of tokens, 1 or more, but is {length}")
+    rows = [_tokens(model, answer)[:length] for answer in answers]
+    if empty := [number for number, ids in enumerate(rows) if not len(ids)]:
+        raise ValueError(f"answer {empty[0]} is empty: leave it out")
+    return rows
+
+
+def _tokens(model: LanguageModel, text: str) -> Ids:
+    return np.asarray(model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], dtype=np.int64)
+
+
+def check_room(model: LanguageModel, pairs: Iterable[tuple[Ids, Ids]]) -> None:
+    """ValueError if a prompt (with its start token) and an answer together have more tokens than the model takes."""
+    for prompt, answer in pairs:
+        if len(prompt) + len(answer) > model.longest:
+            raise ValueError(
+                f"a prompt of {len(prompt) - 1} tokens and an answer of {len(answer)} are more than the "
+                f"{model.longest - 1} that {model.id} takes after a start token: read fewer of them (context, length)"
+            )
+
+
+def log2_probabilities(
+    model: LanguageModel, head: Head, prompt: Ids, answers: Sequence[Ids]
+) -> list[Float[np.ndarray, " _token"]]:
+    """log2 p of each token of the answers given one prompt and the tokens before it, in bits (so at most 0).
+
+    The prompt is from `read_prompts`, the answers are from `read_answers`.
+    """
+    scored = [np.empty(0)] * len(answers)
+    for rows, states in Context(model, prompt).states(answers):
+        for row, row_states in zip(rows, states, strict=True):
+            targets = torch.from_numpy(answers[row]).to(row_states.device)
+            scored[row] = -token_surprisals(head, row_states[: len(targets)], targets)
+    return scored
+
+
+class Context:
+    """A decoder that has read some tokens, ready to predict the next ones."""
+
+    def __init__(self, model: LanguageModel, ids: Ids) -> None:
+        self.model, self.ids = model, ids
+        states, self.memory = advance(model, torch.from_numpy(ids)[None])
+        self.last: Float[Tensor, " dim"] = states[0, -1]
+
+    def states(self, answers: Sequence[Ids]) -> Iterator[tuple[list[int], Float[Tensor, "answer token dim"]]]:
+        """Batches of answers: their indices and, for each token, the state that predicts it: the last layer's
+        state at the token before. For shorter answers of a batch, the last states are padding.
+        """
+        for rows in batches([len(self.ids) + len(ids) for ids in answers], TOKEN_BUDGET):
+            width = max(len(answers[row]) for row in rows)
+            before = torch.full((len(rows), width - 1), self.model.tokenizer.pad_token_id)
+            for place, row in enumerate(rows):
+                before[place, : len(answers[row]) - 1] = torch.from_numpy(answers[row][:-1])
+            first = self.last.expand(len(rows), 1, -1)
+            yield rows, torch.cat([first, self._after(before)], dim=1) if width > 1 else first
+
+    def cache_for(self, number: int) -> object:
+        """The cache for these tokens, repeated for `number` rows; None for a model without a cache."""
+        memory = copy.deepcopy(self.memory)
+        if memory is not None:
+            memory.reorder_cache(torch.zeros(number, dtype=torch.long, device=self.model.device))
+        return memory
+
+    def _after(self, ids: Int[Tensor, "row token"]) -> Float[Tensor, "row token dim"]:
+        if self.memory is not None:
+            return advance(self.model, ids, self.cache_for(len(ids)))[0]
+        read = torch.from_numpy(self.ids).expand(len(ids), -1)
+        return advance(self.model, torch.cat([read, ids], dim=1))[0][:, len(self.ids) :]
+
+
+@torch.inference_mode()
+def advance(
+    model: LanguageModel, ids: Int[Tensor, "row token"], memory: object = None
+) -> tuple[Float[Tensor, "row token dim"], object]:
+    """The states of a decoder's last layer at tokens that follow those in the cache `memory`, and the cache of all
+    tokens.
+
+    The given cache is changed; families without a cache have None.
+    """
+    name = "cache_params" if model.network.config.model_type in AFTER_BLOCKS else "past_key_values"
+    options = {} if memory is None else {name: memory}
+    output = model.network(input_ids=ids.to(model.device), use_cache=True, **options)
+    return output.last_hidden_state, getattr(output, name, None)

@@ -1,0 +1,118 @@
+"""The table of one model: read from the store, or computed with the model, which is loaded only then."""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial, update_wrapper
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from bitskept.base import store
+from bitskept.sources import corpora, models
+from bitskept.sources.models import LanguageModel
+
+MODEL = ("model", "kind", "weights", "seed")
+"""The columns that name a model in every table."""
+INTEGERS = {"seed", "layer", "other", "head", "position", "width", "item", "first", "second", "n"}
+"""Columns of integers that may be missing."""
+
+
+@dataclass(eq=False)
+class Measurement:
+    """A function `(model, plan, *, progress)` whose tables are stored under the fingerprints of the model and the
+    text.
+
+    A plan is a dataclass with a `dtype` and the `corpus` of a `source` (`corpora`, `prompts` or `tasks`). `name` and
+    `version` are those of the tables in the store: raise the version when the same plan would give other numbers.
+    The log of a run mentions tables that are `logged`.
+    """
+
+    compute: Callable[..., pd.DataFrame]
+    name: str
+    version: int
+    source: ModuleType = corpora
+    logged: bool = True
+
+    def __post_init__(self) -> None:
+        update_wrapper(self, self.compute)
+
+    def __reduce__(self) -> str:
+        """Pickle it as a function is pickled, by its name, so that it can be sent to another process."""
+        return self.compute.__qualname__
+
+    def __call__(
+        self,
+        model_id: str,
+        plan: Any,
+        *,
+        weights: int | None = None,
+        accept_terms: Collection[str] = (),
+        progress: bool = True,
+    ) -> pd.DataFrame:
+        """The table. `weights` is the seed of a randomly initialised copy. Model and text are fetched if needed."""
+        models.fetch(model_id, accept_terms=accept_terms)
+        key = self.key(model_id, plan, weights)
+
+        def compute() -> pd.DataFrame:
+            model = models.load(model_id, dtype=key["dtype"], seed=weights, accept_terms=accept_terms)
+            return self.compute(model, plan, progress=progress)
+
+        return store.stored(self.name, self.version, key, compute, logged=self.logged)
+
+    def has(self, model_id: str, plan: Any, *, weights: int | None = None) -> bool:
+        """Whether the table is in the store. The model must have been fetched."""
+        return store.has(self.name, self.version, self.key(model_id, plan, weights))
+
+    def asks(self, plan: Any) -> tuple[str, int, Any]:
+        """Name, version and plan, for the key of a job (`job.key_of`)."""
+        return self.name, self.version, plan
+
+    def key(self, model_id: str, plan: Any, weights: int | None = None) -> dict[str, Any]:
+        """The key of the table in the store."""
+        return model_key(model_id, text_key(plan, self.source), weights)
+
+
+def measurement(name: str, version: int, **options: Any) -> Callable[[Callable[..., pd.DataFrame]], Measurement]:
+    """Decorator: make a `Measurement` of a function; `options` are its `source` and `logged`."""
+    return partial(Measurement, name=name, version=version, **options)
+
+
+def at_least(plan: Any, **least: int) -> None:
+    """ValueError if a number in a plan is below its least value; None is allowed."""
+    for name, value in least.items():
+        if (given := getattr(plan, name)) is not None and given < value:
+            raise ValueError(f"{name} must be at least {value}, but is {given}")
+
+
+def text_key(plan: Any, source: ModuleType = corpora) -> dict[str, Any]:
+    """The part of a key that is the same for all models, as the store returns it (JSON has no tuples)."""
+    source.fetch(plan.corpus)
+    return json.loads(json.dumps(asdict(plan))) | {"text": source.fingerprint(plan.corpus)}
+
+
+def model_key(model_id: str, key: dict[str, Any], weights: int | None = None) -> dict[str, Any]:
+    """A key with the model, and with the dtype that the plan's dtype stands for on this machine."""
+    dtype = models.resolve_dtype(key["dtype"], models.resolve_device("auto"))
+    return key | {"id": model_id, "model": models.fingerprint(model_id, seed=weights), "dtype": dtype}
+
+
+def model_facts(model: LanguageModel) -> dict[str, Any]:
+    """The values of the columns `MODEL`."""
+    weights = "trained" if model.seed is None else "random"
+    return {"model": model.id, "kind": model.kind, "weights": weights, "seed": model.seed}
+
+
+def to_table(
+    model: LanguageModel, rows: Iterable[dict[str, Any]], columns: Sequence[str], **facts: Any
+) -> pd.DataFrame:
+    """Rows in these columns, each with the columns of the model and these facts; `INTEGERS` as pandas' Int64."""
+    facts = model_facts(model) | facts
+    table = pd.DataFrame([facts | row for row in rows], columns=columns)
+    return table.astype({name: "Int64" for name in columns if name in INTEGERS})
+
+
+def label(model: LanguageModel) -> str:
+    """The name of a model on a progress bar."""
+    return model.id if model.seed is None else f"{model.id}, random weights {model.seed}"

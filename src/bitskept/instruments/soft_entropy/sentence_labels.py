@@ -1,0 +1,109 @@
+"""The information of states about labels of whole texts: a domain, or which of two answers was preferred.
+
+Tokens of one text share its label, so a floor of random places would be far too low. Here labels are permuted over
+texts, within pairs of answers to the same prompt where there are pairs; and the bootstrap draws texts, or prompts.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from bitskept.instruments.soft_entropy.assignments import Anchors
+from bitskept.instruments.soft_entropy.influence import REPLICATES, Estimate
+from bitskept.theory.statistics import cluster_bootstrap
+
+PERMUTATIONS = 200
+
+
+@dataclass(frozen=True)
+class LabelInformation:
+    """I(Z; label) at every layer, in bits: `raw`, its `floor` (the mean under permuted labels), `corrected` = raw -
+    floor, and the share of permutations that reach `raw` (`p`, at least 1 / 201).
+    """
+
+    raw: Float[np.ndarray, " layer"]
+    floor: Float[np.ndarray, " layer"]
+    corrected: Estimate
+    p: Float[np.ndarray, " layer"]
+    places: int
+
+
+class SentenceSums:
+    """Sums of the soft assignments of each text, for all layers: texts x layers x anchors floats."""
+
+    def __init__(self, anchors: Anchors, layers: int, texts: int) -> None:
+        self._sums = torch.zeros(texts, layers, len(anchors.points), device=anchors.points.device)
+        self._counts = torch.zeros(texts, device=anchors.points.device)
+
+    @torch.inference_mode()
+    def add(self, assigned: Float[Tensor, "token layer anchor"], texts: Int[Tensor, " token"]) -> None:
+        """Add assignments (`anchors.assign`), and the text of each. Texts beyond the allocated number and states of
+        length 0 are left out.
+        """
+        used = (texts < len(self._sums)) & ~assigned[:, :, 0].isnan().any(1)
+        if not used.all():
+            assigned, texts = assigned[used], texts[used]
+        self._sums.index_add_(0, texts, assigned)
+        self._counts += torch.bincount(texts, minlength=len(self._counts))
+
+    def information(
+        self,
+        labels: Shaped[np.ndarray, " text"],
+        *,
+        pairs: Int[np.ndarray, " text"] | None = None,
+        clusters: Int[np.ndarray, " text"] | None = None,
+        seed: int = 0,
+    ) -> LabelInformation:
+        """The information about one label per text. With `pairs`, labels are permuted within each pair only. The
+        bootstrap draws `clusters`, by default the pairs, or the texts.
+
+        ValueError where labels and texts differ in number, or where all labels are the same.
+        """
+        if len(labels) != len(self._sums):
+            raise ValueError(f"there are {len(labels)} labels for {len(self._sums)} texts")
+        counts = self._counts.cpu().numpy().astype(float)
+        used = counts > 0
+        _, label = np.unique(labels, return_inverse=True)
+        if len(np.unique(label[used])) < 2:
+            raise ValueError("a label that is the same for all texts has no information")
+        pairs = np.zeros(len(label), int) if pairs is None else pairs
+        clusters = (pairs if len(np.unique(pairs)) > 1 else np.arange(len(label))) if clusters is None else clusters
+        random, inside = np.random.default_rng(seed), np.argsort(pairs, kind="stable")
+        labellings = np.empty((1 + PERMUTATIONS, len(label)), int)
+        labellings[0] = label
+        for permuted in labellings[1:]:
+            permuted[inside] = label[np.lexsort((random.random(len(label)), pairs))]
+        # Layer by layer: in float64 the sums of all would take most of the memory of a measurement.
+        layers = (self._sums[:, layer].cpu().numpy().astype(float) for layer in range(self._sums.shape[1]))
+        values, shares = map(np.array, zip(*(_information(sums, labellings) for sums in layers), strict=True))
+        raw, drawn = values.T[0], values.T[1:]
+        floor = drawn.mean(0)
+        _, cluster = np.unique(clusters[used], return_inverse=True)
+        sizes = np.bincount(cluster, weights=counts[used])
+        by_cluster = np.array([np.bincount(cluster, weights=layer) for layer in shares[:, used]])
+        replicates = cluster_bootstrap(by_cluster, sizes, replicates=REPLICATES, seed=seed) - floor
+        reached = drawn >= raw - 1e-12  # equal up to rounding
+        p = (1 + reached.sum(0)) / (1 + PERMUTATIONS)
+        return LabelInformation(raw, floor, Estimate(raw - floor, replicates), p, int(counts.sum()))
+
+
+def _information(
+    sums: Float[np.ndarray, "text anchor"], labellings: Int[np.ndarray, "labelling text"]
+) -> tuple[Float[np.ndarray, " labelling"], Float[np.ndarray, " text"]]:
+    """H(Z) - H(Z|label) in bits of every labelling of the texts, and what each text adds to that of the first, times
+    the number of places.
+    """
+    whole = sums.sum(0)
+    logs_of_whole = np.log2(np.maximum(whole, 1e-30) / whole.sum())
+    values, shares = np.zeros(len(labellings)), np.empty(len(sums))
+    for label in range(labellings.max() + 1):
+        member = labellings == label
+        by_label = member.astype(float) @ sums
+        law = np.maximum(by_label, 1e-30) / np.maximum(by_label.sum(1, keepdims=True), 1e-30)
+        logs = np.log2(law) - logs_of_whole
+        values += (by_label * logs).sum(1)
+        shares[member[0]] = sums[member[0]] @ logs[0]
+    return values / whole.sum(), shares

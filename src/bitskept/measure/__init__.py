@@ -1,1 +1,0 @@
-"""One pass over a model's states: streams, probes, the sweep."""

@@ -1,0 +1,78 @@
+"""The record of a profile's runs, `run.json` beside its tables: the last run of each notebook, and where it ran.
+
+It contains no path and no name of a machine.
+"""
+
+import json
+import warnings
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bitskept.base import provenance, publishing
+from bitskept.base.files import locked, write_whole
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a notebook ran: times in UTC, CPU seconds of its kernel and the kernel's children, how many results came
+    `from_store` and how many were `computed`, and the seconds that computing took, summed over jobs side by side.
+    """
+
+    stem: str
+    finished: bool
+    started: str
+    ended: str
+    seconds: float
+    cpu_seconds: float
+    from_store: int
+    computed: int
+    computing_seconds: float
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def count_results(log: Path) -> tuple[int, int, float]:
+    """From the log of a notebook (`store.RUN_LOG`): results that came from the store, results that were computed, and
+    the seconds that computing took. Each result counts once; a line that a kill cut short is left out.
+    """
+    computed: dict[str, float | None] = {}
+    for line in log.read_text("utf-8").splitlines():
+        try:
+            result = json.loads(line)
+        except ValueError:
+            continue
+        if not result["from_store"]:
+            computed[result["digest"]] = result["seconds"]
+        computed.setdefault(result["digest"], None)
+    seconds = [taken for taken in computed.values() if taken is not None]
+    return len(computed) - len(seconds), len(seconds), round(sum(seconds, 0.0), 1)
+
+
+def file(profile: str) -> Path:
+    """The record of a profile."""
+    return publishing.folders(profile)[1] / "run.json"
+
+
+def add(profile: str, run: Run) -> None:
+    """Write down a run in place of the notebook's last one; those of the other notebooks stay."""
+    path = file(profile)
+    where = {"commit": provenance.commit(), "machine": provenance.machine(), "versions": provenance.versions()}
+    with locked(path, "the record of the runs"):
+        notebooks = _read(path) | {run.stem: asdict(run) | where}
+        record = {"profile": profile, "notebooks": dict(sorted(notebooks.items()))}
+        write_whole(path, (json.dumps(record, indent=1) + "\n").encode())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text("utf-8"))["notebooks"])
+    except FileNotFoundError:
+        pass
+    except (ValueError, KeyError, TypeError) as error:
+        warnings.warn(f"{path} is damaged ({error}): starting a new one", stacklevel=3)
+    return {}

@@ -1,0 +1,76 @@
+"""How much the states of each layer keep of the tokens so far, and how much they predict of the tokens to come."""
+
+import pandas as pd
+
+from bitskept.base.publishing import makes_table
+from bitskept.instruments.soft_entropy import compression
+from bitskept.instruments.soft_entropy.compression import KINDS
+from bitskept.studies.bottleneck.section import IbCorrelations, plan
+
+SIDES = ("complexity", "expressivity")
+
+
+def compressed(section: IbCorrelations) -> pd.DataFrame:
+    """The tables of `compression.measure` of all models, with the `depth` of each layer from 0 to 1."""
+    tables = [compression.measure(model, plan(section), accept_terms=section.accept_terms) for model in section.models]
+    return with_depth(pd.concat(tables))
+
+
+def with_depth(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a column `depth`: the layer, as a share of its model's last one."""
+    last = table.groupby("model")["layer"].transform("max")
+    return table.assign(depth=(table["layer"] / last).astype(float))
+
+
+def at_largest(table: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
+    """The rows of the largest sample and the first draw of the anchors."""
+    return table[(table["sentences"] == section.sentences[-1]) & (table["anchor_seed"] == section.anchor_seeds[0])]
+
+
+@makes_table
+def floor(compressed: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
+    """At each model's middle layer the entropy of all states and of the mean of `n` random ones; and the share of
+    places whose label occurs once. Measured by `instruments.soft_entropy.compression.measure`.
+    """
+    rows = at_largest(compressed, section)
+    layers = rows[rows["layer"].notna()]
+    middle = layers[layers["layer"] == layers.groupby("model")["layer"].transform("max") // 2]
+    entropies = middle[middle["quantity"].isin(["random_entropy", "soft_entropy"])]
+    unique = rows[rows["layer"].isna() & (rows["quantity"] == "unique_input")]
+    return pd.concat([entropies, unique.astype({"width": int})])
+
+
+@makes_table
+def layers(compressed: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
+    """Soft entropy, and complexity and expressivity of the token: raw, floor, corrected and extrapolated. Measured by
+    `instruments.soft_entropy.compression.measure`.
+    """
+    rows = at_largest(compressed, section)
+    token = (rows["quantity"] == "soft_entropy") | (rows["width"] == 1).fillna(False)
+    wanted = ["soft_entropy", *(name + end for name in SIDES for end in (*KINDS, "_floor"))]
+    return rows[rows["layer"].notna() & token & rows["quantity"].isin(wanted)]
+
+
+@makes_table
+def optimality(compressed: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
+    """Optimality for labels of all widths: raw, corrected and extrapolated. Measured by
+    `instruments.soft_entropy.compression.measure`.
+    """
+    rows = at_largest(compressed, section)
+    return rows[rows["layer"].notna() & rows["quantity"].isin([f"optimality{end}" for end in KINDS])]
+
+
+@makes_table
+def plane(layers: pd.DataFrame, exact: pd.DataFrame) -> pd.DataFrame:
+    """Complexity and expressivity of each layer, by kind; then the `exact` curve of the bigrams (`bigram_curve`), in
+    bits and as shares of H(X) and I(X; Y). Measured by `instruments.soft_entropy.compression.measure`.
+    """
+    values = layers.pivot(index=["model", "layer"], columns="quantity", values="estimate").astype(float)
+    parts = []
+    for end, kind in KINDS.items():
+        points = values[[side + end for side in SIDES]].set_axis([*SIDES], axis=1)
+        parts.append(points.reset_index().assign(kind=kind))
+    shares = exact[["complexity", "relevance"]] / exact[["entropy", "information"]].to_numpy()
+    corners = pd.DataFrame({"complexity": [0, 1], "relevance": [0, 1]})
+    shares = pd.concat([corners[:1], shares, corners[1:]])
+    return pd.concat([*parts, exact.assign(kind="bigrams"), shares.assign(kind="bigrams, shares")])

@@ -1,0 +1,105 @@
+"""Do compression and preference information go together with benchmark scores? Rank correlations over models.
+
+Conklin and others (2026, arXiv 2604.07569) report four over 47 models, for the token: `REPORTED`.
+"""
+
+import numpy as np
+import pandas as pd
+
+from bitskept.base.publishing import folders, makes_table, read_table
+from bitskept.base.words import quote
+from bitskept.instruments.soft_entropy import compression
+from bitskept.instruments.soft_entropy.compression import KINDS
+from bitskept.sources import tasks
+from bitskept.sources.packages import SourceError
+from bitskept.studies.bottleneck import preference
+from bitskept.studies.bottleneck.section import IbCorrelations, plan, preference_plan
+from bitskept.theory.statistics import bootstrap_interval, holm, partial_spearman, permutation_p, spearman
+
+REPORTED = {"complexity": -0.38, "expressivity": 0.08, "optimality": 0.52, "preference_information": 0.76}
+QUANTITIES = [name + end for name in ("complexity", "expressivity", "optimality") for end in KINDS]
+QUANTITIES += ["preference_information", "preference_information_corrected"]
+FEWEST = 8
+"""The fewest models for which a p-value is given: with fewer, hardly any order of the ranks is unlikely."""
+
+
+def measured(section: IbCorrelations, *, preferred: bool) -> pd.DataFrame:
+    """`per_model` of all models that have been measured by this section's plans, here or on any computer whose store
+    was copied; `preferred` says whether there is preference information.
+    """
+    tables = [compression.measured(plan(section))]
+    if preferred:
+        tables.append(preference.measured(preference_plan(section)))
+    return per_model(pd.concat(tables))
+
+
+def per_model(table: pd.DataFrame) -> pd.DataFrame:
+    """One row for each trained model and quantity: the mean over layers at the largest sample and, for quantities that
+    have a width, at the width 1, averaged over anchor seeds.
+
+    `low` and `high` are the outermost ends over the seeds.
+    """
+    fits = table["layer"].isna() & (table["width"].isna() | (table["width"] == 1)) & (table["weights"] == "trained")
+    rows = table[fits]
+    rows = rows[rows["sentences"] == rows.groupby(["model", "quantity"])["sentences"].transform("max")]
+    ends = {"estimate": "mean", "low": "min", "high": "max"}
+    return rows.groupby(["model", "kind", "quantity"], sort=False).agg(ends).reset_index()
+
+
+def scores() -> tuple[pd.DataFrame, str]:
+    """The average benchmark score of each model and its number of parameters; none, and the reason, where they are
+    not available.
+    """
+    try:
+        return tasks.benchmark_scores(), ""
+    except SourceError as error:
+        none = pd.DataFrame(columns=["model", "parameters", "average"], dtype=object)
+        return none, f"Scores are left out: {error}."
+
+
+@makes_table
+def with_scores(measured: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """The table of `measured`, with the score of each model that has one. Measured by
+    `instruments.soft_entropy.compression.measure` and `studies.bottleneck.preference.measure`.
+    """
+    return measured.merge(scores, on="model", how="left")
+
+
+def correlations(measured: pd.DataFrame, scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """Each of `QUANTITIES` against the average score, over the models that have both.
+
+    Columns: quantity, paper (what it reports), n, spearman with its interval (low, high, 95 % over models), partial
+    (given the number of parameters; for ranks their logarithms are the same), p (two-sided, of the partial one) and
+    p_holm, over all quantities. What too few models leave undefined is missing; p-values need `FEWEST` models.
+    """
+    rows = []
+    for quantity in QUANTITIES:
+        both = measured[measured["quantity"] == quantity].dropna(subset="estimate").merge(scores, on="model")
+        x, y, size = (both[name].to_numpy(float) for name in ("estimate", "average", "parameters"))
+        row = {"quantity": quantity, "paper": REPORTED.get(quantity), "n": len(both)}
+        row |= dict.fromkeys(("spearman", "low", "high", "partial", "p"), np.nan)
+        if len(both) >= 4:
+            row["spearman"] = spearman(x, y)
+            row["low"], row["high"] = bootstrap_interval(x, y, seed=seed)
+        if len(both) >= 5:
+            row["partial"] = partial_spearman(x, y, size)
+        if len(both) >= FEWEST:
+            row["p"] = permutation_p(x, y, size, seed=seed)
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    known = table["p"].notna()
+    table.loc[known, "p_holm"] = holm(table.loc[known, "p"].to_numpy(float))
+    return table
+
+
+def over_checkpoints(profile: str) -> pd.DataFrame:
+    """The rank correlations of `05_training_dynamics` over the checkpoints of its networks, as estimates with intervals
+    in words; empty where it has not been run with this profile.
+    """
+    path = folders(profile)[1] / "05_predictors.csv"
+    if not path.exists():
+        return pd.DataFrame()
+    measures = [f"{name}_corrected" for name in ("complexity", "expressivity", "optimality")]
+    rows = read_table(path).query("measure in @measures").replace({"kind": {"partial": "given the step"}})
+    rows["shown"] = [quote(row, "+.2f") for row in rows.to_dict("records")]
+    return rows.pivot(index="target", columns=["measure", "kind"], values="shown")[measures]

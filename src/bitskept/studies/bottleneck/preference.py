@@ -1,0 +1,89 @@
+"""The information of states about which of two answers people preferred, by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+
+from bitskept.instruments.measurement import label, measurement, text_key, to_table
+from bitskept.instruments.soft_entropy import compression
+from bitskept.instruments.soft_entropy.compression import Instrument
+from bitskept.instruments.soft_entropy.sentence_labels import SentenceSums
+from bitskept.instruments.states import Encoding, stream
+from bitskept.sources import tasks
+from bitskept.sources.models import LanguageModel
+
+if TYPE_CHECKING:
+    import datasets
+
+ENCODED = ("input_ids", "offset_mapping", "special_tokens_mask")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The first `pairs` of a task whose prompt and both answers fit in `longest` tokens."""
+
+    task: str
+    pairs: int
+    longest: int
+    instrument: Instrument
+    seed: int
+    dtype: str
+
+    @property
+    def corpus(self) -> str:
+        """The text of a measurement."""
+        return self.task
+
+
+@measurement("preference", 1, source=tasks)
+def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
+    """I(Z; preferred or rejected) of the tokens of answers by layer, in the columns of `compression.measure`.
+
+    ValueError where too few pairs fit; SourceError where the pairs are not available.
+    """
+    pairs = tasks.preference(plan.task, seed=plan.seed)
+    encoding, prompts = _answers(model, pairs, plan.pairs, min(plan.longest, model.longest))
+    anchors = plan.instrument.draw(model)
+    sums = SentenceSums(anchors, model.layers + 1, len(encoding))
+    title = f"{label(model)}: {plan.task}" if progress else None
+    budget = compression.TOKEN_BUDGET
+    for batch in stream(model, encoding, range(len(encoding)), stacked=False, budget=budget, progress=title):
+        sums.add(anchors.assign(batch.states), batch.sentences)
+        del batch  # the next one needs its room
+    preferred, pair = np.arange(len(encoding)) % 2 == 0, np.arange(len(encoding)) // 2
+    result = sums.information(preferred, pairs=pair, clusters=prompts, seed=plan.seed)
+    rows = compression.label_rows("preference_information", result, len(encoding), plan.instrument)
+    return to_table(model, rows, compression.COLUMNS, corpus=plan.task)
+
+
+def measured(plan: Plan) -> pd.DataFrame:
+    """The tables of all models that have been measured by this plan, here or on any computer whose store was copied."""
+    wanted = text_key(plan, tasks)
+    del wanted["dtype"]  # "auto" means another one on each machine
+    return compression.measured_as("preference", wanted)
+
+
+def _answers(
+    model: LanguageModel, pairs: datasets.Dataset, number: int, longest: int
+) -> tuple[Encoding, Int[np.ndarray, " answer"]]:
+    """Answers, preferred and rejected in turn, with their prompts, whose tokens are not measured; and the prompt of
+    each.
+    """
+    ids, measured, prompts = [], [], []
+    for row in pairs:
+        texts = [f"{row['prompt']} {row[name]}" for name in ("preferred", "rejected")]
+        encoded = model.tokenizer(texts, verbose=False, return_offsets_mapping=True, return_special_tokens_mask=True)
+        if max(map(len, encoded["input_ids"])) > longest:
+            continue
+        for tokens, spans, special in zip(*(encoded[name] for name in ENCODED), strict=True):
+            ids.append(np.asarray(tokens, dtype=np.int64))
+            measured.append((np.array(spans)[:, 1] > len(row["prompt"])) & (np.array(special) == 0))
+            prompts.append(row["prompt"])
+        if len(ids) == 2 * number:
+            return Encoding(ids, measured, 0), np.unique(prompts, return_inverse=True)[1]
+    raise ValueError(f"only {len(ids) // 2} pairs fit in {longest} tokens of {model.id}, but {number} are needed")

@@ -1,0 +1,243 @@
+"""What the tables of notebook 04 show, in words (Markdown)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from bitskept.base.words import quote
+from bitskept.instruments.soft_entropy.compression import KINDS
+from bitskept.studies.bottleneck.amount_of_text import seen_once
+from bitskept.studies.bottleneck.by_width import shares, width_name
+from bitskept.studies.bottleneck.correlations import FEWEST
+from bitskept.studies.bottleneck.known_data import on_noise
+
+
+def circle(table: pd.DataFrame) -> str:
+    """How many bits a label seems to carry, by the number of its states."""
+    single, label, few, everything = table.loc[table["quantity"] == "entropy", "estimate"]
+    anchors = len(table[(table["quantity"] == "anchor") & (table["cloud"] == "one state")])
+    return (
+        f"All states have {everything:.2f} bits (at most log2 {anchors} = {np.log2(anchors):.2f}), and five states of "
+        f"one label have {label:.2f}: the label seems to carry {everything - label:.2f} bits. But five *random* states "
+        f"have {few:.2f}, so a label that means nothing would seem to carry {everything - few:.2f} bits, and one that "
+        f"occurs only once {everything - single:.2f}."
+    )
+
+
+def known(table: pd.DataFrame) -> str:
+    """How far the three kinds of estimate are from the truth where it is known."""
+    kinds = table[table["classes"] == 64].groupby("kind")["estimate"]
+    first, last = kinds.first(), kinds.last()
+    moves = ", ".join(f"{kind} from {first[kind]:.2f} to {last[kind]:.2f} bits" for kind in KINDS.values())
+    corrected = table["kind"] == "corrected"
+    shuffled = table.loc[corrected & (table["labels"] == "shuffled"), "estimate"]
+    noise = on_noise(table)
+    raw, refused = noise["optimality"], int(noise["optimality_corrected"].isna().sum())
+    return (
+        f"- (a) From 2 to 128 states of each label, the three estimates change: {moves}. They differ by "
+        f"{np.ptp(first):.2f} bits at first and by {np.ptp(last):.2f} at last. The one that starts nearest to where "
+        f"they end is {(first - last.mean()).abs().idxmin()}.\n"
+        f"- (b) Shuffled labels get {shuffled.min():+.3f} to {shuffled.max():+.3f} bits once corrected, however many "
+        "there are.\n"
+        f"- (c) On pure noise raw optimality is {raw.min():.2f} to {raw.max():.2f}. Corrected optimality is not "
+        f"estimable for {refused} of {len(noise)} widths, because there is no complexity to divide by."
+    )
+
+
+def floor(table: pd.DataFrame) -> str:
+    """How many bits a label seen once seems to carry, and how many places have one."""
+    lost, lines = _lost_to_one_state(table), []
+    for model in table["model"].unique():
+        rows = table[table["model"] == model]
+        entropy = rows.loc[rows["quantity"] == "soft_entropy", "estimate"].iloc[0]
+        once = rows[rows["quantity"] == "unique_input"]
+        first, last = once.iloc[0], once.iloc[-1]
+        lines.append(
+            f"- **{model}**: a single state has {entropy - lost[model]:.2f} of {entropy:.2f} bits, so a label that "
+            f"occurs once seems to carry {lost[model]:.2f} bits. Such labels make up {first['estimate']:.0%} of the "
+            f"places at width {first['width']} and {last['estimate']:.0%} at width {last['width']}."
+        )
+    return "\n".join(lines)
+
+
+def _lost_to_one_state(floor: pd.DataFrame) -> pd.Series:
+    """H(Z) - h(1) in bits by model: the bits that a label which occurs once seems to carry."""
+    whole = floor[floor["quantity"] == "soft_entropy"].set_index("model")["estimate"]
+    single = floor[(floor["quantity"] == "random_entropy") & (floor["n"] == 1)].set_index("model")["estimate"]
+    return (whole - single).astype(float)
+
+
+def layers(table: pd.DataFrame) -> str:
+    """How complexity and expressivity change from the embedding to the last layer, and how much of it is floor."""
+    lines = []
+    for model in table["model"].unique():
+        rows = table[table["model"] == model]
+        values = rows.pivot(index="layer", columns="quantity", values="estimate").astype(float)
+        kept, ahead = (values[f"{name}_corrected"] for name in ("complexity", "expressivity"))
+        share = (values["expressivity_floor"] / values["expressivity"])[1:]
+        lines.append(
+            f"- **{model}**: corrected complexity goes from {kept.iloc[0]:.2f} bits at the embedding to "
+            f"{kept.iloc[-1]:.2f} at the last layer, expressivity from {ahead.iloc[0]:.2f} to {ahead.iloc[-1]:.2f}. "
+            f"The floor makes up {share.min():.0%} to {share.max():.0%} of raw expressivity."
+        )
+    return "\n".join(lines)
+
+
+def optimality(table: pd.DataFrame) -> str:
+    """Whether corrected optimality changes from the embedding to the last layer, and the range of the raw one."""
+    lines = []
+    token = table[(table["width"] == 1) & (table["quantity"] == "optimality_corrected")].sort_values("layer")
+    for model in table["model"].unique():
+        rows = token[token["model"] == model]
+        first, last = rows.iloc[0], rows.iloc[-1]
+        change = "no significant change"
+        if last["low"] > first["high"]:
+            change = "it rises"
+        elif last["high"] < first["low"]:
+            change = "it falls"
+        ends = f"from {quote(first, '.2f')} to {quote(last, '.2f')} at the end"
+        lines.append(f"- **{model}**: corrected, {ends}: {change}.")
+    widest = table["width"].max()
+    raw = table.loc[(table["width"] == widest) & (table["quantity"] == "optimality"), "estimate"]
+    lines.append(f"\nRaw optimality at width {widest}: {raw.min():.2f} to {raw.max():.2f}, over all models and layers.")
+    return "\n".join(lines)
+
+
+def plane(table: pd.DataFrame) -> str:
+    """How many layers lie above the bound, and how much of a token predicts the next one."""
+    above = []
+    for kind in KINDS.values():
+        points = table[table["kind"] == kind]
+        above.append(f"{(points['expressivity'] > points['complexity']).sum()} {kind}")
+    exact = table[table["kind"] == "bigrams"].iloc[0]
+    curve = table[table["kind"] == "bigrams, shares"]
+    half = np.interp(0.5, curve["complexity"], curve["relevance"])
+    return (
+        f"(Stars are last layers.) Points above the line, of {len(points)} layers: {', '.join(above)}. On the exact "
+        f"curve, {exact['information']:.2f} of the H(X) = {exact['entropy']:.2f} bits of a token predict the next one, "
+        f"and half of H(X) is enough for {half:.0%} of these. This plug-in estimate has a floor as well: the same "
+        f"tokens in random pairs would show {exact['shuffled']:.2f} bits."
+    )
+
+
+def stability(agreement: pd.DataFrame) -> str:
+    """Which kinds of optimality agree between two sample sizes, from `amount_of_text.agreement`."""
+    few, many = agreement.columns[:2]
+    models = agreement.index.unique(level=1)
+    lines = [f"From {few:,} to {many:,} sentences ({', '.join(models)}):\n"]
+    for end, kind in KINDS.items():
+        rows = agreement.loc[f"optimality{end}"]
+        agree = rows.index[rows["agree"] == "yes"]
+        names = f" ({', '.join(agree)})" if len(agree) else ""
+        lines.append(
+            f"- **{kind}** token optimality agrees within its intervals on {len(agree)} of {len(models)} models{names} "
+            f"and changes by {', '.join(rows['change'])}."
+        )
+    changes = (f"{kind} by {', '.join(agreement.loc[f'complexity{end}', 'change'])}" for end, kind in KINDS.items())
+    lines.append(f"- **Complexity**, its denominator, changes as well: {'; '.join(changes)}.")
+    return "\n".join(lines)
+
+
+def estimable(table: pd.DataFrame, growing: pd.DataFrame, floor: pd.DataFrame) -> str:
+    """How much of raw complexity is floor at the largest size and, if the model is in `floor`, what labels seen once
+    would leave of it in the paper's text.
+    """
+    largest, (model,) = seen_once(growing).index[-1], growing["model"].unique()
+    lost, lines = _lost_to_one_state(floor), []
+    for row in table[table["quantity"] == "drawn_on"].to_dict("records"):
+        values = growing[growing["width"] == row["width"]].groupby("quantity")["estimate"].last()
+        share, then = values["complexity_floor"] / values["complexity"], ""
+        if model in lost:
+            bits = row["unique in the paper's text"] * lost[model]
+            then = f"; in the paper's text, labels seen once would still account for {bits:.2f} bits of floor"
+        now = f"{share:.0%} of raw complexity is floor at {largest:,} positions"
+        lines.append(f"- **{width_name(row['width'])}**: {now}{then}.")
+    return "\n".join(lines)
+
+
+def findings(layers: pd.DataFrame, agreement: pd.DataFrame, compressed: pd.DataFrame, known: pd.DataFrame) -> str:
+    """What is reproduced, what the floor changes, and the raw optimality of wide labels."""
+    values = layers.pivot(index=["model", "layer"], columns="quantity", values="estimate")
+    below = (values["expressivity"] <= values["complexity"]).mean()
+    many = agreement.columns[1]
+    by_kind = {kind: agreement.loc[f"optimality{end}", many] for end, kind in KINDS.items()}
+    ranges = ", ".join(f"{bits.min():.2f} to {bits.max():.2f} {kind}" for kind, bits in by_kind.items())
+    widest = compressed["width"].max()
+    means = compressed[compressed["layer"].isna() & (compressed["width"] == widest)]
+    raw = means.loc[means["quantity"] == "optimality", "estimate"]
+    noise = on_noise(known)["optimality"]
+    return (
+        f"- **Reproduced**: expressivity stays below complexity in {below:.0%} of the layers (token width, raw).\n"
+        f"- **What the floor changes**: at {many:,} sentences, token optimality is {ranges}. The best model by each: "
+        f"{', '.join(bits.idxmax() for bits in by_kind.values())}.\n"
+        f"- **At width {widest}** raw optimality is {raw.min():.3f} to {raw.max():.3f} over the models, and "
+        f"{noise[min(widest, noise.index[-1])]:.3f} on the pure noise of section 2."
+    )
+
+
+def widths(table: pd.DataFrame) -> str:
+    """The token's share of the information, and how often corrected information falls with the width."""
+    narrowest, widest = table["width"].min(), table["width"].max()
+    token = shares(table)[narrowest]
+    raw, extrapolated = token["complexity"], token["complexity_extrapolated"]
+    rows = table[table["quantity"] == "complexity_corrected"]
+    bits = rows.pivot(index="model", columns="width", values="estimate")
+    falls = (bits[widest] < bits[narrowest]).sum()
+    return (
+        f"The token alone has {raw.min():.0%} to {raw.max():.0%} of the widest label's raw information, and "
+        f"{extrapolated.min():.0%} to {extrapolated.max():.0%} of the extrapolated one. From width {narrowest} to "
+        f"{widest} corrected information falls in {falls} of {len(bits)} models, which true information cannot do."
+    )
+
+
+def sensitivity(table: pd.DataFrame) -> str:
+    """Token optimality with other anchors, another temperature and equal weights."""
+    lines = ["Token optimality:\n"]
+    for end, kind in KINDS.items():
+        rows = table[table["quantity"] == f"optimality{end}"]
+        values = rows.set_index(["label_weights", "calibration", "anchors"])["estimate"].sort_index()
+        exact, other, equal = values["frequency", "exact"], values["frequency", "reference"], values["equal", "exact"]
+        step = other.iloc[0] - exact[other.index[0]]
+        lines.append(
+            f"- **{kind}**: from {exact.iloc[0]:.2f} with {exact.index[0]} anchors to {exact.iloc[-1]:.2f} with "
+            f"{exact.index[-1]}; the reference rule changes it by {step:+.3f}; {equal.iloc[0]:.2f} with equal weights."
+        )
+    return "\n".join(lines)
+
+
+def labels(table: pd.DataFrame, left_out: str) -> str:
+    """The layer with most information about each label of whole texts; `left_out` says why there is no preference
+    information, if there is none.
+    """
+    lines = [f"{left_out}\n"] if left_out else []
+    rows = table.reset_index(drop=True)
+    corrected = rows[rows["quantity"].str.endswith("_corrected")]
+    for (quantity, model), candidates in corrected.groupby(["quantity", "model"], sort=False):
+        best = rows.loc[candidates["estimate"].idxmax()]
+        name = quantity.removesuffix("_corrected")
+        chance = (rows["quantity"] == f"{name}_p") & (rows["model"] == model) & (rows["layer"] == best["layer"])
+        lines.append(
+            f"- **{model}**: most {name.replace('_', ' ')} at layer {best['layer']}, {quote(best, '.3f')} bits per "
+            f"token (p = {rows.loc[chance, 'estimate'].iloc[0]:.3f})."
+        )
+    return "\n".join(lines)
+
+
+def correlations(table: pd.DataFrame, measured: pd.DataFrame, listed: Sequence[str], left_out: str) -> str:
+    """Whether there are enough models for a correlation, and which of those listed have not been measured; `left_out`
+    says why there are no scores, if there are none.
+    """
+    number = int(table["n"].max())
+    words = (
+        "p-values are two-sided, of the partial correlation given the number of parameters; Holm's correction is over "
+        "all rows."
+    )
+    if number < FEWEST:
+        words = (
+            f"{number} of the measured models have a score. Fewer than {FEWEST} are too few to judge a correlation, "
+            "and no p-value is given."
+        )
+    missing = sorted(set(listed) - set(measured["model"]))
+    lines = [left_out, words, f"Not measured yet: {', '.join(missing)}." if missing else ""]
+    return " ".join(filter(None, lines))

@@ -1,0 +1,14 @@
+"""Notebook 01: what an error rate says about information. Its sections, and the functions behind them:
+
+1. A sentence is not the sum of its tokens: theory.bounds.sandwich
+2. The sandwich: toy_language.Language, sandwich.by_loss, figures.sandwich; sandwich.by_source,
+   figures.sandwich_by_source
+3. Fano: from errors to bits: fano.region, figures.fano_region
+4. Fano is the crudest cross-entropy bound: fano.two_lines, fano.predictions
+5. A better probe proves more, and none proves too much: probes.proofs, figures.probes
+6. Finite samples: the certificate: certificate.coverage, figures.coverage
+7. Where the bits of the certificate go: plug_in.taken_off, figures.plug_in
+8. Does the claim hold?: sentences.verdict
+
+All random numbers come from random_numbers.draw; sentences.py has one function for each conclusion.
+"""

@@ -1,0 +1,158 @@
+"""The figures of notebook 05, each drawn from its table."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bitskept.base.figures import curve, points, shades
+from bitskept.studies.dynamics.sizes import LABELS, along
+
+COLOURS = {"causal": "C0", "masked": "C1", "diffusion": "C2", "state-space": "C3"}
+FULL_SHARE = (0, 1.03)
+"""The range of an axis that shows shares of H(X)."""
+
+
+def learning(table: pd.DataFrame) -> Figure:
+    """Bits per byte of held-out text over steps; of "masked", which has no code length, in a separate panel."""
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    panels = figure.subplots(1, 2, width_ratios=(3, 2))
+    for twin, rows in table.groupby("twin", sort=False):
+        label = f"{twin} (upper bound)" if twin == "diffusion" else twin
+        curve(panels[int(twin == "masked")], rows, "step", color=COLOURS[twin], marker=".", label=label)
+    panels[0].set(title="code length", ylabel="bits per byte", xlabel="step")
+    panels[1].set(title="hidden tokens, 30 %", ylabel="bits per byte hidden", xlabel="step")
+    for axes in panels:
+        axes.legend()
+    return figure
+
+
+def retained(table: pd.DataFrame) -> Figure:
+    """What each layer retains: one panel per twin and probe, one line per step, from dark to light."""
+    twins, probes, steps = table["twin"].unique(), sorted(set(table["probe"])), sorted(set(table["step"]))
+    figure = Figure(figsize=(3.4 * len(twins) + 1, 7), layout="constrained")
+    panels = figure.subplots(len(probes), len(twins), sharex="col", sharey=True, squeeze=False)
+    for line, probe in zip(panels, probes, strict=True):
+        for axes, twin in zip(line, twins, strict=True):
+            layers = table[(table["twin"] == twin) & (table["probe"] == probe)]
+            for step, shade in zip(steps, shades(len(steps)), strict=True):
+                rows = layers[layers["step"] == step]
+                axes.plot(rows["layer"], rows["estimate"], ".-", color=shade, label=f"step {step}")
+            axes.set(title=f"{twin}, {probe}", xlabel="layer", xticks=_every_second(layers))
+        line[0].set(ylabel="retained share of H(X)", ylim=FULL_SHARE)
+    _legend_below(figure, ncols=6)
+    return figure
+
+
+def forgetting(table: pd.DataFrame) -> Figure:
+    """Late forgetting over steps, one panel per probe."""
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    probes = sorted(set(table["probe"]))
+    panels = figure.subplots(1, len(probes), sharey=True)
+    for axes, probe in zip(panels, probes, strict=True):
+        _over_steps(axes, table[table["probe"] == probe])
+        axes.set_title(probe)
+    panels[0].set_ylabel("late forgetting (bits per token)")
+    _legend_below(figure)
+    return figure
+
+
+def untrained(table: pd.DataFrame) -> Figure:
+    """What each layer of untrained networks retains: one panel per family and probe."""
+    families, initials, probes = table["family"].unique(), list(table["initial"].unique()), sorted(set(table["probe"]))
+    figure = Figure(figsize=(14, 7), layout="constrained")
+    panels = figure.subplots(len(probes), len(families), sharey=True, squeeze=False)
+    for line, probe in zip(panels, probes, strict=True):
+        for axes, family in zip(line, families, strict=True):
+            layers = table[(table["family"] == family) & (table["probe"] == probe)]
+            for (causal, initial), rows in layers.groupby(["causal", "initial"], sort=False):
+                side, style = ("to the left", "-") if causal else ("to both sides", "--")
+                look = {"color": f"C{initials.index(initial)}", "linestyle": style, "marker": "."}
+                curve(axes, rows, "layer", share=True, label=f"{side}, first weights {initial:g}", **look)
+            axes.set(title=f"{family}\n{probe}", xlabel="layer", ylim=FULL_SHARE, xticks=_every_second(layers))
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def plane(table: pd.DataFrame) -> Figure:
+    """The information plane with the last checkpoint as a star, and complexity over steps."""
+    figure = Figure(figsize=(12, 4.8), layout="constrained")
+    panels = figure.subplots(1, 2)
+    wide = table.pivot(index=["twin", "step"], columns="quantity", values="estimate")
+    for twin, rows in wide.groupby(level="twin", sort=False):
+        x, y = rows["complexity_corrected"], rows["expressivity_corrected"]
+        panels[0].plot(x, y, ".-", color=COLOURS[twin], label=twin)
+        panels[0].plot(x.iloc[-1], y.iloc[-1], "*", markersize=16, color=COLOURS[twin])
+    panels[0].set(xlabel="complexity (bits)", ylabel="expressivity (bits)", title="the plane")
+    _over_steps(panels[1], table[table["quantity"] == "complexity_corrected"])
+    panels[1].set(ylabel="complexity (bits)", title="over training")
+    _legend_below(figure)
+    return figure
+
+
+def ranks(table: pd.DataFrame) -> Figure:
+    """RankMe and alpha-ReQ over steps."""
+    figure = Figure(figsize=(12, 4.8), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for axes, quantity in zip(panels, ("rankme", "alpha_req"), strict=True):
+        _over_steps(axes, table[table["quantity"] == quantity])
+    panels[0].set(ylabel="RankMe (directions)", yscale="log")
+    panels[1].set(ylabel="alpha-ReQ (exponent)")
+    _legend_below(figure)
+    return figure
+
+
+def size_and_data(table: pd.DataFrame) -> Figure:
+    """Bits per byte, what the last layer retains, and late forgetting, by the width and by the amount of text."""
+    figure = Figure(figsize=(4.6 * 3, 8), layout="constrained")
+    panels = figure.subplots(2, 3, sharex="row", squeeze=False)
+    columns = dict(zip(LABELS, (0, 0, 1, 2), strict=True))
+    names = {"size": "width of the network", "amount": "sentences of training"}
+    for line, (by, name) in zip(panels, names.items(), strict=True):
+        for (twin, quantity), rows in along(table, by).groupby(["twin", "quantity"], sort=False):
+            axes, label = line[columns[quantity]], twin + (", bound" if quantity.endswith("_bound") else "")
+            curve(axes, rows, by, color=COLOURS[twin], marker="o", label=label)
+            axes.set(xlabel=name, ylabel=LABELS[quantity].partition(" (bound")[0], xscale="log")
+            axes.set_xticks(sorted(set(rows[by])), sorted(set(rows[by])))
+            axes.minorticks_off()
+    panels[0, 0].legend()
+    return figure
+
+
+def predictors(table: pd.DataFrame) -> Figure:
+    """Rank correlations of measures with each target: means over runs, and bars from the lowest run to the highest."""
+    targets = sorted(table["target"].unique(), key=lambda target: "byte" not in target)
+    measures = list(table["measure"].unique())
+    lines = -(-len(targets) // 3)
+    figure = Figure(figsize=(14, 4.2 * lines), layout="constrained")
+    panels = figure.subplots(lines, 3, sharex=True, sharey=True, squeeze=False)
+    kinds = {"spearman": "over the checkpoints of a run", "partial": "given the step"}
+    for axes, target in zip(panels.flat, targets, strict=False):
+        for place, (kind, label) in enumerate(kinds.items()):
+            rows = table[(table["target"] == target) & (table["kind"] == kind)].dropna(subset="estimate")
+            heights = [measures.index(name) + 0.3 * place - 0.15 for name in rows["measure"]]
+            bars = rows.assign(low=rows["smallest"], high=rows["largest"])
+            points(axes, bars, heights, color=f"C{place}", label=label, markersize=5)
+        axes.axvline(0, color="grey", linewidth=1)
+        axes.set(title=target.replace("_", " ").replace(" ", "\n", 1), xlim=(-1.05, 1.05), xlabel="rank correlation")
+        axes.set(yticks=range(len(measures)), yticklabels=[name.replace("_", " ") for name in measures])
+    panels[0, 0].invert_yaxis()
+    for axes in panels.flat[len(targets) :]:
+        axes.set_axis_off()
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def _over_steps(axes: Axes, table: pd.DataFrame) -> None:
+    """One curve per twin over the steps of training, on a logarithmic axis: the steps of checkpoints double."""
+    for twin, rows in table.groupby("twin", sort=False):
+        curve(axes, rows, "step", color=COLOURS[twin], marker=".", label=twin)
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set(xlabel="step", xlim=(0, table["step"].max()))
+
+
+def _every_second(layers: pd.DataFrame) -> range:
+    return range(0, layers["layer"].max() + 1, 2)
+
+
+def _legend_below(figure: Figure, ncols: int = 4) -> None:
+    figure.legend(*figure.axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=ncols)

@@ -1,0 +1,270 @@
+"""What the numbers of notebook 05 say. Each function gives Markdown for one conclusion."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bitskept.base.words import quote
+from bitskept.studies.dynamics.comparing_runs import LEVEL
+from bitskept.studies.dynamics.late_forgetting import CAUSAL, SHARE
+from bitskept.studies.dynamics.predictors import ENOUGH, STEP
+from bitskept.studies.dynamics.sizes import LABELS, along
+
+SAME_TASK = "state-space"
+"""The twin that also learns to predict the next token."""
+SURE = {"more": "surely more", "less": "surely less", "": "no sure difference"}
+
+
+def learning(table: pd.DataFrame) -> str:
+    """Bits per byte of each twin before and after training."""
+    lines = []
+    for twin, rows in table.groupby("twin", sort=False):
+        before, after = rows.loc[rows["step"].idxmin()], rows.loc[rows["step"].idxmax()]
+        change = f"{before['estimate']:.2f} bits per byte before training, {after['estimate']:.2f} after"
+        lines.append(f"- **{twin}**: {change} {after['step']} steps.")
+    return "\n".join(lines)
+
+
+def measured(table: pd.DataFrame, left_out: Mapping[str, str]) -> str:
+    """How much was measured, and which tasks were left out."""
+    lines = [f"{table['id'].nunique()} checkpoints, {len(table):,} numbers.", ""]
+    return "\n".join([*lines, *(f"- left out, {task}: {why.rpartition(': ')[2]}" for task, why in left_out.items())])
+
+
+def late_forgetting(differences: pd.DataFrame) -> str:
+    """The causal twin compared with each other one (`late_forgetting.differences`), and the role of the objective."""
+    known = differences[differences["estimate"].notna()]
+    if not len(known):
+        return "There is no other twin to compare with."
+    lines = []
+    for other, rows in known.groupby("other", sort=False):
+        fewest, most = int(rows["runs"].min()), int(rows["runs"].max())
+        seeds = _seeds(most) if fewest == most else f"{fewest} to {most} seeds"
+        clauses = []
+        for probe, units in rows.groupby("probe", sort=False):
+            first = units.iloc[0]  # its p-values and those of its share of H(X) agree
+            both = " or ".join(_change(unit) for unit in units.to_dict("records"))
+            means = f"{first['causal_mean']:.3g} against {first['other_mean']:.3g}"
+            clauses.append(f"under {probe} {SURE[first['sure']]}, {both} ({means})")
+        lines.append(
+            f"- **{CAUSAL}** minus *{other}*, late forgetting at step {rows['step'].iloc[0]:,}, {seeds}: "
+            f"{'; '.join(clauses)}."
+        )
+    return "\n".join([*lines, f"- {_cause(known)}"])
+
+
+def _cause(differences: pd.DataFrame) -> str:
+    """Whether all comparisons with other objectives agree. In bits only, because shares of H(X) are proportional."""
+    rows = differences[(differences["unit"] != SHARE) & (differences["other"] != SAME_TASK)]
+    if not len(rows):
+        return "No twin with another objective was compared, so this says nothing about the objective."
+    against = _list(f"*{name}*" for name in rows["other"].unique())
+    more, less = (int((rows["sure"] == sure).sum()) for sure in ("more", "less"))
+    if more == len(rows):
+        probes = ", whatever the probe" if rows["probe"].nunique() > 1 else ""
+        text = f"**Late forgetting goes with next-token prediction**: there is surely more than in {against}{probes}."
+    elif less == len(rows):
+        text = f"**Late forgetting does not come from next-token prediction**: there is surely less than in {against}."
+    elif not more and not less:
+        text = "**Late forgetting is not shown to come from next-token prediction**: "
+        text += f"it does not surely differ from that of {against}."
+    else:
+        text = "**Whether late forgetting comes from next-token prediction is open**: "
+        text += f"in {len(rows)} comparisons with {against}, it is surely more in {more} and surely less in {less}."
+    if SAME_TASK in set(differences["other"]):
+        text += f" *{CAUSAL}* and *{SAME_TASK}* both predict the next token; they differ in the architecture."
+    if (differences["runs"] == 1).all():
+        text += " There is one seed: the intervals are over items, and the result holds for these runs only."
+    return text
+
+
+def built_in(effects: pd.DataFrame) -> str:
+    """The effect of each ingredient of an architecture (`built_in.effects`), and for each probe the largest."""
+    lines = []
+    for probe, rows in effects.groupby("probe", sort=False):
+        lines += [_effect(row) for row in rows.to_dict("records")]
+        lines.append(f"- Under {probe}: {_largest(rows)}")
+    return "\n".join(lines) or "No two untrained networks differ in one ingredient only."
+
+
+def _effect(row: Mapping[str, Any]) -> str:
+    what = {
+        "mask": "a causal mask instead of none",
+        "norm": "the norm before each part instead of after it",
+        "scale": "the largest scale of the initial weights instead of the smallest",
+    }[row["effect"]]
+    verb = "keeps" if row["sure"] else "makes"
+    start = f"- **{row['effect']}**, under {row['probe']}: {what} {verb} {SURE[row['sure']]}, {_change(row)}, "
+    if row["pairs"] == 1:
+        return f"{start}in one pair ({row['smallest_pair']}), {_seeds(row['runs'])}."
+    least, most = (f"{_number(row[name], row['unit'])} ({row[f'{name}_pair']})" for name in ("smallest", "largest"))
+    rest = {
+        "sign": "**Its sign depends on the rest of the architecture**, so the mean says little.",
+        "size": "**Its size depends on the rest of the architecture.**",
+        "": "No pair surely differs from the others.",
+    }[row["varies"]]
+    return f"{start}over {row['pairs']} pairs and {_seeds(row['runs'])}; from {least} to {most}. {rest}"
+
+
+def _largest(rows: pd.DataFrame) -> str:
+    sure = rows[rows["sure"] != ""]
+    if len(sure):
+        first = sure.loc[sure["estimate"].abs().idxmax(), "effect"]
+        others = [f"the {name}" for name in sure["effect"] if name != first]
+        also = f"Also sure: {_list(others)}." if others else "It is the only sure one."
+        text = f"**the {first} makes the largest difference on average.** {also}"
+    else:
+        text = "**no ingredient makes a sure difference on average.**"
+    if len(mixed := rows.loc[rows["varies"] == "sign", "effect"]):
+        text += f" The sign of the effect of {_list(f'the {name}' for name in mixed)} depends on the rest."
+    return text + (" There is one seed, so this holds for these networks only." if (rows["runs"] == 1).all() else "")
+
+
+def phases(changes: pd.DataFrame) -> str:
+    """Whether the curve of each twin goes through the phases that others report (`phases.changes`)."""
+    if not len(changes):
+        return "There is no curve to look at."
+    return "\n".join(_phases_of(twin, rows) for twin, rows in changes.groupby("twin", sort=False))
+
+
+def _phases_of(twin: str, rows: pd.DataFrame) -> str:
+    parts = []
+    for row in rows.to_dict("records"):
+        if row["from_step"] == row["to_step"] and not row["seen"]:
+            parts.append(f"no {row['phase']}")
+        else:
+            span, seen = f"from step {row['from_step']:,} to {row['to_step']:,}", "" if row["seen"] else "not "
+            parts.append(f"{row['phase']} {span}: {_change(row)}, {seen}seen")
+    seen, runs = rows["seen"].tolist(), int(rows["runs"].iloc[0])
+    there, missing = ([f"the {name}" for name in rows.loc[rows["seen"] == flag, "phase"]] for flag in (True, False))
+    if not missing:
+        verdict = "**All phases are seen**, in this order."
+    else:
+        verdict = f"**Seen: {_list(there)}; not {_list(missing)}.**" if there else "**None of them is surely there.**"
+    if any(seen[place] and seen[place + 2] and not seen[place + 1] for place in range(len(seen) - 2)):
+        verdict += " As nothing is sure between them, two phases of the same direction may be one phase."
+    if runs == 1:
+        verdict += (
+            " The turning points were chosen on the same curve on which the changes are measured, which makes these "
+            "too large. The interval is over items and holds for this run only."
+        )
+    return f"- **{twin}**, {_seeds(runs)}: {'; '.join(parts)}. {verdict}"
+
+
+def verdict(differences: pd.DataFrame, fitting: pd.DataFrame, directions: pd.DataFrame) -> str:
+    """Whether each of the three claims of the notebook holds."""
+    lines = [f"- {_cause(differences[differences['estimate'].notna()])}"]
+    for name, changes in (("fitting, then compression", fitting), ("collapse, expansion, compression", directions)):
+        complete = changes.groupby("twin")["seen"].all()
+        lines.append(f"- **All phases of *{name}* are seen in {complete.sum()} of {len(complete)} twins.**")
+    return "\n".join(lines)
+
+
+def size_and_data(table: pd.DataFrame) -> str:
+    """Each quantity in the smallest and the largest network, and with the least and the most text."""
+    lines = []
+    for (twin, quantity), rows in table.groupby(["twin", "quantity"], sort=False):
+        for by, name in (("size", "width of the network"), ("amount", "training sentences")):
+            varied = along(table, by)
+            ends = varied[varied.index.isin(rows.index)].sort_values(by).iloc[[0, -1]]
+            low, high = (f"{quote(row, '.2f')} at {row[by]:,}" for row in ends.to_dict("records"))
+            lines.append(f"- **{twin}**, {LABELS[quantity]}, by {name}: {low}, {high}.")
+    return "\n".join(lines)
+
+
+def predictors(table: pd.DataFrame) -> str:
+    """For each target (`predictors.over_runs`), the measure that predicts best, and whether that survives the step."""
+    lines = [_best_predictor(target, rows) for target, rows in table.groupby("target", sort=False)]
+    return "\n".join(lines) or "No target was measured."
+
+
+def _best_predictor(target: str, rows: pd.DataFrame) -> str:
+    plain, partial = (rows[rows["kind"] == kind].set_index("measure") for kind in ("spearman", "partial"))
+    step, measures = plain[plain.index == STEP], plain.drop(index=STEP, errors="ignore")
+    best = _closest(measures)
+    if best is None:
+        return f"- **{_words(target)}**: no run has enough checkpoints with values that differ."
+    parts = [
+        f"- **{_words(target)}**: *{_words(best)}* is most closely correlated with it, {_mean(measures.loc[best])}."
+    ]
+    if not _agree(measures.loc[best]):
+        parts.append("The runs disagree on the sign, so it is no predictor in general.")
+    if len(scarce := measures.index[measures["runs"] < measures["runs"].max()]):
+        parts.append(f"Not considered, because not defined in all of these runs: {_list(map(_words, scarce))}.")
+    if step["runs"].sum():
+        parts.append(f"The correlation with the step itself is {step['estimate'].item():+.2f}.")
+    parts.append(_survival(measures.loc[best], partial.loc[best]))
+    rival = _closest(partial.drop(index=STEP, errors="ignore"))
+    if rival not in (None, best):
+        row = partial.loc[rival]
+        sure = "surely" if row["p_holm"] < LEVEL else "but not surely"
+        parts.append(f"Given the step, *{_words(rival)}* is most closely correlated with it, {sure}: {_mean(row)}.")
+    if len(incomplete := measures[measures["missing"] > 0]):
+        each = _list(f"{_words(name)} {missing}" for name, missing in incomplete["missing"].items())
+        parts.append(f"Checkpoints left out because a value is missing: {each}.")
+    return " ".join(parts)
+
+
+def _closest(rows: pd.DataFrame) -> str | None:
+    """The measure whose mean correlation is farthest from 0, among those defined in most runs."""
+    rows = rows[(rows["runs"] > 0) & (rows["runs"] == rows["runs"].max())]
+    return str(rows["estimate"].abs().idxmax()) if len(rows) else None
+
+
+def _survival(plain: pd.Series, partial: pd.Series) -> str:
+    """Whether a correlation remains given the step."""
+    if not partial["runs"]:
+        return "**Whether it says more than the step is open**: given the step, no correlation is defined."
+    undefined = int(plain["runs"] - partial["runs"])
+    given = f"given the step it is {_mean(partial)}"
+    given += f", and not defined in {undefined} of {plain['runs']} runs" if undefined else ""
+    if partial["runs"] < ENOUGH:
+        return f"**Whether that survives is open with so few runs**: {given}."
+    if not _agree(partial) or np.sign(partial["estimate"]) != np.sign(plain["estimate"]):
+        return f"**That does not survive**: {given}. Both may merely change with training."
+    if partial["low"] <= 0 <= partial["high"]:
+        return f"**That does not surely survive**: {given}."
+    return f"**That survives**: {given}."
+
+
+def _agree(row: pd.Series) -> bool:
+    return bool(row["agree"] == row["runs"])
+
+
+def _mean(row: pd.Series) -> str:
+    """A mean over runs with its interval and its range."""
+    if row["runs"] == 1:
+        return f"{row['estimate']:+.2f} in the one run where it is defined"
+    mean = quote(row, "+.2f") if row["runs"] >= ENOUGH else f"{row['estimate']:+.2f}"
+    return (
+        f"{mean} on average, from {row['smallest']:+.2f} to {row['largest']:+.2f} over {row['runs']} runs, "
+        f"{row['agree']} of them with this sign"
+    )
+
+
+def _change(row: Mapping[str, Any]) -> str:
+    """A difference with its interval; shares in percent."""
+    number, *ends = (_number(row[name], row["unit"]) for name in ("estimate", "low", "high"))
+    return f"{number} [{', '.join(end.partition(' ')[0] for end in ends)}]"
+
+
+def _number(value: float, unit: str) -> str:
+    if unit.startswith("share"):
+        return f"{100 * value:+.1f} {unit.replace('share', '%', 1)}"
+    return f"{value:{'+.3f' if unit.startswith('bits') else '+.3g'}} {unit}"
+
+
+def _words(quantity: str) -> str:
+    return quantity.replace("_", " ")
+
+
+def _seeds(runs: int) -> str:
+    return "one seed" if runs == 1 else f"{runs} seeds"
+
+
+def _list(names: Iterable[str]) -> str:
+    """a, b and c."""
+    *start, last = names
+    return f"{', '.join(start)} and {last}" if start else last

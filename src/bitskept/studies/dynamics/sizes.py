@@ -1,0 +1,36 @@
+"""Larger networks, more text: twins of other widths, and twins trained on less text."""
+
+from collections.abc import Collection
+
+import pandas as pd
+
+from bitskept.base.publishing import makes_table
+from bitskept.instruments.over_seeds import spread
+from bitskept.studies.dynamics.comparing_runs import at_last_layer
+
+LABELS = {
+    "bits_per_byte": "bits per byte",
+    "bits_per_byte_bound": "bits per byte (bound)",
+    "retained_cross_entropy": "retained by the last layer",
+    "late_forgetting": "late forgetting (bits)",
+}
+"""The quantities of `size_and_data`, as figures and sentences call them."""
+
+
+@makes_table
+def size_and_data(table: pd.DataFrame, varied: Collection[str]) -> pd.DataFrame:
+    """The quantities in `LABELS`, of the `varied` twins after training, at the last layer under the centroid, by size
+    and amount.
+
+    Measured by the instruments that `checkpoints.measure` calls.
+    """
+    last = at_last_layer(table[(table["step"] == table["step"].max()) & table["twin"].isin(varied)])
+    rows = last[last["quantity"].isin(LABELS) & (last["probe"].isna() | (last["probe"] == "centroid"))]
+    return spread(rows, "twin", "size", "amount", "quantity")
+
+
+def along(table: pd.DataFrame, by: str) -> pd.DataFrame:
+    """The rows of `size_and_data` that vary in `by` ("size" or "amount"); the other one has its most common value."""
+    other = "amount" if by == "size" else "size"
+    commonest = table[other].value_counts(sort=False).idxmax()  # the first of equally common ones
+    return table[table[other] == commonest]

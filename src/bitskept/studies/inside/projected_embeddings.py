@@ -1,0 +1,34 @@
+"""The input embeddings of a model, projected into fewer dimensions."""
+
+import numpy as np
+import pandas as pd
+
+from bitskept.base import store
+from bitskept.base.publishing import makes_table
+from bitskept.instruments.measurement import model_key
+from bitskept.sources import models
+from bitskept.studies.inside.section import InsideTransformer
+from bitskept.theory import johnson_lindenstrauss
+
+
+@makes_table
+def distortions(section: InsideTransformer) -> pd.DataFrame:
+    """By how much random projections change the distances of `points` embeddings drawn by the seed: one row per
+    dimension and quantity, with the model's number of embeddings (`types`) and of their dimensions (`width`). Computed
+    by `theory.johnson_lindenstrauss.table`.
+
+    ValueError for a model with fewer types than points; other errors as `models.load`.
+    """
+    names = ("points", "dimensions", "projections", "seed")
+    key = {name: getattr(section, name) for name in names} | {"dtype": "float32"}
+    models.fetch(section.model, accept_terms=section.accept_terms)
+
+    def compute() -> pd.DataFrame:
+        model = models.load(section.model, dtype="float32", accept_terms=section.accept_terms)
+        vectors = model.embeddings.detach().float().cpu().numpy()
+        chosen = np.random.default_rng(section.seed).choice(len(vectors), size=section.points, replace=False)
+        seeds = range(section.projections)
+        table = pd.DataFrame(johnson_lindenstrauss.table(vectors[chosen], section.dimensions, seeds=seeds))
+        return table.assign(types=len(vectors), width=vectors.shape[1])
+
+    return store.stored("squeezed", 1, model_key(section.model, key), compute, logged=False)

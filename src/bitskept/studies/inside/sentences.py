@@ -1,0 +1,193 @@
+"""What the tables of notebook 07 show, in words (Markdown)."""
+
+import numpy as np
+import pandas as pd
+
+from bitskept.base.words import quote
+from bitskept.studies.inside.section import InsideTransformer
+from bitskept.theory import johnson_lindenstrauss
+
+BITS = ".2f"
+ROUNDING = 1e-6
+"""Bits by which rounding may put an answer below its bound."""
+FINDINGS = (("short", "keys"), ("full", "values"), ("full", "zero"))
+"""Forms of the energy and steps about which there is no theorem."""
+
+
+def elbo(table: pd.DataFrame, section: InsideTransformer) -> str:
+    """Whether the bound holds, how close it is, and how much of the ceiling is used; a table of `elbo.bounds`."""
+    gap, arriving = _gap(table), table.dropna(subset="tokens")
+    ends = arriving.groupby("corpus", sort=False)[["estimate", "low", "high"]].last() / np.log2(section.bank)
+    shares = ", ".join(f"{quote(row)} ({corpus})" for corpus, row in ends.to_dict("index").items())
+    return (
+        f"{(gap < -ROUNDING).sum()} of {len(gap)} answers lie below the bound; the smallest gap is {gap.min():.3f} "
+        f"bits, the largest {gap.max():.2f}. In {(gap < 0.1).sum()} answers it is below a tenth of a bit. On average "
+        f"the first {section.length} tokens of an answer contain this share of the bits that single out its prompt: "
+        f"{shares}. Where it is near 100 %, the mixture has reached its ceiling, and with a larger bank the prompt "
+        "would direct more bits into an answer."
+    )
+
+
+def infonce(bounds: pd.DataFrame) -> str:
+    """The bits that two halves of a text certainly share, by the layer and critic that prove most, and the control."""
+    real, control = (bounds[bounds["shuffled"] == shuffled] for shuffled in (False, True))
+    best, first = real.loc[real["estimate"].idxmax()], real[real["layer"] == real["layer"].min()]
+    start = first.loc[first["estimate"].idxmax()]
+    wrong = int((control["low"] > 0).sum())
+    above = f"**{wrong} bounds lie**" if wrong else "no bound lies"
+    more = "significantly more than" if best["low"] > start["high"] else "not significantly more than"
+    return (
+        f"Two halves of a text share at least {quote(best.to_dict(), BITS)} bits, of at most {best['ceiling']:.0f} "
+        f"that this many pairs can show; layer {best['layer']} with the critic *{best['critic']}* proves this, {more} "
+        f"layer {start['layer']}, which proves {quote(start.to_dict(), BITS)}. For halves of different texts {above} "
+        "above 0. A lower bound that rises with depth shows that the critic finds the information more easily there; "
+        "a later layer cannot contain more."
+    )
+
+
+def architectures(table: pd.DataFrame) -> str:
+    """What text costs each twin and what a prompt adds, from the rows of a table of `architectures.by_checkpoint` for
+    the last step: means over seeds, with the outermost ends of their intervals.
+    """
+    lines = []
+    for twin, rows in table.groupby("twin", sort=False):
+        cost = rows[rows["quantity"].str.contains("bits_per_byte")]
+        bound = " at most" if cost["quantity"].str.endswith("bound").all() else ""
+        text = f"- **{twin}**: a byte costs{bound} {_spread(cost)} bits"
+        left_out, promptless = (rows[rows["marginal"] == marginal] for marginal in ("left_out", "promptless"))
+        if len(left_out):
+            text += f"; the prompt adds {_spread(left_out)} bits per token against other prompts"
+            text += f", and {_spread(promptless)} against no prompt"
+        lines.append(f"{text}.")
+    return "\n".join(lines)
+
+
+def dimension(table: pd.DataFrame, section: InsideTransformer) -> str:
+    """Which dimension is enough, and whether the lemma requires the model's width; a table of
+    `projected_embeddings.distortions`.
+    """
+    worst = table[table["quantity"] == "max_distortion"].set_index("dimension")["estimate"]
+    enough = worst.index[worst <= section.distortion]
+    first = f"first at {enough[0]} dimensions" if len(enough) else "at none of the dimensions tried"
+    types, width = table[["types", "width"]].iloc[0]
+    short, exact = (
+        [formula(points, section.distortion) for points in (section.points, int(types))]
+        for formula in (johnson_lindenstrauss.short_form, johnson_lindenstrauss.dasgupta_gupta)
+    )
+    verdict = "does not require all of" if short[1] < width else "requires more than"
+    return (
+        f"{section.points} embeddings of {width} dimensions. A distortion of {section.distortion:g} for the worst of "
+        f"{table['n'].iloc[0]:,} pairs is reached {first}; the formulas require {short[0]} and {exact[0]}. For "
+        f"all {types:,} types they would require {short[1]} and {exact[1]}; the model has {width}. So at this "
+        f"distortion the lemma **{verdict}** its width."
+    )
+
+
+def geometry(table: pd.DataFrame) -> str:
+    """Which layers differ most, and whether by more than two samples of sentences do; a table of
+    `layer_shapes.compared`.
+    """
+    shapes = table[table["quantity"] == "gromov_wasserstein"]
+    between, again = shapes[shapes["against"] == "layer"], shapes[shapes["against"] == "permuted"]
+    anchor = shapes[(shapes["against"] == "other texts") & shapes["layer"].notna()]
+    far = between.loc[between["estimate"].idxmax()].to_dict()
+    above = (between["low"] > anchor["high"].max()).sum()
+    rest = "; **the others may be no farther apart than two samples of one layer**" if above < len(between) else ""
+    return (
+        f"Layers {far['layer']} and {far['other']} are farthest apart, by {quote(far, BITS)} of a mean distance; a "
+        f"layer differs from itself under other sentences by {anchor['estimate'].mean():.2f} on average. {above} of "
+        f"{len(between)} pairs of layers lie entirely above every value of this anchor{rest}. A layer and the same "
+        f"layer reordered are 0 apart; the search finds at most {again['estimate'].max():.3f}, which shows how well "
+        "it works."
+    )
+
+
+def energy(energies: pd.DataFrame) -> str:
+    """Which steps lower which energy, from tables of `attention_energy.measure` for trained and for random weights."""
+    whole = energies[energies["layer"].isna() & energies["head"].isna() & (energies["quantity"] == "lowered")]
+    raised, steps = _raised(energies)
+    verdict = "**which a theorem forbids: the program is wrong**" if raised else "as the theorem requires"
+    lines = [f"- Of {steps} steps of attention over keys {raised or 'none'} raise E, {verdict}."]
+    for weights, rows in whole.groupby("weights", sort=False):
+        by_step = rows.set_index(["form", "step"]).to_dict("index")
+        short, values, zero = (by_step[finding] for finding in FINDINGS)
+        compared = "not significantly more often than"
+        if values["high"] < zero["low"]:
+            compared = "significantly less often than"
+        if values["low"] > zero["high"]:
+            compared = "significantly more often than"
+        lines.append(
+            f"- {weights.capitalize()} weights: the first term falls as well for {quote(short)} of the queries. What "
+            f"the head adds up, its values, lowers E for {quote(values)}, {compared} setting the query to 0 does: "
+            f"{quote(zero)}."
+        )
+    return "\n".join(lines)
+
+
+def memory(table: pd.DataFrame) -> str:
+    """How the capacity of each memory grows with the dimension, and at which loads the perceptron learns about half of
+    the labellings; a table of `capacity.capacities`.
+    """
+    lines = [
+        f"- {scale}: {_capacity(rows)}."
+        for scale, rows in table[table["quantity"] == "capacity"].groupby("scale", sort=False)
+    ]
+    learnt = table[table["quantity"] == "learnt"].sort_values("load")
+    half = learnt["estimate"] >= 0.5
+    around = pd.concat([learnt[half].tail(1), learnt[~half].head(1)]).to_dict("records")
+    shares = " and ".join(f"{quote(row)} at {row['load']:.1f} points per weight" for row in around)
+    inside = ((learnt["low"] <= learnt["expected"]) & (learnt["expected"] <= learnt["high"])).sum()
+    lines.append(
+        f"- perceptron: the share of labellings learned is {shares}. Cover's count lies in {inside} of the "
+        f"{len(learnt)} intervals."
+    )
+    return "\n".join(lines)
+
+
+def verdict(bounds: pd.DataFrame, energies: pd.DataFrame) -> str:
+    """Whether the theorems hold for these numbers: tables of `elbo.bounds` and of `attention_energy.measure`."""
+    gap, (raised, steps) = _gap(bounds), _raised(energies)
+    below = (gap < -ROUNDING).sum()
+    counts = f"{below} of {len(gap)} answers lie below their ELBO, and {raised} of {steps} steps of attention raise E"
+    held = "What must hold does hold"
+    if below or raised:
+        held = "**What must hold does not hold, so the program is wrong**"
+    return (
+        f"{held}: {counts}. Nothing here measures whether the theory's theorems are true. What it leaves open has "
+        "a number in each section above, next to a control that shows what the number means."
+    )
+
+
+def _gap(table: pd.DataFrame) -> pd.Series:
+    """Bits between the log-probability of each answer and its ELBO."""
+    return (table["mixture"] - table["elbo"]).dropna()
+
+
+def _raised(energies: pd.DataFrame) -> tuple[int, int]:
+    """How many steps over keys raise the full energy, and of how many."""
+    whole = energies[energies["layer"].isna() & energies["head"].isna() & (energies["quantity"] == "lowered")]
+    keys = whole[(whole["form"] == "full") & (whole["step"] == "keys")]
+    return round(((1 - keys["estimate"]) * keys["n"]).sum()), int(keys["n"].sum())
+
+
+def _capacity(rows: pd.DataFrame) -> str:
+    """The capacities of one memory by dimension, and their growth."""
+    known = rows.dropna(subset="estimate").sort_values("dimension")
+    text = ", ".join(
+        f"{row.estimate:g} [{row.low:g}, {'more' if np.isnan(row.high) else f'{row.high:g}'}] patterns at d = "
+        f"{row.dimension}"
+        for row in known.itertuples()
+    )
+    if beyond := sorted(set(rows["dimension"]) - set(known["dimension"])):
+        text += f"; more than was tried at d = {', '.join(map(str, beyond))}"
+    if len(known) > 1:
+        slope, expected = (
+            np.polyfit(known["dimension"], np.log2(known[name]), 1)[0] for name in ("estimate", "expected")
+        )
+        text += f". That is {slope:.2f} bits per dimension; {expected:.2f} are expected"
+    return text
+
+
+def _spread(rows: pd.DataFrame) -> str:
+    ends = {"estimate": rows["estimate"].mean(), "low": rows["low"].min(), "high": rows["high"].max()}
+    return quote(ends, BITS)

@@ -1,0 +1,175 @@
+"""The figures of notebook 06, each drawn from its table."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bitskept.base.figures import curve, points
+from bitskept.instruments.training.twin_runs import COLOURS
+from bitskept.studies.semantic.rate_distortion import closed_form, endless
+from bitskept.studies.semantic.section import SemanticInformation
+
+MARGINALS = {
+    "mixture": ("C0", "mixture over prompts"),
+    "left_out": ("C2", "mixture, own prompt left out"),
+    "promptless": ("C1", "no prompt (proxy)"),
+}
+FLOW = {"S": "C0", "A": "C1", "M": "C3"}
+WIDE = (12, 4.8)
+
+
+def density(table: pd.DataFrame, section: SemanticInformation) -> Figure:
+    """How many bits the prompt directs into each token of an answer, and their sum so far, with its ceiling."""
+    figure, (left, right) = _panels(2)
+    for axes, column in ((left, "estimate"), (right, "S")):
+        for name, rows in table.groupby("marginal", sort=False):
+            colour, label = MARGINALS[name]
+            axes.plot(rows["position"], rows[column], ".-", color=colour, label=label)
+        axes.axhline(0, color="grey", linewidth=1)
+        axes.set_xticks(rows["position"], rows["token"].str.strip(), rotation=60, ha="right", fontsize=11)
+    left.set(title="each token", ylabel="bits a token")
+    right.set(title="up to each token", ylabel="bits")
+    right.axhline(np.log2(section.bank), color="black", linestyle=":", label="log2 of the bank")
+    _legend(figure, right, ncols=4)
+    return figure
+
+
+def granger(table: pd.DataFrame) -> Figure:
+    """What the prompt adds to a token, by corpus and marginal."""
+    corpora = list(table["corpus"].unique())
+    figure = Figure(figsize=(9, 1.3 * len(corpora) + 1.6), layout="constrained")
+    axes = figure.subplots()
+    for shift, (name, (colour, label)) in zip((-0.22, 0, 0.22), MARGINALS.items(), strict=True):
+        rows = table[table["marginal"] == name]
+        places = [corpora.index(corpus) + shift for corpus in rows["corpus"]]
+        points(axes, rows, places, color=colour, label=label)
+    axes.axvline(0, color="grey", linewidth=1)
+    axes.set(yticks=range(len(corpora)), yticklabels=corpora, xlabel="what the prompt adds (bits a token)")
+    axes.invert_yaxis()
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def context(table: pd.DataFrame) -> Figure:
+    """What the prompt adds, by the number of its tokens that are read; one panel per corpus."""
+    corpora, contexts = list(table["corpus"].unique()), sorted(table["context"].unique())
+    figure, panels = _panels(len(corpora), figsize=(5.4 * len(corpora) + 1, 4.8), sharey=True)
+    for axes, corpus in zip(panels, corpora, strict=True):
+        for name, rows in table[table["corpus"] == corpus].groupby("marginal", sort=False):
+            colour, label = MARGINALS[name]
+            curve(axes, rows, "context", color=colour, marker="o", label=label)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(contexts, contexts)
+        axes.set(title=corpus, xlabel="tokens of the prompt that are read")
+    panels[0].set(ylabel="what the prompt adds (bits a token)", ylim=(min(0, table["low"].min()), None))
+    _legend(figure, panels[0], ncols=3)
+    return figure
+
+
+def flow(table: pd.DataFrame) -> Figure:
+    """S and its expected part A; and M, the part due to chance, for single samples and on average."""
+    mixture = table[table["marginal"] == "mixture"].assign(tokens=lambda rows: rows["position"] + 1)
+    by_quantity = dict(list(mixture.groupby("quantity")))
+    figure, (left, right) = _panels(2)
+    for quantity in ("S", "A"):
+        curve(left, by_quantity[quantity], "tokens", color=FLOW[quantity], marker=".", label=quantity)
+    samples = by_quantity["M of a sample"].groupby("sample")
+    for _, rows in samples:
+        right.plot(rows["tokens"], rows["estimate"], color="grey", alpha=0.35, linewidth=0.8)
+    curve(right, by_quantity["M"], "tokens", color=FLOW["M"], label="mean of M, 95 %")
+    right.axhline(0, color="black", linewidth=1)
+    left.set(title="expected to rise", xlabel="tokens", ylabel="bits, mean over samples")
+    right.set(title=f"luck: M along {len(samples)} samples", xlabel="tokens", ylabel="bits")
+    for axes in (left, right):
+        axes.legend()
+    return figure
+
+
+def people(table: pd.DataFrame) -> Figure:
+    """S, A and M along human answers and along the model's."""
+    mixture = table[table["marginal"] == "mixture"].assign(tokens=lambda rows: rows["position"] + 1)
+    figure, panels = _panels(2, sharey=True)
+    titles = {"people": "answers by people", "model": "the model's own"}
+    for axes, (whose, title) in zip(panels, titles.items(), strict=True):
+        for quantity, colour in FLOW.items():
+            rows = mixture[(mixture["whose"] == whose) & (mixture["quantity"] == quantity)]
+            curve(axes, rows, "tokens", color=colour, marker=".", label=quantity)
+        axes.axhline(0, color="black", linewidth=1)
+        axes.set(title=title, xlabel="tokens")
+    panels[0].set_ylabel("bits, mean over prompts")
+    _legend(figure, panels[0], ncols=3)
+    return figure
+
+
+def rate_distortion(table: pd.DataFrame) -> Figure:
+    """R(D) of three binary sources: as computed, and closed forms as thin lines."""
+    figure, panels = _panels(3, figsize=(15, 4.8), sharey=True)
+    for axes, (kind, curves) in zip(panels, table.groupby("kind", sort=False), strict=True):
+        look, name = ("-", "n = {:.0f}") if kind == "Markov" else (".", "p = {:g}")
+        for place, (of, rows) in enumerate(curves.groupby("of")):
+            axes.plot(rows["distortion"], rows["rate"], look, color=f"C{place}", label=name.format(of))
+            if kind != "Markov":
+                reach = np.linspace(0, rows["distortion"].max(), 101)
+                axes.plot(reach, closed_form(kind, of, reach), color=f"C{place}", linewidth=1.2)
+        axes.set(title=kind, xlabel="distortion D" if kind != "log-loss" else "distortion D (bits)")
+    flip = table.loc[table["kind"] == "errors", "of"].min()
+    turn = np.linspace(0, flip, 101)
+    panels[2].plot(turn, endless(flip, turn), "--", color="black", label="stationary")
+    panels[0].set(ylabel="R(D) (bits a symbol)", ylim=(0, 1.03))
+    for axes in panels:
+        axes.legend()
+    return figure
+
+
+def naming(table: pd.DataFrame) -> Figure:
+    """Checkpoints of twins in two rate-distortion planes of the next token: for log-loss, and for errors."""
+    seen = table.pivot_table(index=["twin", "step"], columns="quantity", values="estimate", sort=False)
+    rate, entropy = table[table["quantity"] == "rate"], seen["frequency_entropy"].iloc[0]
+    figure, (left, right) = _panels(2, sharey=True)
+    for axes, quantity, title in ((left, "cross_entropy", "log-loss"), (right, "error", "errors")):
+        for twin, rows in seen.groupby(level="twin", sort=False):
+            axes.plot(rows[quantity], rows["gathered"], ".-", color=COLOURS[twin], label=twin)
+            axes.plot(rows[quantity].iloc[-1], rows["gathered"].iloc[-1], "*", markersize=16, color=COLOURS[twin])
+        axes.axhline(0, color="grey", linewidth=1)
+        axes.set(title=title)
+    ends = np.array([seen["cross_entropy"].min() - 0.3, seen["cross_entropy"].max()])
+    left.plot(ends, entropy - ends, color="black", linewidth=1.2, label="R(D)")
+    left.set(xlabel="D: bits that the next token costs", ylabel="bits gathered, of each token")
+    right.plot(rate["error"], rate["estimate"], color="black", linewidth=1.2, label="R(D)")
+    right.set(xlabel="D: share of next tokens not named")
+    right.set_ylim(min(0, seen["gathered"].min()) - 0.2, seen["gathered"].max() + 0.8)
+    right.legend()
+    return figure
+
+
+def reward(table: pd.DataFrame) -> Figure:
+    """Mean rewards and their costs, for three ways to earn them; and the rewards of single samples."""
+    ways = dict(list(table.groupby("way")))
+    figure, (left, right) = _panels(2, width_ratios=(3, 2))
+    left.plot("rate", "reward", data=ways["cheapest"], color="black", linewidth=1.2, label="these samples")
+    looks = {"reweighted": ("C0", "o", "reweighted, 95 %"), "best_of": ("C2", "s", "best of N, 95 %")}
+    for way, (colour, marker, label) in looks.items():
+        rows = ways[way]
+        band = [rows["reward"] - rows["reward_low"], rows["reward_high"] - rows["reward"]]
+        left.errorbar(rows["rate"], rows["reward"], yerr=band, fmt=marker, color=colour, capsize=3, label=label)
+    left.plot("rate", "reward", "x", data=ways["bound"], color="C3", label="best of N, at its bound")
+    for _, row in ways["best_of"].iterrows():
+        left.annotate(f" {row['at']:.0f}", (row["rate"], row["reward"]), va="top", fontsize=11)
+    left.set(xlabel="rate (bits)", ylabel="mean reward (share of words)", title="rate and reward")
+    left.legend()
+    values, numbers = np.unique(ways["sample"]["reward"].round(3), return_counts=True)
+    right.bar(values, numbers, width=0.012, color="C0")
+    right.set(xlabel="reward of a continuation", ylabel="samples", title="what the model says by itself")
+    return figure
+
+
+def _panels(number: int, figsize: tuple[float, float] = WIDE, **options: object) -> tuple[Figure, Sequence[Axes]]:
+    figure = Figure(figsize=figsize, layout="constrained")
+    return figure, figure.subplots(1, number, squeeze=False, **options)[0]
+
+
+def _legend(figure: Figure, axes: Axes, ncols: int) -> None:
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=ncols)

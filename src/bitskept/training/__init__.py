@@ -1,1 +1,0 @@
-"""Models that are changed or made here: fine-tuning for recoverability."""

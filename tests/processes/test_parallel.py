@@ -1,0 +1,100 @@
+"""Jobs side by side, in processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import psutil
+import pytest
+
+from bitskept.base import parallel
+
+
+@pytest.fixture
+def two_cores(monkeypatch):
+    """A machine with two cores, both of which may be used."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setenv(parallel.PROCESSES, "2")
+
+
+def fail_at_two(number):
+    if number == 2:
+        raise ValueError("2 is too much")
+    return number
+
+
+def settings(_):
+    import torch
+
+    return os.getpid(), torch.get_num_threads(), os.environ.get("BITSKEPT_HOME")
+
+
+def test_an_error_of_a_job_is_raised_here(two_cores):
+    with pytest.raises(ValueError, match="2 is too much"):
+        parallel.each(fail_at_two, [1, 2, 3])
+
+
+def test_processes_have_one_thread_and_the_settings_of_this_call(two_cores, monkeypatch):
+    for folder in ("first", "second"):
+        monkeypatch.setenv("BITSKEPT_HOME", folder)
+        found = parallel.each(settings, [0, 1])
+        assert {home for _, _, home in found} == {folder}
+        assert os.getpid() not in {process for process, _, _ in found}
+        assert {threads for _, threads, _ in found} == {1}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
+@pytest.mark.parametrize("jobs", [2, 1])
+def test_processes_end_with_one_that_is_killed_whether_they_have_a_job_or_none(tmp_path, jobs):
+    (tmp_path / "long_jobs.py").write_text(
+        textwrap.dedent("""
+            import os, pathlib, time
+
+            def wait(folder):
+                pathlib.Path(folder, str(os.getpid())).touch()
+                time.sleep(300)
+        """)
+    )
+    call = f"parallel.each(long_jobs.wait, [{str(tmp_path)!r}] * {jobs}, at_once=2)"
+    code = (
+        f"import os, long_jobs; from bitskept.base import parallel; os.sched_getaffinity = lambda _: {{0, 1}}; {call}"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), parallel.PROCESSES: "2"}
+    begun = set()
+    main = subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=tmp_path)
+    try:
+        assert wait_for(lambda: len(workers(tmp_path)) == jobs, seconds=120)
+        begun = {child.pid for child in psutil.Process(main.pid).children(recursive=True)}
+        assert len(begun) > 2, "the two, and what loky tracks resources with"
+        main.send_signal(signal.SIGKILL)
+        main.wait(timeout=10)
+        assert wait_for(lambda: not any(map(alive, begun)), seconds=30)
+    finally:
+        for process in (main.pid, *begun):
+            if alive(process):
+                os.kill(process, signal.SIGKILL)
+
+
+def workers(folder):
+    return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+
+
+def alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{process}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False

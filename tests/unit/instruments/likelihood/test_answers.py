@@ -1,0 +1,102 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from bitskept.instruments.likelihood.answers import check_room, log2_probabilities, read_answers, read_prompts
+from bitskept.instruments.likelihood.surprisal import surprisals
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def head(tiny):
+    weights = torch.randn(tiny("llama").width, 300, generator=torch.Generator().manual_seed(0))
+    return lambda states: states @ weights
+
+
+def scores(model, head, prompt, answers):
+    """log2 p of each token of the answers given one prompt."""
+    [ids] = read_prompts(model, [prompt])
+    return log2_probabilities(model, head, ids, read_answers(model, answers))
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma"])
+def test_without_a_prompt_an_answer_costs_what_a_text_costs(tiny, head, family):
+    """Gemma's tokenizer puts a start token in front, and no other is added."""
+    texts = ["the cat sat", "Größe: 42 🙂", "a"]
+    found = scores(tiny(family), head, None, texts)
+    np.testing.assert_allclose(
+        [-values.sum() for values in found], surprisals(tiny(family), head, texts, start=0).bits, rtol=1e-5
+    )
+
+
+def test_prompt_and_answer_cost_what_their_tokens_cost_together(tiny, head):
+    [whole] = scores(tiny("llama"), head, None, ["it sat, the cat"])
+    [part] = scores(tiny("llama"), head, "it sat,", [" the cat"])
+    np.testing.assert_allclose(part, whole[-len(part) :], rtol=1e-4)
+
+
+def test_a_prompt_is_read_once_for_all_its_answers(tiny, head):
+    read = []
+    model = tiny("llama")
+    hook = model.network.register_forward_pre_hook(
+        lambda _, __, options: read.append(tuple(options["input_ids"].shape)), with_kwargs=True
+    )
+    scores(model, head, "the cat", ["a", "abc", "ab"])
+    hook.remove()
+    # "the cat" is 3 tokens after the start token. Of an answer all but the last token are read.
+    assert read == [(1, 3), (3, 2)]
+
+
+def test_batches_do_not_matter(tiny, head, monkeypatch):
+    answers = [" sat", "abcdef", "a", " the"]
+    whole = scores(tiny("llama"), head, "the cat", answers)
+    monkeypatch.setattr("bitskept.instruments.likelihood.answers.TOKEN_BUDGET", 4)
+    for one, other in zip(whole, scores(tiny("llama"), head, "the cat", answers), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_the_end_of_a_prompt_and_the_beginning_of_an_answer_are_read(tiny):
+    model = tiny("llama")
+    [ids] = read_prompts(model, ["abcdef"])
+    assert [len(row) for row in read_prompts(model, ["abcdef", None], context=2)] == [3, 1]
+    np.testing.assert_array_equal(read_prompts(model, ["abcdef"], context=2)[0], [0, *ids[-2:]])
+    np.testing.assert_array_equal(read_prompts(model, ["abcdef"], context=0)[0], [0])
+    np.testing.assert_array_equal(read_answers(model, ["abcdef"], length=2)[0], ids[1:3])
+
+
+@pytest.mark.parametrize(
+    ("read", "texts", "options", "message"),
+    [
+        (read_prompts, ["the", ""], {}, "prompt 1 is empty"),
+        (read_answers, ["a", ""], {}, "answer 1 is empty"),
+        (read_prompts, ["a"], {"context": -1}, "context must be .* but is -1"),
+        (read_answers, ["a"], {"length": 0}, "length must be .* but is 0"),
+    ],
+)
+def test_bad_input_is_refused(tiny, read, texts, options, message):
+    with pytest.raises(ValueError, match=message):
+        read(tiny("llama"), texts, **options)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer", "message"),
+    [
+        ("a", "b" * 33, "a prompt of 1 tokens and an answer of 33 are more than the 33 that llama takes"),
+        ("a" * 40, "b", "a prompt of 40 tokens and an answer of 1 are more"),
+    ],
+)
+def test_what_does_not_fit_into_the_model_is_refused(tiny, prompt, answer, message):
+    model = tiny("llama")
+    answers = read_answers(model, [answer])
+    with pytest.raises(ValueError, match=message):
+        check_room(model, zip(read_prompts(model, [prompt]), answers, strict=True))
+    check_room(model, zip(read_prompts(model, [prompt], context=0), answers, strict=True))
+
+
+def test_a_decoder_needs_a_start_token(tiny):
+    tokenizer = type(tiny("llama").tokenizer)(tokenizer_object=tiny("llama").tokenizer.backend_tokenizer)
+    with pytest.raises(ValueError, match="llama has no start token"):
+        read_prompts(dataclasses.replace(tiny("llama"), tokenizer=tokenizer), ["a"])

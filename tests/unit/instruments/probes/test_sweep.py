@@ -1,0 +1,211 @@
+from functools import partial
+
+import numpy as np
+import pytest
+from pandas.testing import assert_frame_equal
+
+from bitskept.instruments.probes import sweep as module
+from bitskept.instruments.probes.sweep import COLUMNS, Plan, measure, split, sweep
+from bitskept.instruments.states import encode, stream
+
+WORDS = ["the", "cat", "sat", "un", "it", "42", ",", "The", "at"]
+PLAN = Plan("synthetic", 120, 20, 40, side_layers=2, sentence_positions=2, trained_epochs=1)
+UNITS = {
+    "entropy": "bits per token",
+    "error": "share of tokens",
+    "cross_entropy": "bits per token",
+    "fano_bound": "bits per token",
+    "cross_entropy_bound": "bits per token",
+    "retained_fano": "share of H(X)",
+    "retained_cross_entropy": "share of H(X)",
+    "certificate": "bits per token",
+    "forgetting": "bits per token",
+    "late_forgetting": "bits per token",
+    "rise": "bits per token",
+    "recovered": "share of tokens",
+    "truncated": "sentences",
+}
+
+
+def sentences(number, seed=0):
+    """Different sentences of 3 to 7 of a few words."""
+    rng, result = np.random.default_rng(seed), {}
+    while len(result) < number:
+        result[" ".join(rng.choice(WORDS, size=rng.integers(3, 8)))] = None
+    return list(result)
+
+
+TEXTS = sentences(180)
+DOMAINS = ["news" if number % 3 else "prose" for number in range(180)]
+families = pytest.mark.parametrize("family", ["bert", "llama"])
+
+
+@pytest.fixture(scope="module")
+def tables(tiny):
+    return {family: sweep(tiny(family), TEXTS, DOMAINS, PLAN) for family in ("bert", "llama")}
+
+
+def test_the_parts_are_disjoint_and_the_test_stays_when_training_grows(tiny):
+    encoding = encode(tiny("llama"), TEXTS)
+    parts = split(encoding, PLAN)
+    assert [len(part) for part in parts] == [PLAN.test, PLAN.validation, PLAN.train]
+    together = np.concatenate(parts)
+    assert len(set(together.tolist())) == len(together)
+    fewer = Plan("synthetic", 30, 20, 40)
+    shorter = split(encode(tiny("llama"), TEXTS[:90]), fewer)
+    for few, many in zip(shorter[:2], parts[:2], strict=True):
+        np.testing.assert_array_equal(few, many)
+    np.testing.assert_array_equal(shorter[2], parts[2][:30])
+
+
+def test_what_tokenising_makes_equal_or_empty_counts_once_or_not_at_all(tiny):
+    texts = ["", "a dog", "it sat", "a fox", "the cat", "it", "a dog"]  # dog and fox are unknown words alike
+    parts = split(encode(tiny("bert"), texts), Plan("few", 2, 1, 1))
+    assert [part.tolist() for part in parts] == [[1], [2], [4, 5]]
+
+
+def test_too_few_sentences_are_refused_with_their_numbers(tiny):
+    encoding = encode(tiny("bert"), TEXTS[:9] + TEXTS[:3])
+    with pytest.raises(ValueError, match="few gives 9 different sentences, but 17 are asked for: 4 for test, 3 for va"):
+        split(encoding, Plan("few", 10, 3, 4))
+    with pytest.raises(ValueError, match="few gives 9 different sentences, but 12 are asked for"):
+        split(encoding, Plan("few", 3, 5, 4))  # nothing would be left to train on
+    with pytest.raises(ValueError, match="synthetic gives 12 different"):
+        sweep(tiny("bert"), TEXTS[:12], DOMAINS[:12], PLAN)
+
+
+@pytest.mark.parametrize("name", ["train", "validation", "test", "side_layers"])
+def test_a_plan_without_a_part_is_refused(name):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, but is 0"):
+        Plan(**{"corpus": "synthetic", "train": 1, "validation": 1, "test": 1, name: 0})
+
+
+@families
+def test_one_tidy_table(tables, family):
+    table = tables[family]
+    assert list(table.columns) == COLUMNS
+    assert dict(table.drop_duplicates(["quantity", "unit"])[["quantity", "unit"]].to_numpy()) == UNITS
+    assert set(table["model"]) == {family}
+    assert set(table["kind"]) == {"encoder" if family == "bert" else "decoder"}
+    assert set(table["weights"]) == {"trained"}
+    assert table["seed"].isna().all()
+    assert not table.duplicated([*COLUMNS[:12]]).any(), "two rows say what one should"
+    known = table.dropna(subset=["low", "high"])
+    assert (known["low"] <= known["high"]).all()
+    assert table["estimate"].notna().all()
+    assert (table["n"] > 0).all()
+
+
+@families
+def test_every_probe_and_reading_is_there(tables, family):
+    bound = tables[family].query("quantity == 'cross_entropy_bound'")
+    result = bound.groupby(["reading", "shuffled", "probe"])["layer"].agg(lambda layers: sorted(set(layers)))
+    sides, pooled = [0, 3], ("mean", "mean without first", "first", "last")
+    expected = {("token", False, probe): [0, 1, 2, 3] for probe in ("ridge", "centroid")}
+    expected |= {("token", False, probe): sides for probe in ("softmax", "mlp")} | {("token", True, "centroid"): sides}
+    expected |= {(f"sentence: {name}", False, "centroid"): sides for name in pooled}
+    assert result.to_dict() == expected
+    assert set(bound[bound["reading"] != "token"]["position"]) == {0, 1}
+    groups = tables[family].query("quantity == 'recovered' and layer == 0")
+    kinds = groups["group"].str.split(": ").str[0]
+    tokens = int(
+        tables[family].query("probe == 'centroid' and reading == 'token' and quantity == 'entropy'")["n"].iloc[0]
+    )
+    assert groups.groupby(kinds)["n"].sum().to_dict() == dict.fromkeys(
+        ["domain", "seen in training", "word class"], tokens
+    )
+
+
+@families
+def test_the_smallest_plan_has_only_the_centroid_at_side_layers(tiny, family):
+    plan = Plan("synthetic", 60, 10, 20, ridge=False, shuffled=False, every_layer=False, side_layers=2)
+    table = sweep(tiny(family), TEXTS, DOMAINS, plan)
+    assert set(table["probe"].dropna()) == {"centroid"}
+    assert set(table["reading"]) == {"token"}
+    assert not table["shuffled"].any()
+    assert set(table["layer"].dropna()) == {0, 3}
+
+
+@families
+def test_the_bounds_say_what_they_must(tables, family):
+    table = tables[family]
+    token = table[(table["reading"] == "token") & table["group"].isna()].set_index(["shuffled", "probe", "layer"])
+    nothing = token[token["quantity"] == "cross_entropy_bound"].loc[True]["estimate"]
+    assert len(nothing) == 2
+    assert (nothing < 0.03).all()
+    kept = token[token["quantity"] == "retained_cross_entropy"].loc[False]["estimate"]
+    assert (kept <= 1).all()
+    if family == "llama":  # layer 0 of a decoder is a lookup of the token
+        assert kept["centroid", 0] > 0.95
+    entropy = token[token["quantity"] == "entropy"].loc[False]["estimate"]
+    assert entropy.nunique() == 1
+    certificate = token[token["quantity"] == "certificate"]
+    assert (certificate["n"] == PLAN.test).all()
+    assert (certificate["estimate"] < entropy.iloc[0]).all()
+
+
+@families
+def test_the_same_plan_gives_the_same_table(tiny, tables, family):
+    assert_frame_equal(sweep(tiny(family), TEXTS, DOMAINS, PLAN), tables[family])
+
+
+@families
+def test_the_table_does_not_depend_on_the_size_of_the_batches(tiny, tables, family, monkeypatch):
+    monkeypatch.setattr(module, "stream", partial(stream, budget=150))
+    small = sweep(tiny(family), TEXTS, DOMAINS, PLAN)
+    closed = small["probe"].isin(["ridge", "centroid"])  # training by gradient amplifies float noise
+    assert_frame_equal(small[closed], tables[family][closed], rtol=0, atol=0.02)  # a guess may flip
+
+
+def test_sentences_that_are_cut_are_counted(tiny):
+    texts = [*TEXTS[:60], *(f"{text} the cat sat the cat sat" for text in TEXTS[60:80])]
+    plan = Plan("synthetic", 50, 10, 20, ridge=False, shuffled=False, longest=12, side_layers=1)
+    longer = sum(len(ids) > 12 for ids in tiny("bert").tokenizer(texts)["input_ids"])
+    assert 0 < longer < 80
+    with pytest.warns(UserWarning, match=f"{longer} of 80 sentences are longer than the 12 tokens"):
+        table = sweep(tiny("bert"), texts, DOMAINS[:80], plan)
+    row = table[table["quantity"] == "truncated"].iloc[0]
+    assert (row["estimate"], row["n"], row["unit"]) == (longer, 80, "sentences")
+
+
+# ---- from the store ----
+
+
+@pytest.fixture
+def sources(tiny, tmp_path, home):
+    """A folder with a model, and a plan for a file with sentences."""
+    model = tiny("llama")
+    model.network.save_pretrained(tmp_path / "model")
+    model.tokenizer.save_pretrained(tmp_path / "model")
+    corpus = tmp_path / "sentences.txt"
+    corpus.write_text("\n".join(text.replace(" ,", "") for text in sentences(120)), "utf-8")
+    plan = Plan(str(corpus), 40, 10, 20, ridge=False, shuffled=False, side_layers=2, dtype="float32")
+    return str(tmp_path / "model"), plan
+
+
+def entries(home):
+    return sorted(path.name for path in (home / "store" / "layer_sweep").glob("*"))
+
+
+@pytest.mark.parametrize("passes", [0, 2])
+def test_a_sweep_that_is_stopped_leaves_nothing_and_the_next_gives_the_same(
+    sources, home, tmp_path, monkeypatch, passes
+):
+    model, plan = sources
+    left = [None] * passes
+
+    def stopped(*arguments, **options):
+        for batch in stream(*arguments, **options):
+            if not left:
+                raise KeyboardInterrupt
+            yield batch
+        left.pop()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "stream", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            measure(model, plan, progress=False)
+    assert entries(home) == []
+    again = measure(model, plan, progress=False)
+    monkeypatch.setenv("BITSKEPT_HOME", str(tmp_path / "another home"))
+    assert_frame_equal(measure(model, plan, progress=False), again)

@@ -1,0 +1,81 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from bitskept.instruments.probes.token_groups import BANDS, WORD_CLASSES, frequency_bands, word_classes
+from bitskept.instruments.states import encode
+
+TEXT = "The unlocked cat, it sat the 42!"
+
+
+def test_bands_at_their_edges():
+    counts = np.array([0, 1, 2, 3, 10, 11, 100, 101, 10**6])
+    expected = ["unseen", "1-2", "1-2", "3-10", "3-10", "11-100", "11-100", "over 100", "over 100"]
+    assert frequency_bands(counts).tolist() == expected
+    assert set(expected) == set(BANDS.values())
+
+
+def test_classes_of_whole_words_and_their_pieces(tiny):
+    [classes] = word_classes(tiny("bert"), [TEXT], longest=34)
+    assert list(zip(tiny("bert").tokenizer.tokenize(TEXT), classes, strict=True)) == [
+        ("The", "function word"),
+        ("un", "piece of a word"),
+        ("##lock", "piece of a word"),
+        ("##ed", "piece of a word"),
+        ("cat", "content word"),
+        (",", "punctuation"),
+        ("it", "function word"),
+        ("sat", "content word"),
+        ("the", "function word"),
+        ("42", "number"),
+        ("!", "punctuation"),
+    ]
+    assert set(classes) == set(WORD_CLASSES)
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma"])
+def test_a_space_that_belongs_to_a_token_is_ignored(tiny, family):
+    text = "the cat sat 42, the cats"
+    model = tiny(family)
+    [classes] = word_classes(model, [text], longest=34)
+    assert list(zip(model.tokenizer.tokenize(text), classes, strict=True)) == [
+        ("the", "function word"),
+        ("Ġcat", "content word"),
+        ("Ġ", "punctuation"),
+        ("s", "piece of a word"),
+        ("at", "piece of a word"),
+        ("Ġ42", "number"),
+        (",", "punctuation"),
+        ("Ġthe", "function word"),
+        ("Ġcat", "piece of a word"),
+        ("s", "piece of a word"),
+    ]
+
+
+@pytest.mark.parametrize("family", ["bert", "mpnet", "llama", "gemma"])
+def test_one_class_for_each_measured_token(tiny, family):
+    texts = [TEXT, "", "the cat", "naïve 4½ — it's"]
+    encoding = encode(tiny(family), texts)
+    classes = word_classes(tiny(family), texts, longest=tiny(family).longest)
+    assert [len(row) for row in classes] == [len(encoding.tokens(sentence)) for sentence in range(len(texts))]
+    assert set().union(*classes) <= set(WORD_CLASSES)
+
+
+def test_texts_are_cut_as_they_are_for_the_model(tiny):
+    texts = [TEXT * 5, "it"]
+    with pytest.warns(UserWarning, match="1 of 2 sentences"):
+        encoding = encode(tiny("bert"), texts, longest=9)
+    assert (
+        [len(row) for row in word_classes(tiny("bert"), texts, longest=9)]
+        == list(map(sum, encoding.measured))
+        == [7, 1]
+    )
+
+
+def test_a_tokenizer_without_offsets(tiny):
+    class Slow:
+        is_fast = False
+
+    with pytest.raises(ValueError, match="the tokenizer of bert cannot tell which characters"):
+        word_classes(dataclasses.replace(tiny("bert"), tokenizer=Slow()), [TEXT], longest=9)

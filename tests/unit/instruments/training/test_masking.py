@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitskept.instruments.likelihood.diffusion_bound import hidden_places
+from bitskept.instruments.training.masking import LEFT_OUT, hide, hide_at_rate
+
+IDS = torch.arange(10, 22)
+OWN = IDS.masked_fill(IDS < 12, LEFT_OUT).masked_fill(IDS == 21, LEFT_OUT)  # nine of twelve may be hidden
+
+
+def test_a_share_is_hidden_in_three_ways():
+    draws = [hide(IDS, OWN, np.random.default_rng(seed), share=0.4, mask=3, types=5) for seed in range(600)]
+    shown, wanted = (torch.stack(part) for part in zip(*draws, strict=True))
+    chosen = wanted != LEFT_OUT
+    assert chosen.any(1).all()
+    assert not chosen[:, OWN == LEFT_OUT].any()
+    assert torch.equal(wanted[chosen], IDS.expand_as(wanted)[chosen])
+    assert torch.equal(shown[~chosen], IDS.expand_as(shown)[~chosen])
+    assert 0.38 < chosen[:, OWN != LEFT_OUT].float().mean() < 0.42
+    kept = (shown == IDS)[chosen].float().mean()
+    masked = (shown == 3)[chosen].float().mean()
+    assert 0.08 < kept < 0.12
+    assert 0.8 < masked < 0.84  # 80 %, and a fifth of the 10 % that are any type
+
+
+@given(st.floats(0, 1, exclude_min=True), st.integers(0, 999))
+def test_at_a_rate_so_many_are_hidden_and_their_weights_sum_to_the_text(rate, seed):
+    shown, wanted, weight = hide_at_rate(IDS, OWN, np.random.default_rng(seed), rate=rate, mask=3)
+    chosen = wanted != LEFT_OUT
+    assert chosen.sum() == int(np.ceil(9 * rate))
+    assert not chosen[OWN == LEFT_OUT].any()
+    assert torch.equal(wanted[chosen], IDS[chosen])
+    assert torch.equal(shown, IDS.masked_fill(chosen, 3))
+    assert weight * chosen.sum() == pytest.approx(9)
+
+
+def test_any_token_is_as_likely_to_be_hidden():
+    random = np.random.default_rng(0)
+    places = np.concatenate([hidden_places(6, 0.5, random) for _ in range(4000)])
+    np.testing.assert_allclose(np.bincount(places) / 4000, 0.5, atol=0.04)
+
+
+@pytest.mark.parametrize("rate", [0.0, -0.1, 1.01, float("nan")])
+def test_a_rate_that_cannot_be_is_refused(rate):
+    with pytest.raises(ValueError, match="the rate of hiding must lie above 0"):
+        hidden_places(5, rate, np.random.default_rng(0))

@@ -1,0 +1,98 @@
+"""The plans of notebook 04, and the jobs that measure by them, on tiny models."""
+
+import pytest
+
+from bitskept.instruments.soft_entropy import compression
+from bitskept.sources import models
+from bitskept.studies.bottleneck import section as room
+
+VALUES = {
+    "profile": "smoke", "sentences": [10, 20], "more_sentences": [30], "widths": [1, 2], "longest": 32, "anchors": 8,
+    "anchor_seeds": [0, 1], "memory": 64, "sensitivity_sentences": 10, "other_anchors": [4], "bottleneck_types": 5,
+    "betas": [2.0],
+    "preference_task": "hh-harmless", "preference_pairs": 5, "preference_longest": 32, "seed": 0, "dtype": "float32",
+    "accept_terms": [],
+}  # fmt: skip
+
+
+@pytest.fixture
+def section(tiny, tmp_path, home, monkeypatch):
+    """A section with one model that is measured and one that is there for its correlation."""
+    monkeypatch.delenv("BITSKEPT_DATA", raising=False)
+    for name, family in (("first", "llama"), ("second", "bert")):
+        model = tiny(family)
+        model.network.save_pretrained(tmp_path / name)
+        model.tokenizer.save_pretrained(tmp_path / name)
+    text = tmp_path / "text.txt"
+    text.write_text("\n".join(f"the cat sat {'un ' * number}it 42 ." for number in range(30)), "utf-8")
+    first, second = (str(tmp_path / name) for name in ("first", "second"))
+    names = {"models": [first], "more_model": first, "sensitivity_model": first, "corpus": str(text)}
+    return room.IbCorrelations(**VALUES, **names, correlation_models=[second, first])
+
+
+def test_each_model_is_measured_once(section):
+    jobs = list(room.jobs(section))
+    (first,), (second, _) = section.models, section.correlation_models
+    assert [(job.measurement, job.subject, job.optional) for job in jobs] == [
+        ("compression", first, False),
+        ("preference", first, False),
+        ("compression", second, True),
+        ("preference", second, True),
+        ("longer", first, False),
+        ("trial", first, False),
+        ("bigrams", first, False),
+    ]
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.filterwarnings("ignore:.*are longer than the 32 tokens")
+def test_what_is_in_the_store_is_not_measured_again(section, monkeypatch):
+    jobs = [job for job in room.jobs(section) if job.measurement == "compression"]
+    for job in jobs:
+        job.work()
+    table = compression.measured(room.plan(section))
+    assert set(table.loc[table["weights"] == "trained", "model"]) == {job.subject for job in jobs}
+    assert set(table["anchor_seed"]) == {0, 1}
+    assert set(table["sentences"]) == {10, 20}
+    monkeypatch.setattr(models, "load", lambda *_, **__: pytest.fail("a model was loaded again"))
+    jobs[0].work()
+    monkeypatch.setattr(models, "fetch", lambda *_, **__: pytest.fail("a model was fetched that need not be here"))
+    jobs[1].work()
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.filterwarnings("ignore:.*are longer than the 32 tokens")
+def test_what_one_model_is_asked_more_is_kept_as_well(section, monkeypatch):
+    jobs = [job for job in room.jobs(section) if job.measurement in ("longer", "trial", "bigrams")]
+    for job in jobs:
+        job.work()
+    monkeypatch.setattr(models, "load", lambda *_, **__: pytest.fail("a model was loaded again"))
+    for job in jobs:
+        job.work()
+
+
+def test_preference_information_is_left_out_where_there_are_no_pairs(section):
+    (job, _) = [job for job in room.jobs(section) if job.measurement == "preference"]
+    with pytest.warns(UserWarning, match="preference information is left out: hh-harmless"):
+        job.work()
+
+
+def test_a_model_that_no_section_names_has_two_jobs(section):
+    jobs = list(room.model_jobs(section, "gpt2"))
+    assert [(job.measurement, job.optional, job.parameters) for job in jobs] == [
+        ("compression", True, 124_000_000),
+        ("preference", True, 124_000_000),
+    ]
+
+
+def test_a_plan_follows_its_section(section):
+    plan = room.plan(section, sentences=(7,))
+    assert (plan.sentences, plan.widths, plan.longest, plan.dtype) == ((7,), (1, 2), 32, "float32")
+    assert [(one.anchors, one.seed) for one in plan.instruments] == [(8, 0), (8, 1)]
+    longer = room.longer_plan(section)
+    assert (longer.sentences, len(longer.instruments)) == ((30,), 1)
+    tried = [(one.anchors, one.calibration, one.label_weights) for one in room.trial_plan(section).instruments]
+    exact, reference = ("exact", "frequency"), ("reference", "frequency")
+    assert tried == [(4, *exact), (8, *exact), (8, *reference), (8, "exact", "equal")]
+    assert room.bigram_plan(section).sentences == 20
+    assert room.preference_plan(section).instrument.anchors == 8

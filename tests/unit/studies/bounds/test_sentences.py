@@ -1,0 +1,146 @@
+"""Every sentence of notebook 01, on tables small enough to check by hand."""
+
+import pandas as pd
+import pytest
+
+from bitskept.studies.bounds import sentences
+from bitskept.theory.channels import gaussian_mixture
+
+
+def sandwich_table(truth=1.0):
+    rows = {
+        ("a state for each slot", 0.0): (1.0, truth, 2.0, 2.0),
+        ("a state for each slot", 0.5): (0.5, 0.6, 0.7, 2.0),
+        ("one pooled state", 0.0): (0.2, 0.75, 1.8, 2.0),
+        ("one pooled state", 0.5): (0.0, 0.1, 0.2, 2.0),
+    }
+    names = ["lower", "information", "upper", "entropy"]
+    return pd.DataFrame(
+        [
+            (encoder, lost, name, value)
+            for (encoder, lost), values in rows.items()
+            for name, value in zip(names, values, strict=True)
+        ],
+        columns=["encoder", "lost", "quantity", "estimate"],
+    )
+
+
+def region_table(equivocation=1.0):
+    rows = [
+        *(("equivocation", 0.5, 4, equivocation), ("equivocation", 1.0, 4, 0.0)),
+        *(("Fano bound", 0.5, 10, 0.25), ("Fano bound", 0.5, 50_000, 0.44), ("Fano bound", 0.6, 10, 0.9)),
+    ]
+    return pd.DataFrame(rows, columns=["quantity", "named right", "alphabet", "estimate"])
+
+
+def coverage_table(certificate=1.0, known=1.0):
+    rows = [
+        ("symmetric", 100, 0.2, "no limits", 0.5, 2.0, 2.0),
+        ("symmetric", 100, 0.2, "H(X) known", known, 1.5, 2.0),
+        ("symmetric", 100, 0.2, "certificate", certificate, 1.0, 2.0),
+        ("erasure", 100, 0.2, "no limits", 0.1, 2.0, 2.0),
+        ("erasure", 100, 0.2, "H(X) known", 1.0, 1.5, 2.0),
+        ("erasure", 100, 0.2, "certificate", 0.99, 0.5, 2.0),
+    ]
+    names = ["channel", "samples", "delta", "bound", "coverage", "bits", "truth"]
+    fewer = [(row[0], 10, *row[2:5], 0.0, 2.0) for row in rows]
+    return pd.DataFrame([*fewer, *rows], columns=names)
+
+
+def test_identity():
+    terms = pd.DataFrame(
+        {"one": [1.0, 0.0], "two": [1.0, 0.0], "their sum": [2.0, 1.25], "I(X;Z)": [2.0, 1.0]},
+        index=["both kept", "do they agree?"],
+    )
+    text = sentences.identity(terms)
+    assert "within 2e-01 bits" in text
+    assert "it contains 0 bits about the single tokens and 1 about the sentence" in text
+
+
+def test_sandwich():
+    text = sentences.sandwich(sandwich_table())
+    assert "in 100% of the cases" in text
+    assert "10% to 80% of $H(X)$ apart, widest for one pooled state at a loss of 0%" in text
+    assert "the slots keep 1.00 of 2.00 bits and the pooled state 0.75" in text
+    assert "costs 0.25 bits" in text
+    assert "in 75% of the cases" in sentences.sandwich(sandwich_table(truth=0.9))
+
+
+def test_fano_region():
+    text = sentences.fano_region(region_table())
+    assert "Of 2 random channels, 100% lie" in text
+    assert "50,000 equally likely types" in text
+    assert "proves 44% of the bits; with 10 types it would prove 25%" in text
+    assert "Of 2 random channels, 50% lie" in sentences.fano_region(region_table(0.9))
+    assert "Of 2 random channels, 50% lie" in sentences.fano_region(region_table(1.8))
+
+
+def test_ladder():
+    bits = {"Fano": 1.0, "doubt spread evenly": 1.0, "doubt spread by frequency": 1.25, "the posterior": 2.0}
+    text = sentences.ladder(bits | {"the truth": 2.0})
+    assert "adds 0.25 bits to the 1.00, and knowing which line was used 0.75 more" in text
+    assert "differ by 0e+00 bits" in text
+    assert "within 0e+00 bits of the truth, 2.00" in text
+
+
+@pytest.mark.parametrize(("sure", "verb"), [(0.5, "less"), (1.5, "more")])
+def test_probes(sure, verb):
+    rows = [
+        *(("Fano", "any", 1, 1.0), ("Fano", "any", 16, 2.0)),
+        *(("cross-entropy", "as sure as the truth", size, bits) for size, bits in ((1, sure), (16, 2.5))),
+        *(("cross-entropy", "allows for its own error", size, bits) for size, bits in ((1, 1.25), (16, 2.4))),
+    ]
+    table = pd.DataFrame(rows, columns=["bound", "probe", "training", "estimate"])
+    text = sentences.probes(table, gaussian_mixture(4, 2, 0.01))
+    assert "The truth is 2.000 ± 0.0000 bits; the largest of 6 bounds is 2.500" in text
+    assert "With 16 samples per class, Fano proves 2.00 bits and the cross-entropy 2.50" in text
+    assert f"prove **{verb} than its guesses alone**: {sure:.2f} against 1.00 bits" in text
+    assert "reaches 1.25" in text
+
+
+def test_coverage():
+    text = sentences.coverage(coverage_table(), 100)
+    assert "**0 of 8 shares" in text
+    assert "of 100 repetitions; the lowest share of the certificate is 0.990" in text
+    assert "only 50% of the time" in text
+    assert "holds 100.0% of the time, where 80% were promised" in text
+    assert "With 100 samples the certificate proves from 25% (erasure) to 50% (symmetric)" in text
+    # Three standard errors of 100 repetitions at 0.2 are 0.12.
+    assert "**0 of 8 shares" in sentences.coverage(coverage_table(known=0.69), 100)
+    assert "**2 of 8 shares" in sentences.coverage(coverage_table(known=0.67), 100)
+
+
+def test_plug_in():
+    named = {"bias of the plug-in": (0.5, 0.25), "deviation": (1.0, 0.125), "customary deviation": (1.5, 0.25)}
+    rows = [
+        (size, name, bits, None) for name, both in named.items() for size, bits in zip((10, 2000), both, strict=True)
+    ]
+    table = pd.DataFrame([*rows, (10, "plug-in", 3.0, 2.0)], columns=["samples", "quantity", "estimate", "low"])
+    draws = pd.DataFrame(
+        [("Miller-Madow", 0.9), ("Miller-Madow", 0.95), ("Miller-Madow", 0.8), ("plug-in", 2.0)],
+        columns=["estimate of H(X)", "estimate"],
+    )
+    text = sentences.plug_in(table, draws, 2)
+    assert "With 10 samples the plug-in estimate misses 0.50 of 0.92 bits and the deviation takes another 1.00" in text
+    assert "with 2,000 it is 0.25 and 0.12" in text
+    assert "at least 1.5 times" in text
+    assert "in 33% of the draws" in text
+
+
+def test_verdict():
+    held = sandwich_table(), region_table(), coverage_table(), 100
+    assert "Both claims hold" in sentences.verdict(*held)
+    # A bound that is not the certificate may fail without a word here.
+    assert "Both claims hold" in sentences.verdict(*held[:2], coverage_table(known=0.5), 100)
+
+
+@pytest.mark.parametrize(
+    ("broken", "name"),
+    [(0, "the sandwich."), (1, "Fano's bound."), (2, "the certificate.")],
+)
+def test_verdict_names_what_failed(broken, name):
+    held = [sandwich_table(), region_table(), coverage_table()]
+    held[broken] = [sandwich_table(0.5), region_table(2.0), coverage_table(certificate=0.5)][broken]
+    text = sentences.verdict(*held, 100)
+    assert f"What failed: {name}" in text
+    assert "Both claims" not in text

@@ -1,0 +1,404 @@
+"""What the numbers of notebook 05 say: every branch of every sentence."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bitskept.studies.dynamics import sentences
+
+ENDS = {"low": 0.1, "high": 0.3}
+
+
+def test_what_a_byte_costs_before_and_after():
+    rows = [("causal", 4, 2.0), ("causal", 0, 4.4), ("masked", 0, 3.0), ("masked", 4, 2.5)]
+    table = pd.DataFrame(rows, columns=["twin", "step", "estimate"])
+    assert sentences.learning(table).splitlines() == [
+        "- **causal**: 4.40 bits per byte before training, 2.00 after 4 steps.",
+        "- **masked**: 3.00 bits per byte before training, 2.50 after 4 steps.",
+    ]
+
+
+def test_how_much_was_measured():
+    table = pd.DataFrame({"id": ["a", "a", "b"] * 400})
+    said = sentences.measured(table, {"sick": "sick: cannot be had: no network"})
+    assert said == "2 checkpoints, 1,200 numbers.\n\n- left out, sick: no network"
+
+
+def differences(*sure, others=None, probes=("centroid",), runs=2, **facts):
+    """Differences in bits and in shares: the verdicts by other twin, the same under each probe."""
+    rows = [
+        {"other": other, "probe": probe, "unit": unit, "step": 2048, "sure": verdict, "runs": runs,
+         "estimate": 0.2, "causal_mean": 1.0, "other_mean": 0.8} | ENDS | facts
+        for other, verdict in zip(others or ("masked", "diffusion", "state-space"), sure, strict=False)
+        for probe in probes
+        for unit in ("bits per token", "share of H(X)")
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_a_difference_is_given_in_bits_and_in_shares():
+    lines = sentences.late_forgetting(differences("more", "less", "", probes=("centroid", "ridge"))).splitlines()
+    assert len(lines) == 4
+    change = "+0.200 bits per token [+0.100, +0.300] or +20.0 % of H(X) [+10.0, +30.0] (1 against 0.8)"
+    assert lines[0] == (
+        "- **causal** minus *masked*, late forgetting at step 2,048, 2 seeds: "
+        f"under centroid surely more, {change}; under ridge surely more, {change}."
+    )
+    assert "centroid surely less, " in lines[1]
+    assert "centroid no sure difference, " in lines[2]
+
+
+def test_twins_with_fewer_seeds_and_without_a_value():
+    table = pd.concat([differences("more"), differences("more", probes=("ridge",), runs=1)])
+    assert "1 to 2 seeds: under" in sentences.late_forgetting(table)
+    assert "step 2,048, one seed: under" in sentences.late_forgetting(differences("more", runs=1))
+    assert sentences.late_forgetting(differences("", estimate=np.nan)) == "There is no other twin to compare with."
+    table = pd.concat([differences("more"), differences("", others=["diffusion"], estimate=np.nan)])
+    assert len(sentences.late_forgetting(table).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (
+            differences("more", "more"),
+            "**Late forgetting goes with next-token prediction**: there is surely more than in *masked* and "
+            "*diffusion*.",
+        ),
+        (
+            differences("more", "more", probes=("centroid", "ridge")),
+            "**Late forgetting goes with next-token prediction**: there is surely more than in *masked* and "
+            "*diffusion*, whatever the probe.",
+        ),
+        (
+            differences("less", "less"),
+            "**Late forgetting does not come from next-token prediction**: there is surely less than in *masked* and "
+            "*diffusion*.",
+        ),
+        (
+            differences("", ""),
+            "**Late forgetting is not shown to come from next-token prediction**: it does not surely differ from that "
+            "of *masked* and *diffusion*.",
+        ),
+        (
+            differences("more", ""),
+            "**Whether late forgetting comes from next-token prediction is open**: in 2 comparisons with *masked* and "
+            "*diffusion*, it is surely more in 1 and surely less in 0.",
+        ),
+        (
+            differences("", "less"),
+            "**Whether late forgetting comes from next-token prediction is open**: in 2 comparisons with *masked* and "
+            "*diffusion*, it is surely more in 0 and surely less in 1.",
+        ),
+        (
+            differences("less", others=["state-space"]),
+            "No twin with another objective was compared, so this says nothing about the objective.",
+        ),
+        (
+            differences("more", "", "less", others=["masked", "state-space"]),
+            "**Late forgetting goes with next-token prediction**: there is surely more than in *masked*. *causal* and "
+            "*state-space* both predict the next token; they differ in the architecture.",
+        ),
+        (
+            differences("more", runs=1),
+            "**Late forgetting goes with next-token prediction**: there is surely more than in *masked*. There is one "
+            "seed: the intervals are over items, and the result holds for these runs only.",
+        ),
+        (
+            pd.concat([differences("more", runs=1), differences("more", others=["diffusion"])]),
+            "**Late forgetting goes with next-token prediction**: there is surely more than in *masked* and "
+            "*diffusion*.",
+        ),
+    ],
+)
+def test_the_verdict_on_the_objective(table, said):
+    assert sentences.late_forgetting(table).splitlines()[-1] == f"- {said}"
+
+
+def effect(name, sure, estimate=0.3, *, probe="centroid", pairs=6, runs=3, varies=""):
+    return {"effect": name, "probe": probe, "unit": "share of H(X)", "sure": sure, "pairs": pairs, "runs": runs,
+            "estimate": estimate, "smallest": 0.1, "smallest_pair": "roberta", "largest": 0.5, "largest_pair": "llama",
+            "varies": varies} | ENDS  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (
+            effect("mask", "less"),
+            "- **mask**, under centroid: a causal mask instead of none keeps surely less, +30.0 % of H(X) "
+            "[+10.0, +30.0], over 6 pairs and 3 seeds; from +10.0 % of H(X) (roberta) to +50.0 % of H(X) (llama). No "
+            "pair surely differs from the others.",
+        ),
+        (
+            effect("norm", "", varies="size", runs=1),
+            "- **norm**, under centroid: the norm before each part instead of after it makes no sure difference, "
+            "+30.0 % of H(X) [+10.0, +30.0], over 6 pairs and one seed; from +10.0 % of H(X) (roberta) to +50.0 % of "
+            "H(X) (llama). **Its size depends on the rest of the architecture.**",
+        ),
+        (
+            effect("scale", "more", varies="sign"),
+            "- **scale**, under centroid: the largest scale of the initial weights instead of the smallest keeps "
+            "surely more, +30.0 % of H(X) [+10.0, +30.0], over 6 pairs and 3 seeds; from +10.0 % of H(X) (roberta) to "
+            "+50.0 % of H(X) (llama). **Its sign depends on the rest of the architecture**, so the mean says little.",
+        ),
+        (
+            effect("mask", "more", pairs=1),
+            "- **mask**, under centroid: a causal mask instead of none keeps surely more, +30.0 % of H(X) "
+            "[+10.0, +30.0], in one pair (roberta), 3 seeds.",
+        ),
+    ],
+)
+def test_an_ingredient(row, said):
+    assert sentences.built_in(pd.DataFrame([row])).splitlines()[0] == said
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (
+            [effect("mask", "less", -0.2), effect("norm", "more", 0.1), effect("scale", "", 0.9)],
+            "**the mask makes the largest difference on average.** Also sure: the norm.",
+        ),
+        (
+            [effect("mask", "less", -0.2), effect("scale", "", varies="sign"), effect("norm", "", varies="size")],
+            "**the mask makes the largest difference on average.** It is the only sure one. The sign of the effect of "
+            "the scale depends on the rest.",
+        ),
+        (
+            [effect("mask", "", runs=1), effect("norm", "", runs=1)],
+            "**no ingredient makes a sure difference on average.** There is one seed, so this holds for these "
+            "networks only.",
+        ),
+        (
+            [effect("mask", "", runs=1), effect("norm", "", runs=2)],
+            "**no ingredient makes a sure difference on average.**",
+        ),
+    ],
+)
+def test_the_largest_ingredient(rows, said):
+    assert sentences.built_in(pd.DataFrame(rows)).splitlines()[-1] == f"- Under centroid: {said}"
+
+
+def test_each_probe_has_its_ingredients():
+    rows = [effect("mask", "more"), effect("mask", "", probe="ridge")]
+    lines = sentences.built_in(pd.DataFrame(rows)).splitlines()
+    assert [line[:20] for line in lines] == [
+        *("- **mask**, under ce", "- Under centroid: **", "- **mask**, under ri", "- Under ridge: **no "),
+    ]
+    none = sentences.built_in(pd.DataFrame(rows)[:0])
+    assert none == "No two untrained networks differ in one ingredient only."
+
+
+def phase(name, start, end, seen, *, twin="causal", runs=3, unit="bits per token"):
+    facts = {"twin": twin, "unit": unit, "runs": runs, "phase": name, "from_step": start, "to_step": end}
+    return facts | {"estimate": 0.2, "seen": seen} | ENDS
+
+
+CHANGE = "+0.200 bits per token [+0.100, +0.300]"
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (
+            [phase("fitting", 0, 1024, True), phase("compression", 1024, 2048, True)],
+            f"- **causal**, 3 seeds: fitting from step 0 to 1,024: {CHANGE}, seen; compression from step 1,024 to "
+            f"2,048: {CHANGE}, seen. **All phases are seen**, in this order.",
+        ),
+        (
+            [phase("fitting", 0, 0, False), phase("compression", 0, 8, True)],
+            f"- **causal**, 3 seeds: no fitting; compression from step 0 to 8: {CHANGE}, seen. **Seen: the "
+            "compression; not the fitting.**",
+        ),
+        (
+            [phase("fitting", 0, 8, False), phase("compression", 8, 8, False)],
+            f"- **causal**, 3 seeds: fitting from step 0 to 8: {CHANGE}, not seen; no compression. **None of them is "
+            "surely there.**",
+        ),
+        (
+            # Steps are chosen on the mean of all seeds, changes on the seeds left out: these may be seen all the same.
+            [phase("fitting", 4, 4, True)],
+            f"- **causal**, 3 seeds: fitting from step 4 to 4: {CHANGE}, seen. **All phases are seen**, in this order.",
+        ),
+        (
+            [phase("fall", 0, 1, True), phase("rise", 1, 2, False), phase("end", 2, 4, True)],
+            f"- **causal**, 3 seeds: fall from step 0 to 1: {CHANGE}, seen; rise from step 1 to 2: {CHANGE}, not "
+            f"seen; end from step 2 to 4: {CHANGE}, seen. **Seen: the fall and the end; not the rise.** As nothing is "
+            "sure between them, two phases of the same direction may be one phase.",
+        ),
+        (
+            [phase("fall", 0, 1, True), phase("rise", 1, 2, False), phase("end", 2, 4, False)],
+            f"- **causal**, 3 seeds: fall from step 0 to 1: {CHANGE}, seen; rise from step 1 to 2: {CHANGE}, not "
+            f"seen; end from step 2 to 4: {CHANGE}, not seen. **Seen: the fall; not the rise and the end.**",
+        ),
+        (
+            [phase("fall", 0, 1, False), phase("rise", 1, 1, False), phase("end", 1, 4, True)],
+            f"- **causal**, 3 seeds: fall from step 0 to 1: {CHANGE}, not seen; no rise; end from step 1 to 4: "
+            f"{CHANGE}, seen. **Seen: the end; not the fall and the rise.**",
+        ),
+        (
+            [phase("fall", 0, 1, True), phase("rise", 1, 2, True), phase("end", 2, 4, True)],
+            f"- **causal**, 3 seeds: fall from step 0 to 1: {CHANGE}, seen; rise from step 1 to 2: {CHANGE}, seen; "
+            f"end from step 2 to 4: {CHANGE}, seen. **All phases are seen**, in this order.",
+        ),
+        (
+            [phase("fitting", 0, 8, True, runs=1)],
+            f"- **causal**, one seed: fitting from step 0 to 8: {CHANGE}, seen. **All phases are seen**, in this "
+            "order. The turning points were chosen on the same curve on which the changes are measured, which makes "
+            "these too large. The interval is over items and holds for this run only.",
+        ),
+        (
+            [phase("collapse", 0, 8, True, unit="directions")],
+            "- **causal**, 3 seeds: collapse from step 0 to 8: +0.2 directions [+0.1, +0.3], seen. **All phases are "
+            "seen**, in this order.",
+        ),
+    ],
+)
+def test_the_phases_of_a_curve(rows, said):
+    assert sentences.phases(pd.DataFrame(rows)) == said
+
+
+def test_each_twin_has_its_curve():
+    rows = [phase("fitting", 0, 8, True, twin=twin) for twin in ("masked", "causal")]
+    lines = sentences.phases(pd.DataFrame(rows)).splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["- **masked**", "- **causal**"]
+    assert sentences.phases(pd.DataFrame()) == "There is no curve to look at."
+
+
+def test_what_became_of_the_claims():
+    seen = pd.DataFrame([phase("fitting", 0, 8, True), phase("compression", 8, 16, True)])
+    other = pd.DataFrame([phase("collapse", 0, 8, True, twin="masked"), phase("expansion", 8, 9, False, twin="masked")])
+    table = pd.concat([differences("more"), differences("less", others=["diffusion"], estimate=np.nan)])
+    assert sentences.verdict(table, seen, pd.concat([seen, other])).splitlines() == [
+        "- **Late forgetting goes with next-token prediction**: there is surely more than in *masked*.",
+        "- **All phases of *fitting, then compression* are seen in 1 of 1 twins.**",
+        "- **All phases of *collapse, expansion, compression* are seen in 1 of 2 twins.**",
+    ]
+
+
+def test_by_size_and_by_amount_of_text():
+    points = [(48, 64), (1024, 64), (24, 64), (48, 16), (48, 2048)]
+    rows = [
+        {"twin": "causal", "quantity": "bits_per_byte", "size": size, "amount": amount, "estimate": size + amount / 1e4}
+        for size, amount in points
+    ]
+    table = pd.DataFrame(rows).assign(low=1.0, high=2.0)
+    assert sentences.size_and_data(table).splitlines() == [
+        "- **causal**, bits per byte, by width of the network: 24.01 [1.00, 2.00] at 24, 1024.01 [1.00, 2.00] at "
+        "1,024.",
+        "- **causal**, bits per byte, by training sentences: 48.00 [1.00, 2.00] at 16, 48.20 [1.00, 2.00] at 2,048.",
+    ]
+
+
+def predictor(measure, kind="spearman", estimate=-0.9, *, low=-0.95, high=-0.8, target="bits_per_byte", **others):
+    """A row of `over_runs`: by default 5 runs that agree."""
+    row = {"target": target, "measure": measure, "kind": kind, "estimate": estimate, "low": low, "high": high,
+           "smallest": -0.99, "largest": -0.7, "runs": 5, "agree": 5, "missing": 0, "p_holm": 0.01}  # fmt: skip
+    return row | others
+
+
+RANGE = "on average, from -0.99 to -0.70 over 5 runs, 5 of them with this sign"
+BEST = f"- **bits per byte**: *rankme* is most closely correlated with it, -0.90 [-0.95, -0.80] {RANGE}."
+SURVIVES = f"**That survives**: given the step it is -0.50 [-0.60, -0.40] {RANGE}."
+PARTIAL = {"kind": "partial", "estimate": -0.5, "low": -0.6, "high": -0.4}
+
+
+def said(*rows):
+    return sentences.predictors(pd.DataFrame(rows))
+
+
+def test_the_best_predictor_is_named_and_survives():
+    weaker = predictor("alpha_req", estimate=0.5), predictor("alpha_req", **PARTIAL | {"estimate": 0.1})
+    assert said(predictor("rankme"), predictor("rankme", **PARTIAL), *weaker) == f"{BEST} {SURVIVES}"
+
+
+@pytest.mark.parametrize(
+    ("partial", "survival"),
+    [
+        (
+            {"runs": 0},
+            "**Whether it says more than the step is open**: given the step, no correlation is defined.",
+        ),
+        (
+            {"runs": 2, "agree": 2},
+            "**Whether that survives is open with so few runs**: given the step it is -0.50 on average, from "
+            "-0.99 to -0.70 over 2 runs, 2 of them with this sign, and not defined in 3 of 5 runs.",
+        ),
+        (
+            {"runs": 1, "agree": 1},
+            "**Whether that survives is open with so few runs**: given the step it is -0.50 in the one run "
+            "where it is defined, and not defined in 4 of 5 runs.",
+        ),
+        (
+            {"runs": 3, "agree": 3},
+            "**That survives**: given the step it is -0.50 [-0.60, -0.40] on average, from -0.99 to -0.70 over 3 "
+            "runs, 3 of them with this sign, and not defined in 2 of 5 runs.",
+        ),
+        (
+            {"agree": 4},
+            "**That does not survive**: given the step it is -0.50 [-0.60, -0.40] on average, from -0.99 to -0.70 "
+            "over 5 runs, 4 of them with this sign. Both may merely change with training.",
+        ),
+        (
+            {"estimate": 0.5, "low": 0.4, "high": 0.6},
+            f"**That does not survive**: given the step it is +0.50 [+0.40, +0.60] {RANGE}. Both may merely "
+            "change with training.",
+        ),
+        (
+            {"high": 0.1},
+            f"**That does not surely survive**: given the step it is -0.50 [-0.60, +0.10] {RANGE}.",
+        ),
+    ],
+)
+def test_whether_the_best_predictor_survives_the_step(partial, survival):
+    assert said(predictor("rankme"), predictor("rankme", **PARTIAL | partial)) == f"{BEST} {survival}"
+
+
+def test_a_correlation_above_0_survives_by_the_same_rule():
+    row = predictor("rankme", estimate=0.9, low=0.8, high=0.95)
+    for low, words in ((-0.1, "**That does not surely survive**"), (0.1, "**That survives**")):
+        assert words in said(row, predictor("rankme", "partial", 0.5, low=low, high=0.6))
+
+
+def test_runs_that_do_not_agree_predict_nothing():
+    first = predictor("rankme", agree=4)
+    assert " The runs disagree on the sign, so it is no predictor in general. **That" in said(
+        first, predictor("rankme", **PARTIAL)
+    )
+
+
+def test_a_measure_that_some_runs_lack_is_not_considered():
+    scarce = predictor("alpha_req", estimate=-1.0, runs=4), predictor("alpha_req", **PARTIAL | {"runs": 4})
+    assert said(predictor("rankme"), predictor("rankme", **PARTIAL), *scarce) == (
+        f"{BEST} Not considered, because not defined in all of these runs: alpha req. {SURVIVES}"
+    )
+
+
+def test_the_step_is_named_but_is_no_predictor():
+    step = predictor("step", estimate=-1.0, missing=2), predictor("step", **PARTIAL | {"estimate": -1.0})
+    rows = predictor("rankme"), predictor("rankme", **PARTIAL)
+    assert said(*rows, *step) == f"{BEST} The correlation with the step itself is -1.00. {SURVIVES}"
+    assert "The correlation with the step" not in said(*rows, step[0] | {"runs": 0, "estimate": np.nan}, step[1])
+
+
+@pytest.mark.parametrize(("p", "words"), [(0.04, "surely"), (0.06, "but not surely")])
+def test_another_measure_may_be_closer_given_the_step(p, words):
+    rival = predictor("alpha_req", estimate=-0.2), predictor("alpha_req", "partial", p_holm=p)
+    assert said(predictor("rankme"), predictor("rankme", **PARTIAL), *rival) == (
+        f"{BEST} {SURVIVES} Given the step, *alpha req* is most closely correlated with it, {words}: -0.90 "
+        f"[-0.95, -0.80] {RANGE}."
+    )
+
+
+def test_checkpoints_without_a_value_are_counted_once():
+    rows = predictor("rankme", missing=2), predictor("rankme", **PARTIAL | {"missing": 2})
+    other = predictor("alpha_req", estimate=0.1, missing=1), predictor("alpha_req", **PARTIAL | {"estimate": 0.1})
+    assert said(*rows, *other).endswith("Checkpoints left out because a value is missing: rankme 2 and alpha req 1.")
+
+
+def test_targets_without_a_correlation_and_none():
+    rows = [predictor("rankme", kind, np.nan, target="lee", runs=0) for kind in ("spearman", "partial")]
+    lines = said(*rows, predictor("rankme"), predictor("rankme", **PARTIAL)).splitlines()
+    assert lines == ["- **lee**: no run has enough checkpoints with values that differ.", f"{BEST} {SURVIVES}"]
+    assert sentences.predictors(pd.DataFrame(rows)[:0]) == "No target was measured."

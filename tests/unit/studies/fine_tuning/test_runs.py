@@ -1,0 +1,200 @@
+import copy
+import gzip
+import itertools
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bitskept.instruments.training import recovery
+from bitskept.sources import models, registry
+from bitskept.studies.fine_tuning import bits_by_layer, runs, score_changes, task_scores
+from bitskept.studies.fine_tuning.section import FineTuning, jobs, plans
+
+WORDS = ["the", "cat", "sat", "unlocked", "it", "42", ",", ".", "!"]
+SIZES = {"train_sentences": 24, "validation_sentences": 6, "test_sentences": 8, "layers": 3, "items": 12}
+
+
+def texts(number, seed):
+    random = np.random.default_rng(seed)
+    return [" ".join(random.choice(WORDS, size=4 + place % 5)) for place in range(number)]
+
+
+def write_tasks(folder):
+    """Small files in the formats of STS-B, SUBJ and BLiMP."""
+    for name in ("stsb", "sentences", "blimp"):
+        (folder / name).mkdir(parents=True)
+    random, some = np.random.default_rng(0), texts(24, 1)
+    pairs = [f"a\tb\tc\td\t{random.uniform(0, 5):.2f}\t{one}\t{other}" for one, other in itertools.pairwise(some)]
+    for part in ("train", "dev", "test"):
+        (folder / "stsb" / f"sts-{part}.csv").write_text("\n".join(pairs), "utf-8")
+    labelled = [f"{place % 2} {text}" for place, text in enumerate(texts(60, 2))]
+    (folder / "sentences" / "subj.all").write_text("\n".join(labelled), "utf-8")
+    for name in registry("tasks")["blimp"]["paradigms"]:
+        pair = {"sentence_good": "the cat sat .", "sentence_bad": "cat the sat .", "UID": name}
+        (folder / "blimp" / f"{name}.jsonl.gz").write_bytes(gzip.compress(json.dumps(pair).encode()))
+
+
+@pytest.fixture(scope="module")
+def prepared(tiny, tmp_path_factory):
+    """A section with an encoder that is tuned in three arms and two seeds, and a decoder that is only measured."""
+    folder = tmp_path_factory.mktemp("fine_tuning")
+    for family in ("bert", "llama"):
+        model = copy.deepcopy(tiny(family))
+        if family == "bert":
+            model.tokenizer.mask_token = "[UNK]"
+        model.network.save_pretrained(folder / family)
+        model.tokenizer.save_pretrained(folder / family)
+    (folder / "text.txt").write_text("\n".join(texts(120, 3)), "utf-8")
+    write_tasks(folder / "data")
+    encoder, decoder = str(folder / "bert"), str(folder / "llama")
+    arms = ["recoverability", "continued", "permuted"]
+    section = FineTuning(
+        profile="small", tuning={encoder: {"arms": arms, "seeds": [0, 1], "steps": 3, "rate": 0.02}},
+        measuring={encoder: SIZES, decoder: SIZES}, corpus=str(folder / "text.txt"), longest=24, batch=4, rank=2,
+        negatives=20, curve_sentences=6, tasks=["stsb", "subj"], data_tasks=["blimp", "sick"], seed=0, dtype="float32",
+        accept_terms=[],
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BITSKEPT_HOME", str(folder / "home"))
+        patch.setenv("BITSKEPT_DATA", str(folder / "data"))
+        yield section
+
+
+@pytest.fixture(scope="module")
+def tuned(prepared):
+    return runs.tune(prepared)
+
+
+@pytest.fixture(scope="module")
+def all_runs(prepared, tuned):
+    return pd.concat([runs.before(prepared), tuned[0]], ignore_index=True)
+
+
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*sentences are longer than"),
+]
+
+
+def test_arms_of_a_seed_differ_in_the_objective_alone_and_training_leaves_the_sweep_its_sentences(prepared):
+    every = list(plans(prepared))
+    assert [(plan.arm, plan.seed) for plan in every] == list(itertools.product(recovery.ARMS, (0, 1)))
+    same = {(plan.model, plan.schedule, plan.sentences, plan.held_out, plan.text_seed, plan.rank) for plan in every}
+    assert len(same) == 1
+    assert every[0].held_out == 24 + 6 + 8
+    assert every[0].sentences == 3 * 4
+
+
+def test_a_model_that_is_tuned_but_not_measured_is_an_error_before_anything_is_trained(prepared):
+    (model,) = prepared.tuning
+    section = prepared.model_copy(update={"measuring": {"other": prepared.measuring[model]}})
+    with pytest.raises(LookupError, match="is to be tuned, but `measuring` does not say"):
+        runs.tune(section)
+
+
+def test_runs_are_trained_once(prepared, tuned, monkeypatch):
+    table, curves = tuned
+    assert table["arm"].tolist() == [arm for arm in recovery.ARMS for _ in range(2)]
+    assert table["id"].is_unique
+    assert set(curves["quantity"]) == {"named", "cross_entropy", "loss"}
+    monkeypatch.setattr(models, "load", lambda *_, **__: pytest.fail("a model was loaded again"))
+    again, same = runs.tune(prepared)
+    pd.testing.assert_frame_equal(table, again)
+    pd.testing.assert_frame_equal(curves, same)
+    (model,) = prepared.tuning
+    one, _ = runs.tune(prepared, [f"{model.rpartition('/')[2]}-permuted-1"])
+    assert one["id"].tolist() == table.loc[(table["arm"] == "permuted") & (table["seed"] == 1), "id"].tolist()
+
+
+def test_all_arms_train_as_many_parameters(tuned, tiny):
+    linear = [module for module in tiny("bert").network.encoder.modules() if type(module).__name__ == "Linear"]
+    attached = sum(2 * (module.in_features + module.out_features) for module in linear)
+    assert {models.number_of_weights(id) for id in tuned[0]["id"]} == {attached}
+
+
+def test_before_and_after_are_measured_and_compared_item_by_item(prepared, all_runs):
+    table = all_runs[all_runs["arm"] != "continued"]
+    encoder, decoder = prepared.measuring
+    outcomes, left_out = task_scores.items(prepared, table)
+    assert list(outcomes) == table["id"].tolist()
+    assert {task for answers in outcomes.values() for task in answers["task"]} == {"stsb", "subj"}
+    assert "get the SICK data" in left_out["sick"]
+    assert set(left_out) == {"sick", f"blimp of {encoder}", f"blimp of {decoder}"}, (
+        "both were saved without their heads"
+    )
+
+    scored = task_scores.scored(table, outcomes)
+    before, after = scored[scored["id"] == encoder], scored[scored["arm"] == "permuted"]
+    assert set(before[before["pooling"] == "mean"]["layer"]) == {0, 2, 3}
+    assert set(before[before["pooling"] == "last"]["layer"]) == set(after["layer"]) == {3}
+    assert set(after["seed"]) == {0, 1}
+
+    changes = score_changes.changes(table, outcomes)
+    pairs = set(changes[["arm", "against"]].itertuples(index=False, name=None))
+    assert pairs == {("recoverability", "before"), ("permuted", "before"), ("recoverability", "permuted")}
+    assert set(changes["model"]) == {encoder}
+    assert set(changes["runs"]) == {2}
+    row = changes[(changes["arm"] == "recoverability") & (changes["against"] == "before")].iloc[0]
+    where = {name: row[name] for name in ("task", "quantity", "pooling")}
+    same = scored[(scored[list(where)] == pd.Series(where)).all(axis=1) & (scored["layer"] == 3)].set_index("arm")
+    assert row["before"] == pytest.approx(same.loc["before", "estimate"].min())
+    assert row["after"] == pytest.approx(same.loc["recoverability", "estimate"].mean())
+
+
+def test_every_run_is_swept_on_the_same_sentences(prepared, all_runs):
+    chosen = all_runs[(all_runs["seed"] == 0).fillna(False) | (all_runs["id"] == next(iter(prepared.measuring)))]
+    swept = bits_by_layer.sweeps(prepared, chosen)
+    assert set(swept["id"]) == set(chosen["id"])
+    entropies = swept[(swept["quantity"] == "entropy") & (swept["probe"] == "centroid")]["estimate"]
+    assert entropies.nunique() == 1
+    assert set(swept["probe"].dropna()) == {"centroid", "ridge"}
+
+
+def test_each_job_measures_its_own_run(prepared, all_runs, monkeypatch):
+    asked = []
+    for module, name in ((bits_by_layer, "sweeps"), (task_scores, "items")):
+        monkeypatch.setattr(module, name, lambda section, runs, name=name: asked.append((name, *runs["id"])))
+    listed = list(jobs(prepared))
+    assert [job.command for job in listed] == ["measure"] * 4 + ["tune", "measure", "measure"] * 6
+    for job in listed:
+        job.work()
+    assert asked == [(name, id) for id in all_runs["id"] for name in ("sweeps", "items")]
+    training = [job.name for job in listed if job.command == "tune"]
+    assert [job.needs for job in listed if job.command == "measure"] == [()] * 4 + [
+        (name,) for name in training for _ in range(2)
+    ]
+
+
+def test_each_model_has_its_own_last_layer_and_minimal_pairs_have_none():
+    table = pd.DataFrame({"model": ["a", "a", "b", "b", "b"], "layer": pd.array([0, 6, 0, 12, None], dtype="Int64")})
+    assert task_scores.at_last_layer(table).index.tolist() == [1, 3, 4]
+
+
+def test_learning_curves_are_averaged_over_seeds_and_their_far_ends_kept():
+    facts = {"model": "m", "step": 1, "quantity": "named"}
+    table = runs.learning(pd.DataFrame(facts | {"arm": ["a", "a", "b"], "estimate": [1.0, 3.0, 5.0]}))
+    assert table.set_index("arm").loc["a", ["estimate", "low", "high"]].tolist() == [2, 1, 3]
+
+
+def test_the_last_layers_are_listed_by_model_and_arm():
+    rows = [("b", "before", 0, 1.0), ("b", "before", 6, 0.5), ("a", "before", 3, 0.2), ("b", "permuted", 6, 0.4),
+            ("b", "recoverability", 6, 0.6), ("a", "continued", 3, 0.1)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["model", "arm", "layer", "estimate"])
+    wide = bits_by_layer.at_last_layer(pd.concat([table.assign(probe="ridge"), table.assign(probe="centroid")]))
+    assert list(wide.index) == [
+        ("b", "before"), ("b", "recoverability"), ("b", "permuted"), ("a", "before"), ("a", "continued"),
+    ]  # fmt: skip
+    assert wide["ridge"].tolist() == [0.5, 0.6, 0.4, 0.2, 0.1]
+
+
+def test_poolings_show_what_recoverability_changed():
+    changes = pd.DataFrame(
+        {"pooling": ["last", "mean", pd.NA, "mean", "mean", "first"], "estimate": [1.0] * 5 + [np.nan]}
+    )
+    changes["quantity"] = ["spearman"] * 4 + ["neighbour_accuracy", "linear_accuracy"]
+    changes = pd.concat([changes.assign(arm=arm, against="before") for arm in ("recoverability", "permuted")])
+    changes.iloc[3, changes.columns.get_loc("against")] = "continued"
+    assert task_scores.poolings(changes)["pooling"].tolist() == ["mean", "last"]

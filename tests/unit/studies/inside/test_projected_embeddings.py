@@ -1,0 +1,34 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from bitskept.sources import models
+from bitskept.studies.inside import projected_embeddings
+from bitskept.studies.inside.section import InsideTransformer
+from bitskept.theory import johnson_lindenstrauss
+
+
+@pytest.fixture
+def section(tiny, tmp_path, home):
+    """Parameters with a tiny decoder on disk."""
+    made = tiny("llama")
+    for part in (made.network, made.tokenizer):
+        part.save_pretrained(tmp_path / "decoder")
+    asked = {"model": str(tmp_path / "decoder"), "points": 20, "dimensions": [4, 8], "projections": 3, "seed": 5}
+    return InsideTransformer.read({"profile": "smoke"}).model_copy(update=asked)
+
+
+def test_it_is_the_table_of_the_embeddings_that_are_drawn(section, monkeypatch):
+    found = projected_embeddings.distortions(section)
+    vectors = models.load(section.model).embeddings.detach().numpy()
+    chosen = np.random.default_rng(5).choice(len(vectors), size=20, replace=False)
+    wanted = johnson_lindenstrauss.table(vectors[chosen], [4, 8], seeds=range(3))
+    pd.testing.assert_frame_equal(found.drop(columns=["types", "width"]), pd.DataFrame(wanted))
+    assert found[["types", "width"]].drop_duplicates().to_numpy().tolist() == [list(vectors.shape)]
+    monkeypatch.setattr(models, "load", None)
+    pd.testing.assert_frame_equal(projected_embeddings.distortions(section), found)
+
+
+def test_more_points_than_types_are_refused(section):
+    with pytest.raises(ValueError, match="larger sample than population"):
+        projected_embeddings.distortions(section.model_copy(update={"points": 1_000_000}))

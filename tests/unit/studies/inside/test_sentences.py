@@ -1,0 +1,186 @@
+"""Every sentence of notebook 07, on tables small enough to check by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bitskept.studies.inside import sentences
+from bitskept.studies.inside.section import InsideTransformer
+
+
+@pytest.fixture(scope="module")
+def section():
+    """The parameters of the smoke profile, with a bank of four prompts."""
+    found = InsideTransformer.read({"profile": "smoke"})
+    return found.model_copy(update={"pairs": 3, "others": 1, "length": 2})
+
+
+def answers(*gaps):
+    sums = pd.DataFrame({"corpus": "c", "answer": range(len(gaps)), "mixture": -20.0, "elbo": -20.0 - np.array(gaps)})
+    bits = pd.DataFrame({"corpus": "c", "tokens": [1, 2], "estimate": [0.5, 1.0]})
+    return pd.concat([sums, bits.assign(low=bits["estimate"] - 0.5, high=bits["estimate"] + 0.5)])
+
+
+def test_answers_below_their_bound_are_counted(section):
+    said = sentences.elbo(answers(0.05, 1.5, 0.0), section)
+    assert "0 of 3 answers lie below the bound; the smallest gap is 0.000 bits, the largest 1.50. In 2 answers" in said
+    assert "the first 2 tokens" in said
+    assert "bits that single out its prompt: 50% [25%, 75%] (c)." in said
+    assert "1 of 2 answers lie below the bound" in sentences.elbo(answers(-0.05, 1.5), section)
+
+
+@pytest.mark.parametrize(
+    ("later", "control", "said"), [(3.0, -2.0, ", significantly more"), (1.5, 0.5, ", not significantly more")]
+)
+def test_what_two_halves_share_is_told_with_its_control(later, control, said):
+    rows = [
+        {"layer": layer, "critic": "cosine", "shuffled": shuffled, "estimate": value, "low": value - 0.4}
+        for layer, shuffled, value in [(0, False, 1.0), (6, False, later), (0, True, -4.0), (6, True, control)]
+    ]
+    table = pd.DataFrame(rows).assign(high=lambda table: table["estimate"] + 0.4, ceiling=5.0)
+    found = sentences.infonce(table)
+    assert f"share at least {later:.2f}" in found
+    assert f"layer 6 with the critic *cosine* proves this{said} than layer 0, which proves 1.00" in found
+    assert ("texts no bound lies above 0" in found) == (control < 0)
+    assert ("texts **1 bounds lie** above 0" in found) == (control > 0)
+
+
+def test_a_bound_is_called_one():
+    rows = [
+        {"twin": "causal", "quantity": "bits_per_byte", "marginal": np.nan, "estimate": 2.0},
+        {"twin": "causal", "quantity": "bits_per_byte", "marginal": np.nan, "estimate": 3.0},
+        {"twin": "causal", "quantity": "context_gain", "marginal": "mixture", "estimate": 9.0},
+        {"twin": "causal", "quantity": "context_gain", "marginal": "left_out", "estimate": 0.5},
+        {"twin": "causal", "quantity": "context_gain", "marginal": "promptless", "estimate": 0.25},
+        {"twin": "diffusion", "quantity": "bits_per_byte_bound", "marginal": np.nan, "estimate": 3.0},
+    ]
+    table = pd.DataFrame(rows)
+    table = table.assign(low=table["estimate"] - 0.125, high=table["estimate"] + 0.25)
+    causal, diffusion = sentences.architectures(table).split("\n")
+    assert "**causal**: a byte costs 2.50 [1.88, 3.25] bits; the prompt adds 0.50 [0.38, 0.75] bits per token" in causal
+    assert "against other prompts, and 0.25 [0.12, 0.50] against no prompt." in causal
+    assert diffusion == "- **diffusion**: a byte costs at most 3.00 [2.88, 3.25] bits."
+
+
+def distortions(worst, types=1000, width=1000):
+    rows = [("max_distortion", 8, 2.0), ("max_distortion", 32, worst), ("median_distortion", 8, 0.1)]
+    table = pd.DataFrame(rows, columns=["quantity", "dimension", "estimate"])
+    return table.assign(n=1225, types=types, width=width)
+
+
+def test_a_dimension_is_enough_or_none_is(section):
+    few = section.model_copy(update={"points": 50, "distortion": 0.5})
+    said = sentences.dimension(distortions(0.5), few)
+    assert "worst of 1,225 pairs is reached first at 32 dimensions; the formulas require 126 and 188" in said
+    assert "all 1,000 types they would require 222 and 332; the model has 1000" in said
+    assert "reached at none of the dimensions tried" in sentences.dimension(distortions(0.51), few)
+
+
+@pytest.mark.parametrize(("width", "said"), [(223, "does not require all of"), (222, "requires more than")])
+def test_the_lemma_is_compared_with_the_width(section, width, said):
+    few = section.model_copy(update={"points": 50, "distortion": 0.5})
+    assert f"the lemma **{said}** its width" in sentences.dimension(distortions(0.5, width=width), few)
+
+
+def distances(near):
+    rows = [
+        *(("layer", 0, 15, 0.9), ("layer", 0, 30, 0.6), ("layer", 15, 30, near)),
+        *(("other texts", 0, None, 0.2), ("other texts", 15, None, 0.4)),
+        *(("permuted", 0, None, 0.0), ("permuted", 15, None, 0.0625), ("random points", None, None, 5.0)),
+    ]
+    table = pd.DataFrame(rows, columns=["against", "layer", "other", "estimate"]).astype({"layer": "Int64"})
+    table = table.astype({"other": "Int64"}).assign(quantity="gromov_wasserstein")
+    table = pd.concat([table, table.assign(quantity="lower_bound", estimate=7.0)])
+    return table.assign(low=table["estimate"] - 0.05, high=table["estimate"] + 0.05)
+
+
+def test_layers_are_compared_with_two_samples_of_one():
+    some, all_of_them = (sentences.geometry(distances(near)) for near in (0.45, 0.55))
+    assert "Layers 0 and 15 are farthest apart, by 0.90 [0.85, 0.95] of a mean distance" in some
+    assert "itself under other sentences by 0.30 on average. 2 of 3 pairs" in some
+    assert "of this anchor; **the others may be no farther apart" in some
+    assert "finds at most 0.062, which" in some
+    assert "3 of 3 pairs of layers lie entirely above every value of this anchor. A layer" in all_of_them
+
+
+def energies(keys, values):
+    shares = {("full", "keys"): keys, ("short", "keys"): 0.6, ("full", "values"): values, ("full", "zero"): 0.5}
+    known = {"weights": "trained", "layer": None, "head": None, "quantity": "lowered", "n": 200}
+    rows = [
+        known | {"form": form, "step": step, "estimate": share, "low": share - 0.05, "high": share + 0.05}
+        for (form, step), share in shares.items()
+    ]
+    rows += [row | {"layer": 1, "estimate": 0.0} for row in rows] + [row | {"quantity": "drop"} for row in rows]
+    return pd.DataFrame(rows)
+
+
+def test_a_theorem_that_fails_is_called_a_mistake():
+    lines = sentences.energy(energies(1.0, 0.9)).split("\n")
+    assert lines[0] == "- Of 200 steps of attention over keys none raise E, as the theorem requires."
+    assert lines[1].startswith("- Trained weights: the first term falls as well for 60% [55%, 65%] of the queries.")
+    broken = sentences.energy(energies(0.99, 0.9))
+    assert "2 raise E, **which a theorem forbids: the program is wrong**" in broken
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (0.9, ", significantly more often than"),
+        (0.55, ", not significantly more often than"),
+        (0.1, ", significantly less often than"),
+    ],
+)
+def test_a_head_beats_the_control_if_their_intervals_are_apart(values, said):
+    found = sentences.energy(energies(1.0, values))
+    assert f"{values:.0%} [{values - 0.05:.0%}, {values + 0.05:.0%}]{said} setting the query to 0" in found
+
+
+def learnt(*shares):
+    rows = [
+        {"load": load, "estimate": share, "low": share - 0.1, "high": share + 0.1, "expected": 0.55}
+        for load, share in enumerate(shares, 1)
+    ]
+    return pd.DataFrame(rows).assign(quantity="learnt", scale="perceptron", dimension=30)
+
+
+def test_a_capacity_that_was_not_reached_is_said_so():
+    held = {"dimension": [4, 8, 12], "estimate": [10.0, 160.0, np.nan], "low": [9.0, 150.0, 2000.0]}
+    held = pd.DataFrame(held | {"high": [11.0, np.nan, np.nan], "expected": [10.0, 40.0, 160.0]})
+    held = held.assign(quantity="capacity", scale="b")
+    said = sentences.memory(pd.concat([held, learnt(1.0, 0.5)])).split("\n")[0]
+    assert "10 [9, 11] patterns at d = 4, 160 [150, more] patterns at d = 8; more than was tried at d = 12. " in said
+    assert "1.00 bits per dimension; 0.50 are expected" in said
+    alone = sentences.memory(pd.concat([held[:1], learnt(1.0, 0.5)])).split("\n")[0]
+    assert alone == "- b: 10 [9, 11] patterns at d = 4."
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        (
+            (1.0, 0.5, 0.1),
+            "50% [40%, 60%] at 2.0 points per weight and 10% [0%, 20%] at 3.0 points per weight. Cover's ",
+        ),
+        ((0.6, 0.6), "learned is 60% [50%, 70%] at 2.0 points per weight. Cover's count lies in 2 of the 2 intervals"),
+        ((0.4,), "learned is 40% [30%, 50%] at 1.0 points per weight. Cover's count lies in 0 of the 1 intervals"),
+        ((0.7,), "Cover's count lies in 0 of the 1 intervals"),
+    ],
+)
+def test_a_perceptron_loses_half_between_two_loads(shares, said):
+    assert said in sentences.memory(pd.concat([learnt(*shares)])).split("\n")[-1]
+
+
+@pytest.mark.parametrize(
+    ("gap", "keys", "said"),
+    [
+        (
+            0.0,
+            1.0,
+            "What must hold does hold: 0 of 1 answers lie below their ELBO, and 0 of 200 steps",
+        ),
+        (-0.1, 1.0, "**What must hold does not hold, so the program is wrong**: 1 of 1 answers"),
+        (0.0, 0.99, "**What must hold does not hold, so the program is wrong**: 0 of 1 answers"),
+    ],
+)
+def test_the_verdict_says_whether_theorems_hold(gap, keys, said):
+    assert said in sentences.verdict(answers(gap), energies(keys, 0.9))

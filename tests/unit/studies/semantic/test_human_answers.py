@@ -1,0 +1,59 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bitskept.instruments.likelihood import answers
+from bitskept.instruments.likelihood import surprisal as likelihood
+from bitskept.instruments.training import byte_pairs
+from bitskept.instruments.training.builds import Build, network
+from bitskept.sources import models, prompts
+from bitskept.studies.semantic.continuations import means
+from bitskept.studies.semantic.human_answers import WHOSE, Plan, measure
+
+TEXTS = [" ".join([word] * 9 + ["whale"] * (9 + 3 * place)) for place, word in enumerate("abcdefgh")]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def plan(home, tmp_path):
+    """A tiny decoder, and texts cut in two."""
+    tokenizer = byte_pairs.ready(byte_pairs.learn(TEXTS, 280), 120)
+    for part in (network(Build(width=16, depth=1, heads=2, initial=0.3), tokenizer, causal=True, seed=0), tokenizer):
+        part.save_pretrained(home / "models" / "causal")
+    path = tmp_path / "corpus.txt"
+    path.write_text("\n".join(TEXTS), "utf-8")
+    return Plan(str(path), prompts=2, length=4, others=1, context=6, dtype="float32")
+
+
+def test_people_and_the_model_answer_the_same_prompts(plan):
+    table = measure("causal", plan, progress=False)
+    assert set(table["whose"]) == set(WHOSE)
+    assert len(table) == 2 * 2 * 4 * 3
+    assert table["M"].to_numpy() == pytest.approx((table["S"] - table["A"]).to_numpy())
+    assert set(means(table)["n"]) == {2}
+    pd.testing.assert_frame_equal(measure("causal", plan, progress=False), table)
+
+
+def test_densities_are_those_of_what_people_wrote(plan):
+    table = measure("causal", plan, progress=False)
+    rows = table[(table["whose"] == "people") & (table["sample"] == 0) & (table["marginal"] == "promptless")]
+    pair = prompts.load(plan.corpus, pairs=1)[0]
+    model = models.load("causal")
+    [answer] = answers.read_answers(model, [pair["answer"]], length=4)
+    contexts = answers.read_prompts(model, [pair["prompt"], None], context=6)
+    scored = [answers.log2_probabilities(model, likelihood.head(model), ids, [answer])[0] for ids in contexts]
+    assert rows["density"].to_numpy() == pytest.approx(np.subtract(*scored), abs=1e-4)
+
+
+def test_too_few_long_answers_are_said_so(plan):
+    with pytest.raises(ValueError, match="have 400 tokens or more, and 2 are needed"):
+        measure("causal", replace(plan, length=400), progress=False)
+
+
+@pytest.mark.parametrize("wrong", [{"prompts": 1}, {"prompts": 2, "length": 0}, {"prompts": 2, "others": 0}])
+def test_a_plan_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ValueError, match="must be at least"):
+        Plan("none", **wrong)

@@ -1,0 +1,162 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitskept.theory.bounds import binary_entropy
+from bitskept.theory.rate_reward import best_of, cheapest, estimate, tilt
+
+PRIOR, REWARDS = np.array([0.5, 0.3, 0.15, 0.05]), np.array([0.0, 1.0, 2.0, 5.0])
+
+
+@st.composite
+def tasks(draw):
+    """A random law with zeros, and rewards with ties."""
+    n, rng = draw(st.integers(1, 8)), np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    weights = rng.exponential(size=n) ** 2 * (rng.random(n) < 0.8)
+    weights[rng.integers(n)] += 0.1
+    return weights / weights.sum(), rng.choice([rng.normal(size=n) * 10, rng.integers(3, size=n).astype(float)])
+
+
+def bits(law, prior):
+    there = law > 0
+    return float((law[there] * np.log2(law[there] / prior[there])).sum())
+
+
+def test_a_fair_coin():
+    """To come up heads with probability rho costs 1 - h(rho) bits."""
+    for rho in (0.5, 0.7, 0.99, 1.0):
+        found = cheapest(np.array([0.5, 0.5]), np.array([0.0, 1.0]), rho)
+        assert found.law == pytest.approx([1 - rho, rho], abs=1e-9)
+        assert found.rate == pytest.approx(1 - binary_entropy(rho), abs=1e-9)
+
+
+@settings(deadline=None, derandomize=True, max_examples=50)
+@given(tasks(), st.floats(0, 30))
+def test_the_rate_is_that_of_the_formula(task, slope):
+    prior, rewards = task
+    found = tilt(prior, rewards, slope)
+    top = rewards.max()
+    log_mean = slope * top + np.log(prior @ np.exp(slope * (rewards - top)))
+    assert found.law.sum() == pytest.approx(1)
+    assert found.reward == pytest.approx(found.law @ rewards)
+    assert found.rate == pytest.approx(bits(found.law, prior), abs=1e-9)
+    # The largest reward of all may be out of the prior's reach; then its exponential has underflown.
+    if np.isfinite(log_mean):
+        assert found.rate == pytest.approx((slope * found.reward - log_mean) / np.log(2), abs=1e-7)
+
+
+@settings(deadline=None, derandomize=True, max_examples=50)
+@given(tasks(), st.floats(0, 1))
+def test_what_is_asked_for_is_earned(task, share):
+    prior, rewards = task
+    mean, top = float(prior @ rewards), float(rewards[prior > 0].max())
+    asked = mean + share * (top - mean)
+    found = cheapest(prior, rewards, min(asked, top))
+    assert found.reward == pytest.approx(max(asked, mean), abs=1e-8)
+    assert found.rate <= -np.log2(prior[(rewards == top) & (prior > 0)].sum()) + 1e-9
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(tasks(), st.integers(1, 300))
+def test_best_of_n_keeps_to_its_bound_and_below_the_frontier(task, draws):
+    prior, rewards = task
+    found = best_of(prior, rewards, draws)
+    assert found.law.sum() == pytest.approx(1)
+    assert found.reward == pytest.approx(found.law @ rewards, abs=1e-9)
+    assert found.rate == pytest.approx(bits(found.law, prior), abs=1e-9)
+    assert found.rate <= found.bound + 1e-9
+    top = float(rewards[prior > 0].max())
+    assert cheapest(prior, rewards, min(found.reward, top)).rate <= found.rate + 1e-9
+
+
+@pytest.mark.parametrize("draws", [1, 2, 3, 4])
+def test_best_of_n_by_drawing_all(draws):
+    """Every way to draw N outcomes, of which one of the best is kept; two of them tie."""
+    prior, rewards = np.array([0.4, 0.3, 0.2, 0.1]), np.array([1.0, 2.0, 2.0, 0.5])
+    law = np.zeros(4)
+    for drawn in np.ndindex(*[4] * draws):
+        best = [i for i in drawn if rewards[i] == rewards[list(drawn)].max()]
+        for i in best:
+            law[i] += np.prod(prior[list(drawn)]) / len(best)
+    found = best_of(prior, rewards, draws)
+    np.testing.assert_allclose(found.law, law, atol=1e-12)
+    assert found.bound == pytest.approx((np.log(draws) - (draws - 1) / draws) / np.log(2))
+
+
+def test_the_bound_is_nearly_reached_without_ties_and_not_at_all_with_nothing_but_ties():
+    n = 100_000
+    many = best_of(np.full(n, 1 / n), np.arange(float(n)), 16)
+    assert many.rate == pytest.approx(many.bound, abs=1e-3)
+    assert best_of(PRIOR, np.ones(4), 16).rate == 0
+
+
+def test_an_infinite_slope_takes_the_best():
+    found = tilt(np.array([0.5, 0.25, 0.25, 0.0]), np.array([0, 1, 1, 9]), np.inf)
+    assert found.law.tolist() == [0, 0.5, 0.5, 0]
+    assert (found.reward, found.rate) == (1, 1)
+
+
+def test_estimates_from_samples_meet_the_law():
+    """The truth lies in most of the intervals."""
+    slopes, inside = np.array([0.0, 0.2, 0.5, 1.0]), []
+    truth = [tilt(PRIOR, REWARDS, slope) for slope in slopes]
+    rewards, rates = (np.array([getattr(t, name) for t in truth]) for name in ("reward", "rate"))
+    for seed in range(100):
+        sample = np.random.default_rng(seed).choice(4, 2000, p=PRIOR)
+        found = SimpleNamespace(**estimate(REWARDS[sample], slopes, replicates=200, seed=seed))
+        assert found.estimable.all()
+        np.testing.assert_allclose(found.reward, rewards, atol=0.45)
+        np.testing.assert_allclose(found.rate, rates, atol=0.35)
+        inside.append((found.reward_low <= rewards) & (rewards <= found.reward_high))
+        inside.append(((found.rate_low <= rates) & (rates <= found.rate_high))[1:])
+    assert 0.88 <= np.concatenate(inside).mean() <= 0.99
+
+
+def test_estimates_are_those_of_the_empirical_law():
+    sample = np.random.default_rng(0).normal(size=300)
+    slopes = np.array([0.0, 0.5, 1.0])
+    found = SimpleNamespace(**estimate(sample, slopes, least=1, seed=0))
+    for slope, reward, rate, effective in zip(slopes, found.reward, found.rate, found.effective, strict=True):
+        exact = tilt(np.full(300, 1 / 300), sample, slope)
+        assert (reward, rate) == pytest.approx((exact.reward, exact.rate), abs=1e-9)
+        assert effective == pytest.approx(1 / (exact.law**2).sum())
+        assert rate <= np.log2(300 / effective) + 1e-9
+    assert found.effective[0] == pytest.approx(300)
+    assert found.rate[0] == found.rate_low[0] == found.rate_high[0] == 0
+
+
+def test_what_too_few_samples_show_is_refused():
+    sample = np.random.default_rng(0).normal(size=1000)
+    found = estimate(sample, np.array([1.0, 100.0]), seed=0)
+    assert found["estimable"].tolist() == [True, False]
+    assert found["effective"][1] < 5
+    for name in ("reward", "reward_low", "reward_high", "rate", "rate_low", "rate_high"):
+        assert np.isfinite(found[name]).tolist() == [True, False]
+    assert not estimate(sample, np.array([100.0]), seed=0)["estimable"].any()
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: tilt(np.array([0.5, 0.6]), np.zeros(2), 1.0), "prior must sum to 1"),
+        (lambda: tilt(PRIOR, np.zeros(3), 1.0), "a reward for each of 4 outcomes"),
+        (lambda: best_of(PRIOR, np.array([0, 1, 2, np.nan]), 2), "rewards must be finite, but is"),
+        (lambda: tilt(PRIOR, REWARDS, -1.0), "slope must be at least 0, but is -1"),
+        (lambda: tilt(PRIOR, REWARDS, np.nan), "slope must be at least 0, but is nan"),
+        (lambda: cheapest(PRIOR, REWARDS, 5.1), r"at most 5, the largest.*but is 5\.1"),
+        (lambda: cheapest(np.array([1.0, 0.0]), np.array([0, 1]), 0.5), "at most 0, the largest that the prior allows"),
+        (lambda: cheapest(PRIOR, REWARDS, np.nan), "but is nan"),
+        (lambda: best_of(PRIOR, REWARDS, 0), "draws must be at least 1, but is 0"),
+        (lambda: estimate(np.ones(1), np.ones(1), seed=0), "the number of samples must be at least 2"),
+        (lambda: estimate(np.array([1, np.inf]), np.ones(1), seed=0), "rewards must be finite, but is"),
+        (lambda: estimate(np.ones(3), np.array([-1.0]), seed=0), "slopes must be at least 0, but is -1"),
+        (lambda: estimate(np.ones(3), np.ones(1), least=0.0, seed=0), "least must be at least 1"),
+        (lambda: estimate(np.ones(99), np.ones(1), replicates=0, seed=0), "replicates"),
+    ],
+)
+def test_bad_input_is_named(call, told):
+    with pytest.raises(ValueError, match=told):
+        call()
