@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from scipy.stats import binom, binomtest
+from scipy.stats import beta, binom, binomtest
 
 from bitskept.theory import bounds
 from bitskept.theory.channels import symmetric
@@ -227,3 +227,13 @@ COUNTS = np.array([5, 5])
 def test_bad_input_is_refused_by_name_and_value(function, arguments, told):
     with pytest.raises(ValueError, match=told):
         function(*arguments)
+
+
+def test_the_certificate_splits_delta_between_the_error_and_the_entropy():
+    """By hand: Clopper and Pearson's limit and McDiarmid's, each at delta / 2."""
+    error = beta.ppf(1 - 0.05 / 2, 101, 900)
+    change = (1000 * np.log2(1000) - 999 * np.log2(999)) / 1000
+    entropy = 3 - change * np.sqrt(1000 * np.log(2 / 0.05) / 2)
+    spread = -error * np.log2(error) - (1 - error) * np.log2(1 - error) + error * np.log2(7)
+    certain = bounds.certificate(errors=100, samples=1000, alphabet=8, counts=np.full(8, 125), delta=0.05)
+    assert certain == pytest.approx(entropy - spread, abs=1e-9)
