@@ -34,6 +34,10 @@ def test_spread_is_that_of_the_mean_of_sentences():
     assert replicates.std() > 1.5 * np.sqrt(share * (1 - share) / sizes.sum())  # as if tokens were independent
 
 
+def test_the_interval_leaves_out_as_much_at_each_end():
+    assert interval(np.linspace(0, 1, 1001), 0.9) == pytest.approx((0.05, 0.95))
+
+
 def test_the_interval_covers_the_truth_as_often_as_it_says():
     rng, covered = np.random.default_rng(2), 0
     for seed in range(300):

@@ -30,6 +30,7 @@ def test_directions_add_up():
     assert "largest difference is 5e-02 bits" in said
     assert "1.25 of 2.00 bits flow from X to Y" in said
     assert "all bits flow in one direction (1.50 and 0.75)" in said
+    assert "largest difference is 5e-02 bits" in sentences.direction(talks.assign(forward=[1.5, 0, 1.35]))
 
 
 def test_the_token_that_brings_most(section):
