@@ -22,6 +22,8 @@ from bitskept.base.files import sha256
 DPI = 120
 LARGEST_SIDE = 2000
 """Pixels of a PNG; a larger figure is rendered at a lower resolution."""
+FULL_SHARE = (0, 1.03)
+"""The range of an axis that shows shares of H(X)."""
 LOOK = {
     "figure.figsize": (9.0, 5.0),
     "figure.dpi": DPI,

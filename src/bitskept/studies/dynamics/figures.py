@@ -4,12 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bitskept.base.figures import curve, points, shades
+from bitskept.base.figures import FULL_SHARE, curve, points, shades
+from bitskept.instruments.training.twin_runs import COLOURS
 from bitskept.studies.dynamics.sizes import LABELS, along
-
-COLOURS = {"causal": "C0", "masked": "C1", "diffusion": "C2", "state-space": "C3"}
-FULL_SHARE = (0, 1.03)
-"""The range of an axis that shows shares of H(X)."""
 
 
 def learning(table: pd.DataFrame) -> Figure:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bitskept.base.figures import colour, curve, points
+from bitskept.base.figures import FULL_SHARE, colour, curve, points
 
 ARMS = {"before": "black", "recoverability": "C0", "continued": "C1", "permuted": "C2"}
 LEARNED = {"named": "share of targets named", "cross_entropy": "surprisal (bits per target)"}
@@ -38,7 +38,7 @@ def layers(table: pd.DataFrame) -> Figure:
             rows = table[(table["model"] == model) & (table["probe"] == probe)]
             for arm, kept in rows.groupby("arm", sort=False):
                 curve(axes, kept, "layer", share=True, color=ARMS[arm], marker=".", label=arm)
-            axes.set(title=f"{model}, {probe}", xlabel="layer", ylim=(0, 1.03))
+            axes.set(title=f"{model}, {probe}", xlabel="layer", ylim=FULL_SHARE)
         line[0].set_ylabel("retained share of H(X)")
     _legend_below(figure, columns=len(ARMS))
     return figure

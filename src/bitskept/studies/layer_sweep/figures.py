@@ -4,10 +4,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bitskept.base.figures import colour, curve, points
+from bitskept.base.figures import FULL_SHARE, colour, curve, points
 
-FULL_SHARE = (0, 1.03)
-"""The range of an axis that shows shares of H(X)."""
 BOUNDS = {"retained_fano": ("Fano", "--"), "retained_cross_entropy": ("cross-entropy", "-")}
 PROBES = {"centroid": "-", "ridge": "--", "softmax": ":", "mlp": "-."}
 POOLINGS = {"mean": "-", "mean without first": "--", "last": ":"}
