@@ -150,5 +150,5 @@ def test_the_label_says_where_there_is_no_interval_at_all():
     axes = Figure().subplots()
     for part, label in ((rows, "known"), (none, "few"), (none, None)):
         figures.curve(axes, part, "layer", **({"label": label} if label else {}))
-        figures.points(axes, part, [0, 1], **({"label": label} if label else {}))
+        figures.points(axes, part, [0.0, 1.0], **({"label": label} if label else {}))
     assert axes.get_legend_handles_labels()[1] == ["known", "few (no interval)"] * 2
