@@ -113,7 +113,7 @@ def interval_coverage(table: pd.DataFrame) -> Figure:
             missed, ends = 1 - part["coverage"], 1 - part[["high", "low"]].to_numpy(float).T
             axes.plot(part["clusters"], missed, "o-", label=method)
             axes.fill_between(part["clusters"], *ends, alpha=0.2)
-        axes.axhline(0.05, color="grey", linestyle=":", label="as promised")
+        axes.axhline(0.05, color="grey", linestyle=":", label="promised: 5 %")
         if len(without := rows.loc[rows["n"] == 0, "clusters"]):
             axes.axvspan(numbers[0] * 0.9, without.max() * 1.1, color="grey", alpha=0.15)
             axes.text(numbers[0], 0.0022, f"no interval\nup to {without.max()}", fontsize="small")
@@ -123,7 +123,7 @@ def interval_coverage(table: pd.DataFrame) -> Figure:
         axes.set_xticks([], minor=True)
         axes.yaxis.set_major_formatter(PercentFormatter(1))
     panels[0].set(ylabel="intervals that miss the truth")
-    panels[-1].legend(fontsize="small", loc="upper right")
+    panels[0].legend(fontsize="small", loc="upper right")
     return figure
 
 
