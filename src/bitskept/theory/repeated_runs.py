@@ -37,13 +37,25 @@ def mean_over_runs(values: Float[np.ndarray, " run"], item_error: float, items: 
     at_least("item_error", item_error, 0)
     runs, mean = len(values), float(values.mean())
     between = float(values.var(ddof=1)) / runs if runs > 1 else 0.0
+    numbers = (np.array([number], float) for number in (mean, between, runs, item_error))
+    return Mean(mean, *(float(number[0]) for number in ends_over_runs(*numbers, items)))
+
+
+def ends_over_runs(
+    mean: Float[np.ndarray, " quantity"],
+    between: Float[np.ndarray, " quantity"],
+    runs: Float[np.ndarray, " quantity"],
+    item_error: Float[np.ndarray, " quantity"],
+    items: float | int | Float[np.ndarray, " quantity"],
+) -> tuple[Float[np.ndarray, " quantity"], ...]:
+    """The interval (low, high) and p of `mean_over_runs` for many means; `between` is the variance of each that comes
+    from its runs, s²/R, and 0 for one run. NaN where an argument is NaN.
+    """
     variance = between + item_error**2
-    if variance == 0:
-        return Mean(mean, np.nan, np.nan, np.nan)
-    # As shares of the variance, whose squares cannot overflow.
-    shares = between / variance, item_error**2 / variance
-    doubt = (shares[0] ** 2 / (runs - 1) if runs > 1 else 0.0) + shares[1] ** 2 / (items - 1)
-    freedom = 1 / doubt if doubt > 1e-12 else np.inf
-    error = np.sqrt(variance)
-    half = t.ppf(0.975, freedom) * error
-    return Mean(mean, mean - half, mean + half, float(2 * t.sf(abs(mean) / error, freedom)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # As shares of the variance, whose squares cannot overflow.
+        by_runs, by_items = between / variance, item_error**2 / variance
+        doubt = np.where(runs > 1, by_runs**2 / np.maximum(1, runs - 1), 0) + by_items**2 / (items - 1)
+        freedom, error = 1 / np.maximum(doubt, 1e-12), np.where(variance > 0, np.sqrt(variance), np.nan)
+        half, p = t.ppf(0.975, freedom) * error, 2 * t.sf(abs(mean) / error, freedom)
+    return mean - half, mean + half, p
