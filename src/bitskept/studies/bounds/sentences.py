@@ -121,18 +121,22 @@ def interval_coverage(table: pd.DataFrame) -> str:
     before, after = (given[given["method"] == method] for method in (PERCENTILES, REPAIRED))
     worst, least = before.loc[before["coverage"].idxmin()], after.loc[after["coverage"].idxmin()]
     missing = table[(table["method"] == REPAIRED) & (table["n"] == 0)].groupby("data", sort=False)["clusters"].max()
-    none = "; ".join(f"{data}: none up to {most} sentences" for data, most in missing.items())
+    none = "; ".join(f"{data}: none up to {_sentences(most)}" for data, most in missing.items())
     short = after[after["high"] < after["data"].map({name: PROMISED[draw] for name, draw in KINDS.items()})]
     verdict = "All of them cover at least what they are held to: 93 % for the first two kinds, 90 % for the others."
     if len(short):
-        places = ", ".join(f"{row.data} with {row.clusters} sentences" for row in short.itertuples())
+        places = ", ".join(f"{row.data} with {_sentences(row.clusters)}" for row in short.itertuples())
         verdict = f"**Too few are covered** for {places}."
     return (
         f"Of the intervals between bootstrap percentiles, which promise 95 %, {worst['coverage']:.0%} contain the "
-        f"truth in the worst case ({worst['data']}, {worst['clusters']} sentences). Of those that this project prints, "
-        f"{least['coverage']:.1%} or more do (least for {least['data']}, {least['clusters']} sentences). {verdict} "
-        f"Where that is out of reach there is no interval{f' ({none})' if none else ''}."
+        f"truth in the worst case ({worst['data']}, {_sentences(worst['clusters'])}). Of those that this project "
+        f"prints, {least['coverage']:.1%} or more do (least for {least['data']}, {_sentences(least['clusters'])}). "
+        f"{verdict} Where that is out of reach there is no interval{f' ({none})' if none else ''}."
     )
+
+
+def _sentences(number: int | np.integer) -> str:
+    return f"{number} sentence{'' if number == 1 else 's'}"
 
 
 def plug_in(table: pd.DataFrame, estimates: pd.DataFrame, vocabulary: int) -> str:

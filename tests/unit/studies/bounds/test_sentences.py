@@ -131,6 +131,8 @@ def test_interval_coverage():
     assert "87.5% or more do (least for lognormal surprisal, 20 sentences). All of them cover at least" in text
     assert text.endswith("there is no interval (lognormal surprisal: none up to 8 sentences).")
     assert sentences.interval_coverage(intervals_table(none=False)).endswith("there is no interval.")
+    single = intervals_table().replace({"clusters": 8}, 1)
+    assert sentences.interval_coverage(single).endswith("(lognormal surprisal: none up to 1 sentence).")
 
 
 @pytest.mark.parametrize(("high", "short"), [(0.91, False), (0.9, False), (0.89, True)])
