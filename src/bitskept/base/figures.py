@@ -71,19 +71,32 @@ def shades(number: int) -> list[tuple[float, float, float]]:
 
 
 def curve(axes: Axes, rows: pd.DataFrame, x: str, *, share: bool = False, **options: Any) -> None:
-    """Draw `estimate` over column `x` with its interval (`low`, `high`) as a band; `share`: in percent."""
+    """Draw `estimate` over column `x` with its interval (`low`, `high`) as a band; `share`: in percent. The label says
+    where there is no interval at all.
+    """
     rows = rows.sort_values(x)
     places, low, high = (rows[name].to_numpy(float) for name in (x, "low", "high"))
-    (line,) = axes.plot(places, rows["estimate"], **options)
+    (line,) = axes.plot(places, rows["estimate"], **(options | _label(rows, options)))
     axes.fill_between(places, low, high, color=line.get_color(), alpha=0.18, linewidth=0)
     if share:
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
 def points(axes: Axes, rows: pd.DataFrame, places: Iterable[float], **options: Any) -> None:
-    """Draw each `estimate` as a point with its interval (`low`, `high`), horizontally, at the given heights."""
+    """Draw each `estimate` as a point with its interval (`low`, `high`), horizontally, at the given heights. The label
+    says where there is no interval at all.
+    """
     errors = [rows["estimate"] - rows["low"], rows["high"] - rows["estimate"]]
-    axes.errorbar(rows["estimate"], list(places), xerr=errors, **({"fmt": "o", "capsize": 3} | options))
+    look = {"fmt": "o", "capsize": 3} | options | _label(rows, options)
+    axes.errorbar(rows["estimate"], list(places), xerr=errors, **look)
+
+
+def _label(rows: pd.DataFrame, options: dict[str, Any]) -> dict[str, str]:
+    """The label of a curve, which says if none of its points has an interval."""
+    label = str(options.get("label", ""))
+    if not label or label.startswith("_") or rows[["low", "high"]].notna().all(axis=1).any():
+        return {}
+    return {"label": f"{label} (no interval)"}
 
 
 def rendered(figure: Figure, name: str) -> dict[str, bytes]:

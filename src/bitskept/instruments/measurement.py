@@ -15,7 +15,7 @@ from bitskept.sources.models import LanguageModel
 
 MODEL = ("model", "kind", "weights", "seed")
 """The columns that name a model in every table."""
-INTEGERS = {"seed", "layer", "other", "head", "position", "width", "item", "first", "second", "n"}
+INTEGERS = {"seed", "layer", "other", "head", "position", "width", "item", "first", "second", "n", "tokens", "queries"}
 """Columns of integers that may be missing."""
 
 

@@ -18,10 +18,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Num
 from scipy.optimize import linprog
 from scipy.special import gammaln, hyp0f1, ive, logsumexp, softmax
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, t
 
 from bitskept.theory.checks import above, at_least, valid
-from bitskept.theory.statistics import interval
+from bitskept.theory.intervals import share_interval
 
 Vectors = Float[np.ndarray, "*batch query dim"]
 Keys = Float[np.ndarray, "*#batch key dim"]
@@ -73,7 +73,7 @@ def retrieval(
     A query is a pattern plus Gaussian noise of deviation `noise` per coordinate. `scale` is b; None is that of
     attention, 1/sqrt(d). With a fixed b the capacity is exponential in d, with that of attention in sqrt(d).
 
-    Columns: dimension, stored, quantity, estimate, low and high (95 % over seeds), expected, n (queries). `quantity`
+    Columns: dimension, stored, quantity, estimate, low and high (95 % over seeds), expected, n (seeds). `quantity`
     "retrieved" is the share of queries that are brought back to their pattern among `stored` ones. "capacity" is the
     number of patterns at which half of the queries are lost (NaN if more than were tried; stored is NaN), and
     `expected` the theoretical value. ValueError for numbers below 1 (dimensions: 2), a negative noise, and a scale that
@@ -83,19 +83,29 @@ def retrieval(
         raise ValueError("give dimensions of 2 or more, numbers of patterns of 1 or more, a query and a seed at least.")
     at_least("noise", noise, 0)
     rows, most = [], max(stored)
-    drawn = np.random.default_rng(0).integers(len(seeds), size=(1000, len(seeds)))
     for dim in dimensions:
         b = 1 / np.sqrt(dim) if scale is None else scale
         held = np.array([_held(dim, most, b, noise, queries, np.random.default_rng([seed, dim])) for seed in seeds])
-        again = held[drawn].reshape(len(drawn), -1)
         for number in sorted(stored):
-            ends = interval((again >= number).mean(1))
-            rows.append((dim, float(number), "retrieved", (held >= number).mean(), *ends, np.nan, held.size))
+            ends = share_interval((held >= number).sum(1), np.full(len(seeds), queries))
+            rows.append((dim, float(number), "retrieved", (held >= number).mean(), *ends, np.nan, len(seeds)))
         # A query is lost at the first pattern with which it is not retrieved; `most` means that it was never lost.
-        halves = np.median(held), *interval(np.median(again, 1))
+        halves = np.median(held), *_median_ends(held)
         halves = [float(value) if value < most else np.nan for value in halves]
-        rows.append((dim, np.nan, "capacity", *halves, expected_capacity(dim, b, noise), held.size))
+        rows.append((dim, np.nan, "capacity", *halves, expected_capacity(dim, b, noise), len(seeds)))
     return _columns("dimension stored quantity estimate low high expected n", rows)
+
+
+def _median_ends(held: Num[np.ndarray, "seed query"]) -> tuple[float, float]:
+    """The interval of the median over all queries: Student's, for the logarithms of the seeds' own medians. NaN where
+    there is one seed, or where these medians are all the same.
+    """
+    logs = np.log2(np.maximum(np.median(held, axis=1), 0.5))
+    if np.ptp(logs) == 0:
+        return np.nan, np.nan
+    reach = t.ppf(0.975, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs))
+    middle = max(float(np.median(held)), 0.5)
+    return middle / 2**reach, middle * 2**reach
 
 
 def _held(

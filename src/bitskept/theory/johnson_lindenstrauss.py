@@ -19,7 +19,7 @@ from jaxtyping import Float
 from scipy.spatial.distance import pdist
 
 from bitskept.theory.checks import at_least, between, finite
-from bitskept.theory.statistics import interval
+from bitskept.theory.statistics import percentiles
 
 
 def dasgupta_gupta(points: int, distortion: float) -> int:
@@ -77,6 +77,6 @@ def table(
     rows = []
     for dimension, ratios in distortions(points, dimensions, seeds=seeds).items():
         for name, values in (("max_distortion", ratios.max(1)), ("median_distortion", np.median(ratios, 1))):
-            rows.append((dimension, name, values.mean(), *interval(values), ratios.shape[1]))
+            rows.append((dimension, name, values.mean(), *percentiles(values), ratios.shape[1]))
     names = ("dimension", "quantity", "estimate", "low", "high", "n")
     return dict(zip(names, map(np.array, zip(*rows, strict=True)), strict=True))

@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 from scipy.special import rel_entr
 
 from bitskept.theory.checks import at_least, check_law, finite
-from bitskept.theory.statistics import cluster_bootstrap, interval
+from bitskept.theory.statistics import cluster_bootstrap, percentiles
 
 Law = Float[np.ndarray, " outcome"]
 Rewards = Num[np.ndarray, " _"]
@@ -147,7 +147,7 @@ def estimate(
     drawn = points(cluster_bootstrap(sums, ones, replicates=replicates, seed=seed))
     low, high = np.full((2, 2, len(slopes)), np.nan)
     if known.any():
-        low[:, known], high[:, known] = interval(drawn[..., known])
+        low[:, known], high[:, known] = percentiles(drawn[..., known])
     return {
         "slope": slopes.astype(float),
         **{"reward": reward, "reward_low": low[0], "reward_high": high[0]},

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import norm, t
+from scipy.stats import t
 
 from bitskept.theory.checks import at_least, finite
 
@@ -20,27 +20,42 @@ class Mean(NamedTuple):
     p: float
 
 
-def mean_over_runs(values: Float[np.ndarray, " run"], item_error: float) -> Mean:
-    """The mean of a quantity over runs; `item_error` is the standard error of this mean that comes from the items.
+def mean_over_runs(values: Float[np.ndarray, " run"], item_error: float, items: float | int = np.inf) -> Mean:
+    """The mean of a quantity over runs; `item_error` is the standard error of this mean that comes from the `items`.
 
     The two variances add: s²/R between the R runs, and item_error². The law is Student's, with the degrees of freedom
-    of the sum (Welch 1947; Satterthwaite 1946): (R - 1) (sum)² / (s²/R)², from R - 1 if the runs dominate to infinity
-    if the items do. If the effect of single items differs between runs, this variance is counted twice, so the interval
-    is too wide rather than too narrow. One run shows nothing about other seeds: its interval is that of the items.
+    of the sum (Welch 1947; Satterthwaite 1946): (sum)² / [(s²/R)² / (R - 1) + item_error⁴ / (items - 1)], from R - 1 if
+    the runs dominate to items - 1 if the items do. If the effect of single items differs between runs, this variance is
+    counted twice, so the interval is too wide rather than too narrow. One run shows nothing about other seeds: its
+    interval is that of the items. Where neither runs nor items differ, there is no interval and no p (NaN).
 
-    ValueError for no run, values that are not finite, and an error that is negative or not finite.
+    ValueError for no run, fewer than 2 items, values that are not finite, and an error that is negative or not finite.
     """
     at_least("the number of runs", len(values), 1)
+    at_least("1 - 1 / items", 1 - 1 / items, 0.5)
     finite("each value", values)
     at_least("item_error", item_error, 0)
     runs, mean = len(values), float(values.mean())
     between = float(values.var(ddof=1)) / runs if runs > 1 else 0.0
+    numbers = (np.array([number], float) for number in (mean, between, runs, item_error))
+    return Mean(mean, *(float(number[0]) for number in ends_over_runs(*numbers, items)))
+
+
+def ends_over_runs(
+    mean: Float[np.ndarray, " quantity"],
+    between: Float[np.ndarray, " quantity"],
+    runs: Float[np.ndarray, " quantity"],
+    item_error: Float[np.ndarray, " quantity"],
+    items: float | int | Float[np.ndarray, " quantity"],
+) -> tuple[Float[np.ndarray, " quantity"], ...]:
+    """The interval (low, high) and p of `mean_over_runs` for many means; `between` is the variance of each that comes
+    from its runs, s²/R, and 0 for one run. NaN where an argument is NaN.
+    """
     variance = between + item_error**2
-    if variance == 0:
-        return Mean(mean, mean, mean, float(mean == 0))
-    # Beyond a million degrees of freedom the law is the normal one in every digit, and the square might overflow.
-    ratio = variance / between if between > 1e-6 * variance else np.inf
-    law, freedom = (t, [(runs - 1) * ratio**2]) if np.isfinite(ratio) else (norm, [])
-    error = np.sqrt(variance)
-    half = law.ppf(0.975, *freedom) * error
-    return Mean(mean, mean - half, mean + half, float(2 * law.sf(abs(mean) / error, *freedom)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # As shares of the variance, whose squares cannot overflow.
+        by_runs, by_items = between / variance, item_error**2 / variance
+        doubt = np.where(runs > 1, by_runs**2 / np.maximum(1, runs - 1), 0) + by_items**2 / (items - 1)
+        freedom, error = 1 / np.maximum(doubt, 1e-12), np.where(variance > 0, np.sqrt(variance), np.nan)
+        half, p = t.ppf(0.975, freedom) * error, 2 * t.sf(abs(mean) / error, freedom)
+    return mean - half, mean + half, p

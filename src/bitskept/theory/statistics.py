@@ -1,10 +1,10 @@
-"""Intervals by resampling whole sentences, because the tokens of a sentence are not independent; and rank correlations
-over units (models, checkpoints) with intervals and p-values.
+"""Resampling of whole sentences, because the tokens of a sentence are not independent; and rank correlations over units
+(models, checkpoints) with intervals and p-values.
 """
 
 import numpy as np
 from jaxtyping import Float, Num
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata
 
 from bitskept.theory.checks import above, at_least, between, finite, rate
 
@@ -27,36 +27,58 @@ def cluster_bootstrap(
 
     `numerators` holds the sum of each quantity (errors, surprisals, ...) in each cluster, `sizes` its tokens. All
     quantities of a replicate, and of every call with the same seed and number of clusters, share one draw of clusters.
-    So differences between layers, maxima or a bound of the mean can be formed from the replicates. A replicate that
-    draws only clusters of size 0 is NaN. ValueError for values that are not finite, negative sizes, no tokens at all,
-    or fewer than one replicate.
+    So differences between layers, maxima or a bound of the mean can be formed from the replicates
+    (`intervals.derived_interval`). A replicate that draws only clusters of size 0 is NaN. ValueError for values that
+    are not finite, negative sizes, no tokens at all, or fewer than one replicate.
     """
-    finite("numerators", numerators)
-    at_least("sizes", sizes, 0)
-    above("the sum of sizes", sizes.sum(), 0)
+    check_clusters(numerators, sizes)
     at_least("replicates", replicates, 1)
-    rng, clusters = np.random.default_rng(seed), len(sizes)
-    columns = np.column_stack([numerators.reshape(-1, clusters).T, sizes]).astype(float)
-    sums = np.empty((replicates, columns.shape[1]))
-    step = max(1, BLOCK // clusters)
-    for start in range(0, replicates, step):
-        rows = min(step, replicates - start)
-        drawn = rng.integers(clusters, size=(rows, clusters)) + clusters * np.arange(rows)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=rows * clusters).reshape(rows, clusters)
-        sums[start : start + rows] = weights.astype(float) @ columns
+    columns = np.vstack([numerators.reshape(-1, len(sizes)), sizes]).astype(float)
+    sums = drawn_sums(columns, replicates, seed)
     with np.errstate(invalid="ignore"):
         ratios = sums[:, :-1] / sums[:, -1:]
     return ratios.reshape(replicates, *numerators.shape[:-1])
 
 
-def interval(
+def check_clusters(numerators: Num[np.ndarray, "*quantities cluster"], sizes: Num[np.ndarray, " cluster"]) -> None:
+    """ValueError for values that are not finite, negative sizes, and no tokens at all."""
+    finite("numerators", numerators)
+    at_least("sizes", sizes, 0)
+    above("the sum of sizes", sizes.sum(), 0)
+
+
+def drawn_sums(
+    columns: Float[np.ndarray, "column cluster"], replicates: int, seed: int
+) -> Float[np.ndarray, "{replicates} column"]:
+    """The sum of each column over clusters that are drawn with replacement, as many as there are. A seed and a number
+    of clusters always give the same draws.
+    """
+    rng, clusters = np.random.default_rng(seed), columns.shape[1]
+    sums = np.empty((replicates, len(columns)))
+    step = max(1, BLOCK // clusters)
+    for start in range(0, replicates, step):
+        rows = min(step, replicates - start)
+        drawn = rng.integers(clusters, size=(rows, clusters)) + clusters * np.arange(rows)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=rows * clusters).reshape(rows, clusters)
+        sums[start : start + rows] = weights.astype(float) @ columns.T
+    return sums
+
+
+def percentiles(
     replicates: Float[np.ndarray, " replicates *quantities"], level: float = 0.95
 ) -> tuple[float | Float[np.ndarray, " *quantities"], float | Float[np.ndarray, " *quantities"]]:
-    """The percentile interval (low, high) over the first axis, without NaN. ValueError unless 0 < level < 1."""
+    """The ends (low, high) that leave (1 - level) / 2 of the values on either side, over the first axis and without
+    NaN; NaN where there is no value. ValueError unless 0 < level < 1.
+
+    As an interval of an estimate they are too narrow over few clusters: see `intervals`.
+    """
     between("level", level, 0, 1)
+    known = ~np.isnan(replicates)
+    if not known.any(axis=0).all():
+        replicates = np.where(known.any(axis=0), replicates, 0.0)
     quantile = np.nanquantile if np.isnan(replicates).any() else np.quantile  # the latter is several times faster
     low, high = quantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return low, high
+    return np.where(known.any(axis=0), low, np.nan)[()], np.where(known.any(axis=0), high, np.nan)[()]
 
 
 def spearman(x: Values, y: Values) -> float:
@@ -78,26 +100,22 @@ def partial_spearman(x: Values, y: Values, given: Controls) -> float:
     return float(_correlation(_residuals(rank_x, controls), _residuals(rank_y, controls)))
 
 
-def bootstrap_interval(
-    x: Values, y: Values, given: Controls = None, *, level: float = 0.95, replicates: int = 2000, seed: int
-) -> tuple[float, float]:
-    """The percentile interval (low, high) of `partial_spearman` (of `spearman` without `given`) with whole units
-    resampled with replacement and ranked again.
+def rank_interval(correlation: float, units: int, controls: int = 0, *, level: float = 0.95) -> tuple[float, float]:
+    """The interval (low, high) of a rank correlation over so many units, given so many `controls`: artanh(r) with a
+    standard error of √((1 + r²/2) / (units - controls - 3)) (Bonett and Wright 2000).
 
-    Draws in which x, y or their residuals are constant have no correlation and are left out. With few units the
-    interval is too narrow, as all bootstrap intervals are (Efron and Tibshirani 1993, chapter 13). ValueError as
-    `partial_spearman` and `interval`, and for fewer than one replicate.
+    It needs no resampling, which fails for few units: with normal values whose correlation is 0.9 the percentiles of
+    a bootstrap cover it .59 (4 units) to .89 (6) of the time, this interval .94 to 1 from 4 units on. A correlation of
+    ±1, which few units may show by chance, is taken for ±(1 - 1 / units²). ValueError for fewer than 4 units and one
+    more for each control, for a correlation beyond ±1, and unless 0 < level < 1.
     """
-    at_least("replicates", replicates, 1)
-    units = np.column_stack(_ranked(x, y, given)).T  # ranks of ranks are the ranks
-    drawn = np.random.default_rng(seed).integers(len(x), size=(replicates, len(x)))
-    ranks = rankdata(units[:, drawn], axis=-1)
-    controls = np.moveaxis(ranks[2:], 0, -1)
-    values = _correlation(_residuals(ranks[0], controls), _residuals(ranks[1], controls))
-    if np.isnan(values).all():
-        raise ValueError(f"all of {replicates} replicates are constant in x or y: take more replicates or units.")
-    low, high = interval(values, level)
-    return float(low), float(high)
+    at_least(f"the number of units with {controls} controls", units, 4 + controls)
+    at_least("1 - |correlation|", 1 - abs(correlation), -1e-12)
+    tail = (1 - float(between("level", level, 0, 1))) / 2
+    most = 1 - 1 / units**2
+    centre = np.arctanh(np.clip(correlation, -most, most))
+    reach = norm.isf(tail) * np.sqrt((1 + correlation**2 / 2) / (units - controls - 3))
+    return float(np.tanh(centre - reach)), float(np.tanh(centre + reach))
 
 
 def permutation_p(x: Values, y: Values, given: Controls = None, *, permutations: int = 9999, seed: int) -> float:

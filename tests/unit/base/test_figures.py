@@ -142,3 +142,13 @@ def test_points_have_their_intervals():
     (bars,) = axes.containers
     (segments,) = bars[2]
     assert np.allclose(segments.get_segments(), [[[0.4, 3], [0.7, 3]], [[0.1, 4], [0.3, 4]]])
+
+
+def test_the_label_says_where_there_is_no_interval_at_all():
+    rows = pd.DataFrame({"layer": [0, 1], "estimate": [1.0, 2.0], "low": [0.5, np.nan], "high": [1.5, np.nan]})
+    none = rows.assign(low=np.nan)
+    axes = Figure().subplots()
+    for part, label in ((rows, "known"), (none, "few"), (none, None)):
+        figures.curve(axes, part, "layer", **({"label": label} if label else {}))
+        figures.points(axes, part, [0.0, 1.0], **({"label": label} if label else {}))
+    assert axes.get_legend_handles_labels()[1] == ["known", "few (no interval)"] * 2

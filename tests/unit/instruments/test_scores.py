@@ -105,15 +105,18 @@ def test_missing_or_repeated_items_are_refused(wrong):
 @pytest.mark.parametrize("table", [pairs(), pairs(texts=9), items(np.arange(9.0))])
 def test_equal_tables_show_no_change(table):
     row = changes([table], [table, table, table], replicates=50).iloc[0]
-    assert (row["estimate"], row["low"], row["high"], row["p"], row["runs"]) == (0, 0, 0, 1, 3)
+    assert (row["estimate"], row["runs"]) == (0, 3)
+    assert row[["low", "high", "p"]].isna().all()  # where nothing differs nothing says how much it could
     assert row["before"] == row["after"]
 
 
 def test_the_same_items_are_drawn_before_and_after():
-    """What all items gain alike is certain, however much the items differ."""
-    before = items(np.random.default_rng(0).normal(size=30) * 100, quantity="pair_margin")
-    row = changes([before], [before.assign(value=before["value"] + 0.5)]).iloc[0]
-    assert (row["estimate"], row["low"], row["high"]) == pytest.approx((0.5, 0.5, 0.5))
+    """What all items gain nearly alike is nearly certain, however much the items differ."""
+    rng = np.random.default_rng(0)
+    before = items(rng.normal(size=30) * 100, quantity="pair_margin")
+    row = changes([before], [before.assign(value=before["value"] + 0.5 + 0.01 * rng.normal(size=30))]).iloc[0]
+    assert (row["estimate"], row["low"], row["high"]) == pytest.approx((0.5, 0.5, 0.5), abs=0.01)
+    assert row["high"] - row["low"] == pytest.approx(2 * 2.045 * 0.01 / np.sqrt(30), rel=0.4)
     assert row["unit"] == "bits per pair"
 
 
@@ -129,8 +132,21 @@ def test_the_seeds_of_training_count_as_well():
 
 def test_arms_are_compared_run_by_run():
     seeds = [items(np.full(9, float(seed)), quantity="pair_margin") for seed in range(3)]
-    row = changes(seeds, [one.assign(value=one["value"] + 1) for one in seeds]).iloc[0]
-    assert (row["before"], row["after"], row["estimate"], row["low"], row["high"]) == (1, 2, 1, 1, 1)
+    gains = 1 + np.linspace(-0.01, 0.01, 9)
+    row = changes(seeds, [one.assign(value=one["value"] + gains) for one in seeds]).iloc[0]
+    assert (row["before"], row["after"], row["estimate"]) == pytest.approx((1, 2, 1))
+    assert (row["low"], row["high"]) == pytest.approx((1, 1), abs=0.01)  # not the 1 by which the runs differ
+
+
+def test_shares_bits_and_correlations_have_intervals_of_their_own():
+    kinds = {"pair_accuracy": np.repeat([1.0, 0.0], [25, 5]), "pair_margin": np.arange(30.0)}
+    for quantity, values in kinds.items():
+        row = scores(items(values, quantity=quantity)).iloc[0]
+        assert row["low"] < row["estimate"] < row["high"]
+    always = scores(items(np.ones(30), quantity="pair_accuracy")).iloc[0]
+    assert (always["low"], always["high"]) == pytest.approx((0.025 ** (1 / 30), 1))
+    few = scores(items(np.arange(12.0), quantity="pair_margin")).iloc[0]
+    assert few[["low", "high"]].isna().all()
 
 
 def test_a_change_of_correlation_is_that_of_the_two():

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import ttest_1samp
+from scipy.stats import t, ttest_1samp
 
 from bitskept.theory.repeated_runs import mean_over_runs
 
@@ -29,6 +29,7 @@ def test_where_the_runs_agree_it_is_the_normal_law_of_the_items():
 @given(arrays(float, st.integers(1, 6), elements=finite), st.floats(0, 10))
 def test_the_interval_excludes_0_exactly_where_p_is_below_5_percent(values, error):
     found = mean_over_runs(values, error)
+    assume(not np.isnan(found.low))
     assert found.low <= found.estimate <= found.high
     if abs(found.p - 0.05) > 1e-6:
         assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
@@ -42,12 +43,35 @@ def test_it_covers_the_truth_whichever_of_the_two_samples_is_the_noisier(runs, b
     assert 0.92 < np.mean(covered) < 0.97
 
 
-def test_nothing_varies():
-    assert mean_over_runs(np.array([0.2, 0.2]), 0.0) == pytest.approx((0.2, 0.2, 0.2, 0.0))
-    assert mean_over_runs(np.zeros(1), 0.0).p == 1
+def test_where_nothing_varies_there_is_no_interval():
+    for values in (np.array([0.2, 0.2]), np.zeros(1)):
+        assert mean_over_runs(values, 0.0) == pytest.approx((values.mean(), np.nan, np.nan, np.nan), nan_ok=True)
+
+
+def test_where_the_runs_agree_few_items_have_students_law():
+    found = mean_over_runs(np.array([0.3, 0.3]), 0.1, 6)
+    assert (found.low, found.high) == pytest.approx((0.3 - 0.1 * t.ppf(0.975, 5), 0.3 + 0.1 * t.ppf(0.975, 5)))
+    assert found.p == pytest.approx(2 * t.sf(3, 5))
+
+
+@pytest.mark.parametrize(("runs", "between", "items"), [(3, 0.3, 8), (3, 2.0, 8), (1, 0.0, 8), (5, 0.5, 20)])
+def test_it_covers_the_truth_where_the_error_over_items_is_an_estimate_as_well(runs, between, items):
+    random, covered = np.random.default_rng(1), []
+    for _ in range(1000):
+        shared = random.normal(size=items)
+        _, low, high, _ = mean_over_runs(
+            shared.mean() + between * random.normal(size=runs), float(shared.std(ddof=1) / np.sqrt(items)), items
+        )
+        covered.append(low <= 0 <= high)
+    assert 0.92 < np.mean(covered) < 0.985
 
 
 @pytest.mark.parametrize(("values", "error"), [([], 0.1), ([np.nan], 0.1), ([1.0], -1.0), ([1.0], np.inf)])
 def test_what_is_no_number_is_refused(values, error):
     with pytest.raises(ValueError, match="must be"):
         mean_over_runs(np.array(values, dtype=float), error)
+
+
+def test_a_single_item_is_refused():
+    with pytest.raises(ValueError, match=r"1 - 1 / items must be at least 0\.5, but is 0"):
+        mean_over_runs(np.zeros(3), 0.1, 1)

@@ -9,12 +9,12 @@ from scipy import stats
 
 from bitskept.theory import statistics
 from bitskept.theory.statistics import (
-    bootstrap_interval,
     cluster_bootstrap,
     holm,
-    interval,
     partial_spearman,
+    percentiles,
     permutation_p,
+    rank_interval,
     spearman,
 )
 
@@ -34,16 +34,14 @@ def test_spread_is_that_of_the_mean_of_sentences():
     assert replicates.std() > 1.5 * np.sqrt(share * (1 - share) / sizes.sum())  # as if tokens were independent
 
 
-def test_the_interval_leaves_out_as_much_at_each_end():
-    assert interval(np.linspace(0, 1, 1001), 0.9) == pytest.approx((0.05, 0.95))
+def test_percentiles_leave_out_as_much_at_each_end():
+    assert percentiles(np.linspace(0, 1, 1001), 0.9) == pytest.approx((0.05, 0.95))
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says():
-    rng, covered = np.random.default_rng(2), 0
-    for seed in range(300):
-        low, high = interval(cluster_bootstrap(*correlated(rng), replicates=300, seed=seed), 0.9)
-        covered += low <= 0.3 <= high
-    assert 0.84 < covered / 300 < 0.95
+def test_percentiles_of_nothing_are_missing():
+    low, high = percentiles(np.array([[1.0, np.nan, np.nan], [3.0, 2.0, np.nan]]))
+    np.testing.assert_allclose(low, [1.05, 2, np.nan])
+    np.testing.assert_allclose(high, [2.95, 2, np.nan])
 
 
 def test_ratio_weighs_sentences_by_their_tokens():
@@ -58,7 +56,7 @@ def test_quantities_share_their_draws():
     assert together.shape == (50, 3, 2)
     np.testing.assert_array_equal(together[:, 2, 1], cluster_bootstrap(errors[2, 1], sizes, replicates=50, seed=4))
     assert not np.array_equal(together, cluster_bootstrap(errors, sizes, replicates=50, seed=5))
-    low, high = interval(together)
+    low, high = percentiles(together)
     assert low.shape == high.shape == (3, 2)
     assert (low < high).all()
 
@@ -73,7 +71,7 @@ def test_draws_in_blocks_are_the_same_draws(monkeypatch):
 def test_replicates_without_a_token_are_left_out():
     replicates = cluster_bootstrap(np.array([1, 0]), np.array([2, 0]), replicates=100, seed=0)
     assert np.isnan(replicates).any()
-    assert interval(replicates) == (0.5, 0.5)
+    assert percentiles(replicates) == (0.5, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +90,7 @@ def test_bad_input_is_refused(numerators, sizes, replicates, told):
 
 def test_a_level_outside_its_range_is_refused():
     with pytest.raises(ValueError, match=r"level .* but is 95"):
-        interval(np.zeros(3), 95.0)
+        percentiles(np.zeros(3), 95.0)
 
 
 def test_spearman_agrees_with_scipy_where_there_are_ties():
@@ -132,7 +130,7 @@ def test_a_common_cause_is_taken_away():
     assert permutation_p(x, y, permutations=999, seed=0) == 1 / 1000
     assert abs(partial_spearman(x, y, cause)) < 0.12
     assert permutation_p(x, y, cause, permutations=999, seed=0) > 0.05
-    low, high = bootstrap_interval(x, y, cause, replicates=500, seed=0)
+    low, high = rank_interval(partial_spearman(x, y, cause), 300, controls=1)
     assert low < 0 < high
 
 
@@ -155,24 +153,39 @@ def test_p_values_of_nothing_are_uniform(controls):
     assert stats.kstest(values, "uniform").statistic < 0.08
 
 
-def test_the_interval_of_a_correlation_covers_it_as_often_as_it_says():
-    rng, truth, covered = np.random.default_rng(11), 6 / np.pi * np.arcsin(0.6 / 2), 0  # Pearson's 0.6, both normal
-    for seed in range(200):
-        x, noise = rng.normal(size=(2, 60))
-        low, high = bootstrap_interval(x, 0.6 * x + 0.8 * noise, replicates=200, level=0.9, seed=seed)
-        covered += low <= truth <= high
-    assert 0.82 < covered / 200 < 0.96
+@pytest.mark.parametrize("units", [4, 6, 12, 47])
+@pytest.mark.parametrize("strength", [0.0, 0.6, 0.9])
+def test_the_interval_of_a_correlation_covers_it_over_few_units_as_well(units, strength):
+    rng, truth, covered = np.random.default_rng(11), 6 / np.pi * np.arcsin(strength / 2), []
+    for _ in range(1000):
+        x, noise = rng.normal(size=(2, units))
+        y = strength * x + np.sqrt(1 - strength**2) * noise
+        low, high = rank_interval(spearman(x, y), units)
+        covered.append(low <= truth <= high)
+    assert np.mean(covered) > 0.93
+    assert np.mean(covered) < 0.975 or units < 12  # it is not just wide
 
 
-def test_draws_without_a_correlation_are_left_out():
-    x, y = np.array([0.0, 0, 0, 1]), np.array([1.0, 2, 3, 4])
-    low, high = bootstrap_interval(x, y, replicates=300, seed=0)  # a third of the draws lack the last unit
-    assert 0 < low < high <= 1
+def test_the_interval_of_a_partial_correlation_covers_it():
+    rng, covered = np.random.default_rng(12), []
+    for _ in range(500):
+        cause = rng.normal(size=12)
+        x, y = cause + rng.normal(size=(2, 12))
+        low, high = rank_interval(partial_spearman(x, y, cause), 12, controls=1)
+        covered.append(low <= 0 <= high)
+    assert 0.92 < np.mean(covered) < 0.985
+
+
+def test_a_perfect_order_of_few_units_is_not_certain():
+    low, high = rank_interval(1.0, 5)
+    assert low < 0.6
+    assert high < 1
+    assert rank_interval(-1.0, 5) == pytest.approx((-high, -low))
+    assert rank_interval(1.0, 47)[0] > 0.99
 
 
 def test_seeds_make_it_the_same_again():
     x, y = np.random.default_rng(12).normal(size=(2, 10))
-    assert bootstrap_interval(x, y, seed=3) == bootstrap_interval(x, y, seed=3) != bootstrap_interval(x, y, seed=4)
     assert permutation_p(x, y, seed=3) == permutation_p(x, y, seed=3) != permutation_p(x, y, seed=4)
 
 
@@ -209,15 +222,17 @@ def test_units_that_have_no_correlation_are_refused(x, y, given_, told):
         partial_spearman(x, y, controls)
     with pytest.raises(ValueError, match=told):
         permutation_p(x, y, controls, seed=0)
-    with pytest.raises(ValueError, match=told):
-        bootstrap_interval(x, y, controls, seed=0)
 
 
 def test_numbers_outside_their_range_are_refused():
     x, y = np.arange(5.0), np.array([1.0, 3, 2, 5, 4])
     with pytest.raises(ValueError, match="permutations must be at least 1, but is 0"):
         permutation_p(x, y, permutations=0, seed=0)
-    with pytest.raises(ValueError, match="replicates must be at least 1, but is 0"):
-        bootstrap_interval(x, y, replicates=0, seed=0)
+    with pytest.raises(ValueError, match="number of units with 2 controls must be at least 6, but is 5"):
+        rank_interval(0.5, 5, controls=2)
+    with pytest.raises(ValueError, match="correlation"):
+        rank_interval(1.2, 10)
+    with pytest.raises(ValueError, match=r"level .* but is 1"):
+        rank_interval(0.5, 10, level=1.0)
     with pytest.raises(ValueError, match=r"each p-value must be a rate from 0 to 1, but is 1\.2"):
         holm(np.array([0.5, 1.2]))

@@ -8,7 +8,7 @@ from bitskept.instruments.likelihood import diffusion_bound, surprisal
 from bitskept.instruments.measurement import measurement, model_facts
 from bitskept.sources import corpora
 from bitskept.sources.models import LanguageModel
-from bitskept.theory.statistics import cluster_bootstrap, interval
+from bitskept.theory.intervals import ratio_interval
 
 COLUMNS = ["model", "kind", "weights", "seed", "corpus", "quantity", "estimate", "low", "high", "unit", "n"]
 QUANTITIES = {
@@ -41,7 +41,7 @@ class Plan:
             raise ValueError(f"sentences must be at least 1, but is {self.sentences}")
 
 
-@measurement("bits_per_byte", 1)
+@measurement("bits_per_byte", 2)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """One row: bits per byte, with a 95 % interval over texts. Columns: `COLUMNS`; quantities: `QUANTITIES`.
 
@@ -61,7 +61,7 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
         start = None if has_start else surprisal.start_token(model)
         costs = surprisal.surprisals(model, head, texts, start=start, **options)
     bits, sizes = costs["bits"].to_numpy(), costs["bytes"].to_numpy()
-    low, high = interval(cluster_bootstrap(bits, sizes, seed=plan.seed))
+    low, high = ratio_interval(bits, sizes, seed=plan.seed)
     numbers = {"estimate": bits.sum() / sizes.sum(), "low": low, "high": high, "unit": "bits per byte", "n": len(texts)}
     row = model_facts(model) | {"corpus": plan.corpus, "quantity": quantity} | numbers
     return pd.DataFrame([row], columns=COLUMNS).astype({"seed": "Int64", "n": "Int64"})

@@ -29,7 +29,7 @@ from bitskept.instruments.likelihood.answers import check_room, log2_probabiliti
 from bitskept.instruments.measurement import measurement, model_facts
 from bitskept.sources import prompts as prompt_sets
 from bitskept.sources.models import LanguageModel
-from bitskept.theory.statistics import cluster_bootstrap, interval
+from bitskept.theory.intervals import ratio_interval
 
 MARGINALS = ("mixture", "left_out", "promptless")
 DENSITIES = [f"density_{marginal}" for marginal in MARGINALS]
@@ -146,7 +146,7 @@ def gains(table: pd.DataFrame, *, replicates: int = 1000, seed: int = 0) -> pd.D
     for facts, part in table.groupby(FACTS, dropna=False, sort=False):
         answers = part.groupby("answer")
         sums, sizes = answers[DENSITIES].sum().to_numpy().T, answers.size().to_numpy()
-        lows, highs = interval(cluster_bootstrap(sums, sizes, replicates=replicates, seed=seed))
+        lows, highs = ratio_interval(sums, sizes, replicates=replicates, seed=seed)
         for marginal, bits, low, high in zip(MARGINALS, sums, lows, highs, strict=True):
             numbers = {"estimate": bits.sum() / sizes.sum(), "low": low, "high": high}
             names = {"marginal": marginal, "quantity": "context_gain"}
@@ -157,17 +157,17 @@ def gains(table: pd.DataFrame, *, replicates: int = 1000, seed: int = 0) -> pd.D
 
 
 def bits_so_far(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
-    """S_n, the bits that a prompt has directed into an answer by its n-th token (marginal: the mixture), averaged over
-    the answers of a table of `measure`. Columns: corpus, tokens (n, from 1), estimate, low, high (95 % over answers).
-    After its last token, an answer keeps its last S.
+    """S_t, the bits that a prompt has directed into an answer by its t-th token (marginal: the mixture), averaged over
+    the answers of a table of `measure`. Columns: corpus, tokens (from 1), estimate, low, high (95 % over answers), n
+    (answers). After its last token, an answer keeps its last S.
     """
     parts = []
     for corpus, rows in table.groupby("corpus", sort=False):
         wide = rows.pivot(index="position", columns="answer", values="density_mixture")
         s = wide.fillna(0).cumsum().to_numpy()
-        low, high = interval(cluster_bootstrap(s, np.ones(s.shape[1]), seed=seed))
+        low, high = ratio_interval(s, np.ones(s.shape[1]), seed=seed)
         facts = {"corpus": corpus, "tokens": wide.index + 1}
-        parts.append(pd.DataFrame(facts | {"estimate": s.mean(axis=1), "low": low, "high": high}))
+        parts.append(pd.DataFrame(facts | {"estimate": s.mean(axis=1), "low": low, "high": high, "n": s.shape[1]}))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -21,7 +21,7 @@ from bitskept.instruments.measurement import measurement, model_facts
 from bitskept.instruments.states import Encoding, encode, stream
 from bitskept.sources import corpora
 from bitskept.sources.models import LanguageModel
-from bitskept.theory.statistics import cluster_bootstrap, interval
+from bitskept.theory.intervals import ratio_interval, share_interval
 
 COLUMNS = ["model", "kind", "weights", "seed", "corpus", "quantity", "estimate", "low", "high", "unit", "n"]
 QUANTITIES = {
@@ -50,7 +50,7 @@ class Plan:
             raise ValueError(f"sentences and counted must be at least 1, but are {self.sentences} and {self.counted}")
 
 
-@measurement("next_token", 1)
+@measurement("next_token", 2)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """One row per quantity (`QUANTITIES`) with a 95 % interval over sentences.
 
@@ -61,7 +61,8 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
     scored, counted = _encodings(model, plan)
     shares = frequencies(counted, len(model.tokenizer))
     sums, sizes = context_bits(model, surprisal.head(model), scored, shares, model.id if progress else None)
-    low, high = interval(cluster_bootstrap(sums, sizes, seed=plan.seed))
+    bits, errors = ratio_interval(sums[:-1], sizes, seed=plan.seed), share_interval(sums[-1:], sizes)
+    low, high = np.concatenate([bits, errors], axis=1)
     numbers = {"estimate": sums.sum(1) / sizes.sum(), "low": low, "high": high, "unit": list(QUANTITIES.values())}
     table = pd.DataFrame({"quantity": list(QUANTITIES)} | numbers).assign(
         **model_facts(model), corpus=plan.corpus, n=plan.sentences

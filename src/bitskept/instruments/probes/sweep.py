@@ -31,7 +31,7 @@ RESERVOIR = 32768
 """The most training states in memory for each layer with trained probes."""
 COLUMNS = [
     *(*MODEL, "corpus", "layer", "reading", "position", "shuffled", "probe", "group"),
-    *("quantity", "estimate", "low", "high", "unit", "n"),
+    *("quantity", "estimate", "low", "high", "unit", "n", "tokens"),
 ]
 
 
@@ -41,7 +41,8 @@ class Plan:
 
     `side_layers` evenly spaced layers get what would be too expensive at all of them: the trained probes (softmax and
     perceptron, where `trained_epochs` > 0), the shuffled control, and the sentence reading of the first
-    `sentence_positions` positions. `every_layer=False` reduces the main reading to these layers as well.
+    `sentence_positions` positions. `every_layer=False` reduces the main reading to these layers as well. With
+    `certificate`, all sentences of the corpus are tokenised, for a lower limit on H(X).
     """
 
     corpus: str
@@ -58,6 +59,7 @@ class Plan:
     trained_epochs: int = 0
     longest: int = 128
     types: int = 16384
+    certificate: bool = False
 
     def __post_init__(self) -> None:
         for name in ("train", "validation", "test", "side_layers"):
@@ -65,19 +67,29 @@ class Plan:
                 raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
 
 
-@measurement("layer_sweep", 1)
+@measurement("layer_sweep", 2)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """The results of the probes at each layer, with 95 % intervals over sentences. Columns: `COLUMNS`; quantities:
     those of `bounds_by_layer`, and "truncated", the number of sentences that were cut.
     """
-    texts = corpora.load(plan.corpus, sentences=plan.test + plan.validation + plan.train, seed=plan.seed)
-    return sweep(model, texts["text"], texts["domain"], plan, progress=progress)
+    number = plan.test + plan.validation + plan.train
+    texts = corpora.load(plan.corpus, sentences=number, seed=plan.seed)
+    every = corpora.load(plan.corpus, seed=plan.seed)["text"][number:] if plan.certificate else ()
+    return sweep(model, texts["text"], texts["domain"], plan, further=every, progress=progress)
 
 
 def sweep(
-    model: LanguageModel, texts: Sequence[str], domains: Sequence[str], plan: Plan, *, progress: bool = False
+    model: LanguageModel,
+    texts: Sequence[str],
+    domains: Sequence[str],
+    plan: Plan,
+    *,
+    further: Sequence[str] = (),
+    progress: bool = False,
 ) -> pd.DataFrame:
-    """The table of a model on these texts, as `measure` gives it. ValueError where they are too few or too short."""
+    """The table of a model on these texts, as `measure` gives it; `further` sentences of the corpus are for the
+    entropy in the certificate. ValueError where the texts are too few or too short.
+    """
     encoding = encode(model, texts, longest=plan.longest)
     parts = test, validation, train = split(encoding, plan)
     main, *others = tasks = [
@@ -104,7 +116,11 @@ def sweep(
             task.test(batch)
         del batch
     sentences = np.concatenate(parts)
-    rows = [*main.rows(encoding, sentences), *_certificate(main, encoding, sentences)]
+    rows = [*main.rows(encoding, sentences)]
+    if plan.certificate:
+        rows += _certificate(
+            main, encoding, np.concatenate(parts[1:]), encode(model, [*texts, *further], longest=plan.longest)
+        )
     rows += [row for task in others for row in task.rows(encoding, sentences)]
     rows += _groups(main, encoding, train, texts, domains)
     cut = {"quantity": "truncated", "estimate": encoding.truncated, "unit": "sentences", "n": len(encoding)}
@@ -206,12 +222,21 @@ class _Task:
                 yield self.facts | {"probe": name} | row
 
 
-def _certificate(main: _Task, encoding: Encoding, sentences: Int[np.ndarray, " sentence"]) -> Iterator[dict[str, Any]]:
-    """The certificate of the centroid, with the whole vocabulary as its alphabet."""
-    outcome, seed = Outcome.joined(main.outcomes["centroid"]), main.plan.seed
+def _certificate(
+    main: _Task, encoding: Encoding, not_test: Int[np.ndarray, " sentence"], every: Encoding
+) -> Iterator[dict[str, Any]]:
+    """The certificate of the centroid. Its alphabet is the whole vocabulary; its entropy is that of one random token of
+    each different sentence of the corpus, `every`. A token that `not_test` sentences lack counts as missed, and so does
+    one that shares a row with others.
+    """
+    reading, outcome, seed = main.reading, Outcome.joined(main.outcomes["centroid"]), main.plan.seed
+    candidates = np.bincount(reading.items(encoding, not_test), minlength=reading.types) > 0
+    candidates &= torch.bincount(reading.rows[reading.rows >= 0], minlength=reading.types).numpy() == 1
     random = np.random.default_rng(seed)
-    one_per_sentence = np.array([random.choice(main.reading.items(encoding, [sentence])) for sentence in sentences])
-    for row in certificate_rows(outcome, one_per_sentence, len(main.model.embeddings), seed=seed):
+    different = {every.ids[sentence].tobytes(): sentence for sentence in range(len(every))}.values()
+    tokens = [every.tokens(sentence) for sentence in different]
+    one_per_sentence = np.array([random.choice(row) for row in tokens if len(row)])
+    for row in certificate_rows(outcome, candidates, one_per_sentence, len(main.model.embeddings), seed=seed):
         yield main.facts | {"probe": "centroid"} | row
 
 
@@ -233,5 +258,5 @@ def _groups(
         "seen in training": frequency_bands(trained_on[outcome.types]),
         "word class": [name for sentence in classes for name in sentence],
     }
-    for row in group_rows(outcome, pd.DataFrame(groups), seed=plan.seed):
+    for row in group_rows(outcome, pd.DataFrame(groups)):
         yield main.facts | {"probe": "centroid"} | row

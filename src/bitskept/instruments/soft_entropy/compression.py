@@ -18,7 +18,7 @@ from bitskept.instruments.soft_entropy.sentence_labels import LabelInformation, 
 from bitskept.instruments.states import encode, stream
 from bitskept.sources import corpora
 from bitskept.sources.models import LanguageModel
-from bitskept.theory.statistics import interval
+from bitskept.theory.statistics import percentiles
 
 KINDS = {"": "raw", "_corrected": "corrected", "_extrapolated": "extrapolated"}
 """The endings of quantities; `information` explains the three."""
@@ -75,7 +75,7 @@ class Plan:
             raise ValueError(f"widths must be at least 1, but are {self.widths}")
 
 
-@measurement("compression", 1)
+@measurement("compression", 2)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """H(Z), the information of Z about k-grams and domains, and ratios, by layer, with 95 % intervals over sentences.
     Columns: `COLUMNS`; quantities: those of `tidy_rows`, and "domain_information" (`label_rows`).
@@ -199,7 +199,7 @@ def _by_layer(
         with np.errstate(divide="ignore", invalid="ignore"):  # where it is unknown
             values, draws = values / whole, draws / drawn
     numbers = np.full((3, len(known)), np.nan)
-    numbers[:, known] = values[known], *interval(draws[:, known])
+    numbers[:, known] = values[known], *percentiles(draws[:, known])
     for layer, triple in enumerate(numbers.T):
         place = {"layer": layer if layer < len(estimate.value) else None}
         yield row | place | dict(zip(("estimate", "low", "high"), triple, strict=True))

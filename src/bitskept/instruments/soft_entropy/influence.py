@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bitskept.instruments.soft_entropy.assignments import TILE, cross_entropy, sum_rows
 from bitskept.instruments.soft_entropy.floor import Floor
+from bitskept.theory.intervals import widening
 from bitskept.theory.statistics import cluster_bootstrap
 
 REPLICATES = 1000
@@ -21,7 +22,9 @@ REPLICATES = 1000
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value in bits, and bootstrap replicates of it over sentences."""
+    """A value in bits, and bootstrap replicates of it over sentences, moved away from it by `intervals.widening`;
+    NaN for too few sentences.
+    """
 
     value: Float[np.ndarray, " layer"]
     draws: Float[np.ndarray, "replicate layer"]
@@ -48,7 +51,7 @@ class Held:
         # All estimates share one draw of sentences, so that differences and ratios of replicates are replicates. A
         # replicate is linear in the sums of the sentences: these are its weights, minus those of the mean.
         drawn = cluster_bootstrap(np.eye(len(sizes)), sizes, replicates=REPLICATES, seed=0)
-        self._weights = np.sqrt(len(sizes) / sentences) * (drawn - 1 / len(places))
+        self._weights = widening(len(sizes)) * np.sqrt(len(sizes) / sentences) * (drawn - 1 / len(places))
         each = np.arange(len(places))
         self._entropy = self._by_sentence(self.cross_entropy(mean[None], 0 * each, each) - floor.entropy)
         self.entropies = self._with_others(1)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bitskept.instruments.soft_entropy.assignments import Anchors
 from bitskept.instruments.soft_entropy.influence import REPLICATES, Estimate
+from bitskept.theory.intervals import widened
 from bitskept.theory.statistics import cluster_bootstrap
 
 PERMUTATIONS = 200
@@ -84,10 +85,10 @@ class SentenceSums:
         _, cluster = np.unique(clusters[used], return_inverse=True)
         sizes = np.bincount(cluster, weights=counts[used])
         by_cluster = np.array([np.bincount(cluster, weights=layer) for layer in shares[:, used]])
-        replicates = cluster_bootstrap(by_cluster, sizes, replicates=REPLICATES, seed=seed) - floor
+        replicates = widened(cluster_bootstrap(by_cluster, sizes, replicates=REPLICATES, seed=seed), raw, len(sizes))
         reached = drawn >= raw - 1e-12  # equal up to rounding
         p = (1 + reached.sum(0)) / (1 + PERMUTATIONS)
-        return LabelInformation(raw, floor, Estimate(raw - floor, replicates), p, int(counts.sum()))
+        return LabelInformation(raw, floor, Estimate(raw - floor, replicates - floor), p, int(counts.sum()))
 
 
 def _information(

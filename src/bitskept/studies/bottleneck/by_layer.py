@@ -6,6 +6,7 @@ from bitskept.base.publishing import makes_table
 from bitskept.instruments.soft_entropy import compression
 from bitskept.instruments.soft_entropy.compression import KINDS
 from bitskept.studies.bottleneck.section import IbCorrelations, plan
+from bitskept.theory.repeated_runs import ends_over_runs
 
 SIDES = ("complexity", "expressivity")
 
@@ -23,8 +24,21 @@ def with_depth(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def at_largest(table: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
-    """The rows of the largest sample and the first draw of the anchors."""
-    return table[(table["sentences"] == section.sentences[-1]) & (table["anchor_seed"] == section.anchor_seeds[0])]
+    """The largest sample: means over the draws of the anchors, with 95 % intervals over sentences and draws
+    (`repeated_runs.mean_over_runs`). What any of the draws leaves undefined is missing.
+    """
+    largest = table[table["sentences"] == section.sentences[-1]]
+    facts = [name for name in largest if name not in ("anchor_seed", "estimate", "low", "high")]
+    largest = largest.assign(error=(largest["high"] - largest["low"]) / 3.92)
+    draws = largest.groupby(facts, dropna=False, sort=False)
+    counts = draws.agg(runs=("estimate", "size"), known=("estimate", "count"), sure=("error", "count"))
+    numbers = draws.agg(mean=("estimate", "mean"), variance=("estimate", "var"), error=("error", "mean")).astype(float)
+    runs, variance = counts["runs"].to_numpy(float), numbers["variance"].where(counts["runs"] > 1, 0).to_numpy()
+    mean = numbers["mean"].where(counts["known"] == counts["runs"]).to_numpy()
+    error = numbers["error"].where(counts["sure"] == counts["runs"]).to_numpy()
+    low, high, _ = ends_over_runs(mean, variance / runs, runs, error, section.sentences[-1])
+    means = numbers.assign(estimate=mean, low=low, high=high).reset_index()
+    return means[[name for name in table if name != "anchor_seed"]]
 
 
 @makes_table

@@ -14,7 +14,7 @@ from bitskept.sources import tasks
 from bitskept.sources.packages import SourceError
 from bitskept.studies.bottleneck import preference
 from bitskept.studies.bottleneck.section import IbCorrelations, plan, preference_plan
-from bitskept.theory.statistics import bootstrap_interval, holm, partial_spearman, permutation_p, spearman
+from bitskept.theory.statistics import holm, partial_spearman, permutation_p, rank_interval, spearman
 
 REPORTED = {"complexity": -0.38, "expressivity": 0.08, "optimality": 0.52, "preference_information": 0.76}
 QUANTITIES = [name + end for name in ("complexity", "expressivity", "optimality") for end in KINDS]
@@ -80,7 +80,7 @@ def correlations(measured: pd.DataFrame, scores: pd.DataFrame, *, seed: int) -> 
         row |= dict.fromkeys(("spearman", "low", "high", "partial", "p"), np.nan)
         if len(both) >= 4:
             row["spearman"] = spearman(x, y)
-            row["low"], row["high"] = bootstrap_interval(x, y, seed=seed)
+            row["low"], row["high"] = rank_interval(row["spearman"], len(both))
         if len(both) >= 5:
             row["partial"] = partial_spearman(x, y, size)
         if len(both) >= FEWEST:

@@ -15,7 +15,7 @@ from bitskept.instruments.soft_entropy.compression import KINDS, tidy_rows
 from bitskept.instruments.soft_entropy.labels import Labels, k_grams
 from bitskept.instruments.states import Encoding
 from bitskept.studies.bottleneck.estimator import clouds
-from bitskept.theory.statistics import interval
+from bitskept.theory.statistics import percentiles
 
 ANCHORS = 100
 
@@ -88,7 +88,7 @@ def rows(information: SoftInformation, **facts: Any) -> pd.DataFrame:
     for labels, by_kind in information.sets.items():
         for kind in KINDS.values():
             value = getattr(by_kind, kind)
-            low, high = interval(value.draws[:, 0])
+            low, high = percentiles(value.draws[:, 0])
             ends = {"estimate": value.value[0], "low": low, "high": high}
             table.append({"labels": labels, "kind": kind} | ends | facts)
     return pd.DataFrame(table)

@@ -40,7 +40,7 @@ class Plan:
         return self.task
 
 
-@measurement("preference", 1, source=tasks)
+@measurement("preference", 2, source=tasks)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """I(Z; preferred or rejected) of the tokens of answers by layer, in the columns of `compression.measure`.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bitskept.base.words import quote
+from bitskept.base.words import has_interval, quote
 from bitskept.instruments.soft_entropy.compression import KINDS
 from bitskept.studies.bottleneck.amount_of_text import seen_once
 from bitskept.studies.bottleneck.by_width import shares, width_name
@@ -96,6 +96,8 @@ def optimality(table: pd.DataFrame) -> str:
             change = "it rises"
         elif last["high"] < first["low"]:
             change = "it falls"
+        elif not (has_interval(first) and has_interval(last)):
+            change = "too few sentences to tell"
         ends = f"from {quote(first, '.2f')} to {quote(last, '.2f')} at the end"
         lines.append(f"- **{model}**: corrected, {ends}: {change}.")
     widest = table["width"].max()

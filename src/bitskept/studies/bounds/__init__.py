@@ -8,7 +8,8 @@
 5. A better probe proves more, and none proves too much: probes.proofs, figures.probes
 6. Finite samples: the certificate: certificate.coverage, figures.coverage
 7. Where the bits of the certificate go: plug_in.taken_off, figures.plug_in
-8. Does the claim hold?: sentences.verdict
+8. Intervals over few sentences: interval_coverage.coverage, figures.interval_coverage
+9. Does the claim hold?: sentences.verdict
 
 All random numbers come from random_numbers.draw; sentences.py has one function for each conclusion.
 """

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from bitskept.base import store
 from bitskept.base.publishing import makes_table
@@ -38,25 +38,34 @@ def coverage(section: TheoryBounds) -> pd.DataFrame:
     Measured by `studies.bounds.certificate.count`.
     """
     tested = known_channels(section)
-    options = {name: getattr(section, name) for name in ("repetitions", "sample_sizes", "deltas", "seed")}
+    names = "repetitions", "sample_sizes", "deltas", "corpus_sentences", "seed"
+    options = {name: getattr(section, name) for name in names}
     truths = [[channel.name, channel.alphabet, round(float(channel.mutual_information), 9)] for channel in tested]
     key = options | {"tasks": truths}
-    table = store.stored("certificate_coverage", 1, key, lambda: count(tested, **options))
+    table = store.stored("certificate_coverage", 2, key, lambda: count(tested, **options))
     return table.assign(quantity="coverage")
 
 
 def count(
-    tested: Sequence[Channel], sample_sizes: Sequence[int], deltas: Sequence[float], repetitions: int, seed: int
+    tested: Sequence[Channel],
+    sample_sizes: Sequence[int],
+    deltas: Sequence[float],
+    repetitions: int,
+    seed: int,
+    corpus_sentences: int,
 ) -> pd.DataFrame:
     """Repeat the experiment for each channel and number of independent samples: one row per delta and bound.
 
     `bound` is "no limits" (the estimates themselves in Fano's bound), "H(X) known" (all of delta spent on the error
-    rate) or "certificate"; `coverage` is the share of repetitions in which it was at most the truth, `bits` its mean
-    and `truth` the channel's I(X;Z), in bits. All deltas share their draws. ValueError as `bounds.certificate`.
+    rate), "same samples" (the certificate with the entropy of the samples on which errors were counted) or
+    "certificate" (with that of the `corpus_sentences`, the samples among them, as it needs no model); `coverage` is the
+    share of repetitions in which it was at most the truth, `bits` its mean and `truth` the channel's I(X;Z), in bits.
+    All deltas share their draws. ValueError as `bounds.certificate`.
     """
     rng, rows = np.random.default_rng(seed), []
     for channel, samples in product(tested, sample_sizes):
         errors, counts = trials(channel, samples, repetitions, rng)
+        every = counts + rng.multinomial(max(0, corpus_sentences - samples), law(channel), repetitions)
         truth = float(channel.mutual_information)
         estimate = bounds.fano(information.plug_in(counts), errors / samples, channel.alphabet)
         for delta in deltas:
@@ -65,12 +74,20 @@ def count(
             values = {
                 "no limits": estimate,
                 "H(X) known": bounds.fano(channel.entropy, limit, channel.alphabet),
-                "certificate": bounds.certificate(errors, samples, channel.alphabet, counts, delta),
+                "same samples": bounds.certificate(errors, samples, channel.alphabet, counts, delta),
+                "certificate": bounds.certificate(errors, samples, channel.alphabet, every, delta),
             }
             for bound, bits in values.items():
                 held = float((bits <= truth).mean())
                 rows.append((channel.name, samples, delta, bound, held, float(bits.mean()), truth))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def law(channel: Channel) -> Float[np.ndarray, " token"]:
+    """How probable each token is."""
+    if isinstance(channel, DiscreteChannel):
+        return channel.joint.sum(1) / channel.joint.sum()
+    return np.full(channel.alphabet, 1 / channel.alphabet)
 
 
 def trials(

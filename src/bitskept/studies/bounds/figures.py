@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from bitskept.studies.bounds.section import TheoryBounds
 from bitskept.theory import bounds, information
@@ -89,13 +90,40 @@ def coverage(table: pd.DataFrame) -> Figure:
     left.plot([0.75, 1], [0.75, 1], ":", color="grey", label="as promised")
     left.set(xlabel="promised, 1 − δ", ylabel="kept", title=f"Symmetric channel, N = {largest:,}", ylim=(0, 1.03))
     left.legend(loc="lower right")
-    certified = table[(table["bound"] == "certificate") & (table["delta"] == delta)]
-    for channel, rows in certified.groupby("channel", sort=False):
-        right.plot(rows["samples"], rows["bits"] / rows["truth"], "o-", label=channel)
+    at_delta = table[table["delta"] == delta].assign(share=table["bits"] / table["truth"])
+    for channel, rows in at_delta.groupby("channel", sort=False):
+        by_bound = rows.pivot(index="samples", columns="bound", values="share")
+        (line,) = right.plot(by_bound["certificate"], "o-", label=channel)
+        right.plot(by_bound["same samples"], ":", color=line.get_color(), linewidth=1.5)
+    right.plot([], [], ":", color="grey", linewidth=1.5, label="H(X) from the\nsame samples")
     right.set(xlabel="samples", title=f"Share of the truth certified, δ = {delta}", xscale="log", ylim=(0, 1))
     right.set_xticks(sizes, sizes, minor=False)
     right.set_xticks([], minor=True)
     right.legend(fontsize="small", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def interval_coverage(table: pd.DataFrame) -> Figure:
+    """How many intervals miss the truth, over the number of sentences, one panel for each kind of data."""
+    figure = Figure(figsize=(14, 4.6))
+    panels = figure.subplots(1, table["data"].nunique(), sharex=True, sharey=True, squeeze=False)[0]
+    numbers = sorted(table["clusters"].unique())
+    for axes, (data, rows) in zip(panels, table.groupby("data", sort=False), strict=True):
+        for method, part in rows.groupby("method", sort=False):
+            missed, ends = 1 - part["coverage"], 1 - part[["high", "low"]].to_numpy(float).T
+            axes.plot(part["clusters"], missed, "o-", label=method)
+            axes.fill_between(part["clusters"], *ends, alpha=0.2)
+        axes.axhline(0.05, color="grey", linestyle=":", label="promised: 5 %")
+        if len(without := rows.loc[rows["n"] == 0, "clusters"]):
+            axes.axvspan(numbers[0] * 0.9, without.max() * 1.1, color="grey", alpha=0.15)
+            axes.text(numbers[0], 0.0022, f"no interval\nup to {without.max()}", fontsize="small")
+        axes.set(xscale="log", yscale="log", xlabel="sentences", title=data.replace(" of the ", "\nof the "))
+        axes.set(ylim=(0.0015, 1), xlim=(numbers[0] * 0.9, numbers[-1] * 1.1))
+        axes.set_xticks(numbers, numbers)
+        axes.set_xticks([], minor=True)
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+    panels[0].set(ylabel="intervals that miss the truth")
+    panels[0].legend(fontsize="small", loc="upper right")
     return figure
 
 

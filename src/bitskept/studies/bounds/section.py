@@ -21,3 +21,6 @@ class TheoryBounds(Section):
     repetitions: PositiveInt
     sample_sizes: list[PositiveInt] = Names
     deltas: list[Annotated[float, Field(gt=0, lt=1)]] = Names
+    corpus_sentences: PositiveInt
+    clusters: list[PositiveInt] = Names
+    data_sets: PositiveInt

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from bitskept.studies.bounds.interval_coverage import KINDS, PERCENTILES, PROMISED, REPAIRED
 from bitskept.theory import bounds, information
 from bitskept.theory.channels import GaussianMixture, zipf
 
@@ -96,8 +97,46 @@ def coverage(table: pd.DataFrame, repetitions: int) -> str:
         f"Without limits the bound holds only {held['no limits']:.0%} of the time on the symmetric channel, where Fano "
         f"is tight. With $H(X)$ known it holds {held['H(X) known']:.1%} of the time, where {1 - risk:.0%} were "
         f"promised. With {largest:,} samples the certificate proves from {share.min():.0%} ({share.idxmin()}) to "
-        f"{share.max():.0%} ({share.idxmax()}) of the truth."
+        f"{share.max():.0%} ({share.idxmax()}) of the truth. {_more_sentences(table, delta)}"
     )
+
+
+def _more_sentences(table: pd.DataFrame, delta: float) -> str:
+    """What it adds to take the entropy from all sentences, where that adds most."""
+    few = table[(table["delta"] == delta) & (table["samples"] == table["samples"].min())]
+    bits = few.pivot(index="channel", columns="bound", values="bits")
+    channel = (bits["certificate"] - bits["same samples"]).idxmax()
+    before, after = bits.loc[channel, ["same samples", "certificate"]]
+    return (
+        f"With {table['samples'].min():,} samples, taking $H(X)$ from all sentences instead of these changes the "
+        f"certificate most for {channel}: from {before:.2f} to {after:.2f} bits."
+    )
+
+
+def interval_coverage(table: pd.DataFrame) -> str:
+    """How often the percentiles of a bootstrap miss the truth, and whether this project's intervals keep their promise
+    where they are given.
+    """
+    given = table[table["n"] > 0]
+    before, after = (given[given["method"] == method] for method in (PERCENTILES, REPAIRED))
+    worst, least = before.loc[before["coverage"].idxmin()], after.loc[after["coverage"].idxmin()]
+    missing = table[(table["method"] == REPAIRED) & (table["n"] == 0)].groupby("data", sort=False)["clusters"].max()
+    none = "; ".join(f"{data}: none up to {_sentences(most)}" for data, most in missing.items())
+    short = after[after["high"] < after["data"].map({name: PROMISED[draw] for name, draw in KINDS.items()})]
+    verdict = "All of them cover at least what they are held to: 93 % for the first two kinds, 90 % for the others."
+    if len(short):
+        places = ", ".join(f"{row.data} with {_sentences(row.clusters)}" for row in short.itertuples())
+        verdict = f"**Too few are covered** for {places}."
+    return (
+        f"Of the intervals between bootstrap percentiles, which promise 95 %, {worst['coverage']:.0%} contain the "
+        f"truth in the worst case ({worst['data']}, {_sentences(worst['clusters'])}). Of those that this project "
+        f"prints, {least['coverage']:.1%} or more do (least for {least['data']}, {_sentences(least['clusters'])}). "
+        f"{verdict} Where that is out of reach there is no interval{f' ({none})' if none else ''}."
+    )
+
+
+def _sentences(number: int | np.integer) -> str:
+    return f"{number} sentence{'' if number == 1 else 's'}"
 
 
 def plug_in(table: pd.DataFrame, estimates: pd.DataFrame, vocabulary: int) -> str:

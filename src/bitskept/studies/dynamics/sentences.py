@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bitskept.base.words import quote
+from bitskept.base.words import has_interval, quote
 from bitskept.studies.dynamics.comparing_runs import LEVEL
 from bitskept.studies.dynamics.late_forgetting import CAUSAL, SHARE
 from bitskept.studies.dynamics.predictors import ENOUGH, STEP
@@ -224,7 +224,7 @@ def _survival(plain: pd.Series, partial: pd.Series) -> str:
         return f"**Whether that survives is open with so few runs**: {given}."
     if not _agree(partial) or np.sign(partial["estimate"]) != np.sign(plain["estimate"]):
         return f"**That does not survive**: {given}. Both may merely change with training."
-    if partial["low"] <= 0 <= partial["high"]:
+    if not (partial["low"] > 0 or partial["high"] < 0):
         return f"**That does not surely survive**: {given}."
     return f"**That survives**: {given}."
 
@@ -247,6 +247,8 @@ def _mean(row: pd.Series) -> str:
 def _change(row: Mapping[str, Any]) -> str:
     """A difference with its interval; shares in percent."""
     number, *ends = (_number(row[name], row["unit"]) for name in ("estimate", "low", "high"))
+    if not has_interval(row):
+        return f"{number} (no interval)"
     return f"{number} [{', '.join(end.partition(' ')[0] for end in ends)}]"
 
 

@@ -33,9 +33,23 @@ from bitskept.instruments.states import encode
 from bitskept.sources import corpora
 from bitskept.sources.models import LanguageModel
 from bitskept.theory.associative_memory import attention, energy
-from bitskept.theory.statistics import cluster_bootstrap, interval
+from bitskept.theory.intervals import ratio_interval, share_interval
 
-COLUMNS = [*MODEL, "corpus", "layer", "head", "form", "step", "quantity", "estimate", "low", "high", "unit", "n"]
+COLUMNS = [
+    *MODEL,
+    "corpus",
+    "layer",
+    "head",
+    "form",
+    "step",
+    "quantity",
+    "estimate",
+    "low",
+    "high",
+    "unit",
+    "n",
+    "queries",
+]
 FORMS = ("full", "short")
 STEPS = ("keys", "again", "values", "zero")
 ROUNDING = 1e-9
@@ -75,7 +89,7 @@ class Plan:
         at_least(self, sentences=2, layers=1)
 
 
-@measurement("attention_energy", 1)
+@measurement("attention_energy", 2)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """One row per block, head, form, step and quantity, with 95 % intervals over sentences. `head` is missing for the
     mean over a block's heads, and `layer` too for the mean over all. A head's layer is that of the states it writes.
@@ -194,11 +208,17 @@ def _rows(
     groups += [(int(layer), None, layers == layer) for layer in np.unique(layers)]
     groups += [(layer, head, np.arange(len(names)) == place) for place, (layer, head) in enumerate(names)]
     columns = _columns(sums.shape[-1] == len(_columns(True)))
+    shares = [quantity == "lowered" for _, _, quantity in columns]
     for layer, head, chosen in groups:
         total, number = sums[:, chosen].sum(1), sizes[:, chosen].sum(1)
-        low, high = interval(cluster_bootstrap(total.T, number, seed=seed))
-        ends = np.stack([total.sum(0) / number.sum(), low, high], axis=1)
+        intervals = np.array(ratio_interval(total.T, number, seed=seed))
+        intervals[:, shares] = share_interval(total.T[shares], number)
+        ends = np.vstack([total.sum(0) / number.sum(), intervals]).T
         for (form, step, quantity), numbers in zip(columns, ends, strict=True):
             row = {"layer": layer, "head": head, "form": form, "step": step, "quantity": quantity}
             row |= dict(zip(("estimate", "low", "high"), numbers, strict=True))
-            yield row | {"unit": "share" if quantity == "lowered" else "bits", "n": int(number.sum())}
+            yield row | {
+                "unit": "share" if quantity == "lowered" else "bits",
+                "n": np.count_nonzero(number),
+                "queries": int(number.sum()),
+            }

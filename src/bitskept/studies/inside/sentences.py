@@ -1,5 +1,8 @@
 """What the tables of notebook 07 show, in words (Markdown)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -117,7 +120,8 @@ def energy(energies: pd.DataFrame) -> str:
         if values["low"] > zero["high"]:
             compared = "significantly more often than"
         lines.append(
-            f"- {weights.capitalize()} weights: the first term falls as well for {quote(short)} of the queries. What "
+            f"- {weights.capitalize()} weights: the first term falls as well for "
+            f"{quote(short, clusters='sentences')} of the queries. What "
             f"the head adds up, its values, lowers E for {quote(values)}, {compared} setting the query to 0 does: "
             f"{quote(zero)}."
         )
@@ -167,16 +171,14 @@ def _raised(energies: pd.DataFrame) -> tuple[int, int]:
     """How many steps over keys raise the full energy, and of how many."""
     whole = energies[energies["layer"].isna() & energies["head"].isna() & (energies["quantity"] == "lowered")]
     keys = whole[(whole["form"] == "full") & (whole["step"] == "keys")]
-    return round(((1 - keys["estimate"]) * keys["n"]).sum()), int(keys["n"].sum())
+    return round(((1 - keys["estimate"]) * keys["queries"]).sum()), int(keys["queries"].sum())
 
 
 def _capacity(rows: pd.DataFrame) -> str:
     """The capacities of one memory by dimension, and their growth."""
     known = rows.dropna(subset="estimate").sort_values("dimension")
     text = ", ".join(
-        f"{row.estimate:g} [{row.low:g}, {'more' if np.isnan(row.high) else f'{row.high:g}'}] patterns at d = "
-        f"{row.dimension}"
-        for row in known.itertuples()
+        f"{row['estimate']:g} {_ends(row)} patterns at d = {row['dimension']}" for row in known.to_dict("records")
     )
     if beyond := sorted(set(rows["dimension"]) - set(known["dimension"])):
         text += f"; more than was tried at d = {', '.join(map(str, beyond))}"
@@ -186,6 +188,13 @@ def _capacity(rows: pd.DataFrame) -> str:
         )
         text += f". That is {slope:.2f} bits per dimension; {expected:.2f} are expected"
     return text
+
+
+def _ends(row: Mapping[str, Any]) -> str:
+    """The interval of a capacity, whose upper end may be more than was tried."""
+    if np.isnan(row["low"]):
+        return "(no interval)"
+    return f"[{row['low']:.3g}, {'more' if np.isnan(row['high']) else format(row['high'], '.3g')}]"
 
 
 def _spread(rows: pd.DataFrame) -> str:

@@ -32,7 +32,7 @@ class LayerSweep(Section):
 def trained_plan(section: LayerSweep) -> sweep.Plan:
     """The layer sweep of a trained model."""
     options = {"sentence_positions": section.sentence_positions, "trained_epochs": section.trained_epochs}
-    return replace(_plan(section), **options)
+    return replace(_plan(section), certificate=True, **options)
 
 
 def random_plan(section: LayerSweep) -> sweep.Plan:

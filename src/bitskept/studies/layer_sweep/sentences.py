@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bitskept.base.words import quote
+from bitskept.base.words import has_interval, quote
 from bitskept.studies.layer_sweep.bits_by_layer import at_last_layer
 from bitskept.studies.layer_sweep.one_vector import best
 
@@ -20,7 +20,7 @@ def retained(table: pd.DataFrame, tokens: pd.DataFrame) -> str:
     for model, rows in table.reset_index(drop=True).groupby("model", sort=False):
         entropy = tokens[(tokens["model"] == model) & (tokens["quantity"] == "entropy")].iloc[0]
         last, most = rows.loc[rows["layer"].idxmax()], rows["estimate"].max()
-        bits = f"H(X) is {quote(entropy, '.2f')} bits per token"
+        bits = f"H(X) is {quote(entropy, '.2f', 'sentences')} bits per token"
         shares = f"the last layer keeps at least {quote(last)} of it, the best layer {most:.0%}"
         lines.append(f"- **{model}** ({last['kind']}): {bits}; {shares}.")
     return "\n".join(lines)
@@ -54,8 +54,9 @@ def shuffled(trained: pd.DataFrame, retained: pd.DataFrame) -> str:
     """The two controls without another network: shuffled targets, and layer 0."""
     bits = trained[trained["shuffled"] & (trained["quantity"] == "cross_entropy_bound")]
     most, start = bits[["estimate", "high"]].max(), retained.loc[retained["layer"] == 0, "estimate"]
+    end = "no interval" if pd.isna(most["high"]) else f"upper end of the interval: {most['high']:.2f}"
     return (
-        f"Shuffled targets show at most {most['estimate']:.2f} bits (upper end of the interval: {most['high']:.2f}). "
+        f"Shuffled targets show at most {most['estimate']:.2f} bits ({end}). "
         f"Layer 0 shows {start.min():.1%} to {start.max():.1%} of H(X)."
     )
 
@@ -64,13 +65,15 @@ def random(differences: pd.DataFrame) -> str:
     """Whether each trained model keeps more than its random copies."""
     lines = []
     for row in differences.to_dict("records"):
-        amount = "about as much as"
+        compared = "keeps about as much as"
         if row["low"] > 0:
-            amount = "more than"
+            compared = "keeps more than"
         elif row["high"] < 0:
-            amount = "less than"
+            compared = "keeps less than"
+        elif not has_interval(row):
+            compared = "cannot surely be compared with"
         shares = f"{row['trained']:.0%} against {row['random']:.0%} of H(X), difference {quote(row, '+.0%')}"
-        lines.append(f"- **{row['model']}** (layer {row['layer']}) keeps {amount} its untrained copies: {shares}.")
+        lines.append(f"- **{row['model']}** (layer {row['layer']}) {compared} its untrained copies: {shares}.")
     return "\n".join(lines)
 
 
@@ -101,8 +104,8 @@ def tokens(table: pd.DataFrame) -> str:
     lines = []
     for model, rows in table.groupby("model", sort=False):
         low, high = rows.loc[rows["estimate"].idxmin()], rows.loc[rows["estimate"].idxmax()]
-        fewest = f"*{low['name']}* ({low['by']}; {quote(low)} of {low['n']})"
-        most = f"*{high['name']}* ({high['by']}; {quote(high)} of {high['n']})"
+        fewest = f"*{low['name']}* ({low['by']}), {quote(low, clusters='sentences')},"
+        most = f"*{high['name']}* ({high['by']}), {quote(high, clusters='sentences')}"
         lines.append(f"- **{model}** names the fewest tokens among {fewest} and the most among {most}.")
     return "\n".join(lines)
 
@@ -124,7 +127,9 @@ def sentence(named: pd.DataFrame, pooled: pd.DataFrame) -> str:
     lines = ["Best of each model:", ""]
     for row in best(named).to_dict("records"):
         place = f"from the {POOLED[row['pooling']]} layer {row['layer']}"
-        lines.append(f"- **{row['model']}**, token {row['position'] + 1}: {quote(row)} named, {place}.")
+        lines.append(
+            f"- **{row['model']}**, token {row['position'] + 1}: {quote(row, clusters='sentences')} named, {place}."
+        )
     bits = pooled[(pooled["quantity"] == "fano_bound") & (pooled["pooling"] != "first")]
     number = f"{(bits['low'] > 0).sum()} of {len(bits)} combinations of model, layer, pooling and position"
     return "\n".join([*lines, "", f"More than 0 bits are proved in {number}."])

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from bitskept.base.publishing import makes_table
 from bitskept.theory import rate_reward
-from bitskept.theory.statistics import interval
+from bitskept.theory.intervals import derived_interval
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 GOALS = 60
@@ -51,7 +51,8 @@ def frontier(
     resampled = np.random.default_rng(seed).choice(rewards, (replicates, len(rewards)))
     for number in draws:
         best = rate_reward.best_of(prior, rewards, number)
-        low, high = interval(np.array([rate_reward.best_of(prior, again, number).reward for again in resampled]))
+        again = np.array([rate_reward.best_of(prior, sample, number).reward for sample in resampled])
+        low, high = derived_interval(again, best.reward, len(rewards))
         point = {"at": float(number), "reward": best.reward}
         rows.append(point | {"way": "best_of", "reward_low": low, "reward_high": high, "rate": best.rate})
         rows.append(point | {"way": "bound", "rate": best.bound})

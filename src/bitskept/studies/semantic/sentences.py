@@ -1,20 +1,19 @@
 """What the tables of notebook 06 show, in words (Markdown)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from bitskept.base.words import quote
+from bitskept.base.words import has_interval, quote
 from bitskept.instruments.likelihood.information_density import MARGINALS
 from bitskept.studies.semantic.rate_distortion import closed_form, endless
 from bitskept.studies.semantic.rewards import cheapest_rate
 from bitskept.studies.semantic.section import SemanticInformation
-from bitskept.theory.statistics import cluster_bootstrap, interval
+from bitskept.theory.intervals import EVEN, ratio_interval
 
-SURE = 1.96
-"""A mean that is at least this many standard errors away from 0 is significant (5 %)."""
 BITS = ".2f"
 
 
@@ -61,6 +60,8 @@ def granger(gains: pd.DataFrame) -> str:
         verdict = (
             "**Yes**: the prompt predicts beyond the answer's own past, by" if sure else "**Not shown**: the gain is"
         )
+        if not has_interval(by_marginal["mixture"]):
+            verdict = "**Too few to tell**: the gain is"
         ratio = by_marginal["promptless"]["estimate"] / by_marginal["mixture"]["estimate"]
         lines.append(
             f"- **{corpus}**, {int(by_marginal['mixture']['n'])} answers. {verdict} {mixture} bits per token "
@@ -80,7 +81,8 @@ def context(gains: pd.DataFrame, marginal: str = "left_out") -> str:
             half = next(row["context"] for row in by_context if row["estimate"] >= last["estimate"] / 2)
             part = f"{_tokens(half)} {'gives' if half == 1 else 'give'} at least half of the last value"
         lines.append(
-            f"- **{corpus}**: {quote(first, BITS)} bits per token from the last {_tokens(first['context'])} of the "
+            f"- **{corpus}**: {quote(first, BITS, 'answers')} bits per token from the last "
+            f"{_tokens(first['context'])} of the "
             f"prompt, {quote(last, BITS)} from the last {_tokens(last['context'])}; {part}."
         )
     return "\n".join(lines)
@@ -92,12 +94,14 @@ def flow(means: pd.DataFrame) -> str:
     for marginal, rows in last.groupby("marginal", sort=False):
         by_quantity = rows.set_index("quantity").to_dict("index")
         chance = by_quantity["M"]
-        verdict = "is not rejected" if abs(chance["z"]) < SURE else "**is rejected**"
+        verdict = "**is rejected** at 5 %" if _excludes_0(chance) else "is not rejected at 5 %"
+        if not has_interval(chance):
+            verdict = "cannot be tested on so few"
         lines.append(
             f"- **{marginal}**: after {last['position'].max() + 1} tokens of {chance['n']} samples S is "
             f"{quote(by_quantity['S'], BITS)} bits, of which A, the expected part, is "
             f"{by_quantity['A']['estimate']:.2f}. M is {quote(chance, BITS)}, z = {chance['z']:.1f}: E[M] = 0 "
-            f"{verdict} at 5 %."
+            f"{verdict}."
         )
     return "\n".join(lines)
 
@@ -109,10 +113,12 @@ def people(answers: pd.DataFrame, marginal: str = "mixture", *, seed: int = 0) -
     last = answers[(answers["position"] == answers["position"].max()) & (answers["marginal"] == marginal)]
     ends = last.pivot(index="sample", columns="whose", values="M")
     values = np.stack([ends["people"], ends["model"], ends["people"] - ends["model"]]).astype(float)
-    low, high = interval(cluster_bootstrap(values, np.ones(len(ends)), seed=seed))
+    low, high = ratio_interval(values, np.ones(len(ends)), least=EVEN, seed=seed)
     rows = pd.DataFrame({"estimate": values.mean(1), "low": low, "high": high})
     human, model, difference = (quote(row, ".1f") for row in rows.to_dict("records"))
     verdict = f"The difference, {difference} bits, is not significant"
+    if not has_interval(rows.loc[2]):
+        verdict = f"Whether the difference, {difference} bits, is significant cannot be told from so few prompts"
     if high[2] < 0:
         lower = -rows.loc[2].rename({"low": "high", "high": "low"})
         verdict = f"**M drifts**: it is {quote(lower, '.1f')} bits lower along human answers"
@@ -185,13 +191,20 @@ def reward(points: pd.DataFrame, rewards: Float[np.ndarray, " sample"]) -> str:
 def verdict(gains: pd.DataFrame, means: pd.DataFrame) -> str:
     """Does the claim hold? Tables of `prompt_information.gains` and of `continuations.means`."""
     mixture = gains[gains["marginal"] == "mixture"]
-    chance = means[(means["position"] == means["position"].max()) & (means["quantity"] == "M")]
+    chance = means[(means["position"] == means["position"].max()) & (means["quantity"] == "M")].dropna(subset="low")
+    tested = "could not be made on so few samples"
+    if len(chance):
+        rejected = sum(map(_excludes_0, chance.to_dict("records")))
+        tested = f"is rejected for {rejected} of {len(chance)} marginals; by chance one test in twenty is rejected"
     return (
         "Each concept has a number, on a model that runs on a laptop. The prompt adds significantly to the answer's "
-        f"past in {(mixture['low'] > 0).sum()} of {len(mixture)} corpora. The test that M is a martingale is rejected "
-        f"for {(chance['z'].abs() >= SURE).sum()} of {len(chance)} marginals; by chance one test in twenty is "
-        "rejected. The theory says more than this: its theorems were not tested here."
+        f"past in {(mixture['low'] > 0).sum()} of {len(mixture)} corpora. The test that M is a martingale {tested}. "
+        "The theory says more than this: its theorems were not tested here."
     )
+
+
+def _excludes_0(row: Mapping[str, Any]) -> bool:
+    return row["low"] > 0 or row["high"] < 0
 
 
 def _named(row: pd.Series, name: str, style: str) -> str:

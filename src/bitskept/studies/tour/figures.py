@@ -30,6 +30,6 @@ def tour(table: pd.DataFrame) -> Figure:
     places = np.arange(len(means)) + 1.5
     right.plot(means["estimate"], places, "o-", color=colour(model))
     right.fill_betweenx(places, means["low"], means["high"], color=colour(model), alpha=0.25)
-    right.set(xlabel="bits", title=f"Mean of {means['sentences'].max()} sentences", xlim=(0, None), ylim=(0, len(bits)))
+    right.set(xlabel="bits", title=f"Mean of {means['n'].max():.0f} sentences", xlim=(0, None), ylim=(0, len(bits)))
     right.tick_params(labelleft=False)
     return figure

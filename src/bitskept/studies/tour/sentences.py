@@ -46,7 +46,7 @@ def average(layers: pd.DataFrame, without_state: float) -> str:
         top = f"So at the top the probe finds {share:.0%} of the bits that a guess by frequency leaves open."
     return (
         f"Without a state, naming a token takes {without_state:.1f} bits on average. Layer {first['layer']:.0f} leaves "
-        f"{quote(first, '.2f')} of them open, layer {middle['layer']:.0f} {quote(middle, '.2f')}, and layer "
-        f"{last['layer']:.0f} **{quote(last, '.2f')}**, where {last['wrong']:.0%} of the tokens are guessed wrong. "
-        f"{step} {top}"
+        f"{quote(first, '.2f', 'sentences')} of them open, layer {middle['layer']:.0f} {quote(middle, '.2f')}, "
+        f"and layer {last['layer']:.0f} **{quote(last, '.2f')}**, where {last['wrong']:.0%} of the tokens are guessed "
+        f"wrong. {step} {top}"
     )

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from bitskept.instruments.likelihood import surprisal
@@ -41,7 +42,8 @@ def test_each_objective_has_its_quantity(corpus, model, way, quantity):
     assert list(table) == COLUMNS
     [row] = table.to_dict("records")
     assert (row["quantity"], row["unit"], row["n"]) == (quantity, "bits per byte", 4)
-    assert 1 < row["low"] < row["estimate"] < row["high"] < 9
+    assert 1 < row["estimate"] < 9
+    assert np.isnan([row["low"], row["high"]]).all()  # 4 texts are too few
     assert measure(model, plan, progress=False).equals(table)
 
 

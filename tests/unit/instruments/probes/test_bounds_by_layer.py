@@ -90,7 +90,8 @@ def test_bounds_against_their_formulas():
         np.testing.assert_allclose(by[quantity], values, rtol=1e-9, err_msg=quantity)
     assert information[-1] == 0
     assert 0 < information[1] < information[0]
-    assert (rows["n"] == 80 * PER_SENTENCE).all()
+    assert (rows["n"] == 80).all()
+    assert (rows["tokens"] == 80 * PER_SENTENCE).all()
     layered = rows.dropna(subset="layer")
     assert (layered.groupby("quantity")["layer"].apply(list).map(lambda result: result == [0, 1, 2, 3])).all()
 
@@ -157,7 +158,7 @@ def test_the_certificate_takes_one_token_a_sentence():
     right = np.array([[0.0], [0.3]]) < rng.random(300)
     gathered = outcome(right[:, owner - 40], np.ones((2, len(owner))), np.zeros(len(owner), int), owner)
     one_per_sentence = rng.integers(50, size=2000)
-    rows = table(certificate_rows(gathered, one_per_sentence, 1000, seed=0))
+    rows = table(certificate_rows(gathered, np.ones(1, bool), one_per_sentence, 1000, seed=0))
     expected = bounds.certificate((~right).sum(1), 300, 1000, np.bincount(one_per_sentence), DELTA)
     np.testing.assert_allclose(rows["estimate"], expected)
     assert 0 < expected[1] < expected[0]
@@ -171,9 +172,41 @@ def test_the_certificate_takes_a_token_at_random():
     owner = np.repeat(np.arange(3000), PER_SENTENCE)
     gathered = outcome(np.arange(len(owner))[None] % PER_SENTENCE != 0, np.ones((1, len(owner))), 0 * owner, owner)
     even = np.arange(1024).repeat(20)
-    result = table(certificate_rows(gathered, even, 1024, seed=0))["estimate"][0]
+    result = table(certificate_rows(gathered, np.ones(1, bool), even, 1024, seed=0))["estimate"][0]
     low, high = (bounds.certificate(wrong, 3000, 1024, np.bincount(even), DELTA) for wrong in (580, 420))
     assert low < result < high
+
+
+def test_the_certificate_counts_what_only_the_test_sentences_have_as_missed():
+    # All guesses are right, but a fifth of the sentences are of a type that a predictor could not have known.
+    types = np.arange(500) % 5
+    gathered = outcome(np.ones((1, 500), bool), np.ones((1, 500)), types, np.arange(500))
+    even = np.arange(1024).repeat(20)
+    known = np.arange(5) > 0
+    [result] = table(certificate_rows(gathered, known, even, 1024, seed=0))["estimate"]
+    assert result == bounds.certificate(100, 500, 1024, np.bincount(even), DELTA)
+    assert result < table(certificate_rows(gathered, np.ones(5, bool), even, 1024, seed=0))["estimate"][0] - 1
+
+
+def test_without_a_single_error_fanos_bound_still_has_a_lower_end():
+    owner = np.repeat(np.arange(40), PER_SENTENCE)
+    types = np.random.default_rng(0).integers(12, size=len(owner))
+    gathered = outcome(np.ones((1, len(owner)), bool), np.full((1, len(owner)), 0.01), types, owner)
+    rows = table(bound_rows(gathered, counts(gathered), seed=0)).set_index("quantity")
+    assert rows.loc["error", ["estimate", "low"]].tolist() == [0, 0]
+    assert rows.loc["error", "high"] == pytest.approx(1 - 0.025 ** (1 / 40))
+    fano = rows.loc["fano_bound"]
+    assert 0.5 < fano["estimate"] - fano["low"] < 1
+
+
+@pytest.mark.parametrize("sentences", [1, 8])
+def test_few_sentences_give_shares_and_no_bits(sentences):
+    gathered = draw([1.5, 2.0, 2.5], sentences)
+    rows = table(bound_rows(gathered, counts(gathered), seed=0))
+    shares = rows["quantity"] == "error"
+    assert rows.loc[~shares, ["low", "high"]].isna().all(axis=None)
+    assert (rows.loc[shares, "low"].notna() == (sentences > 1)).all()
+    assert (rows["n"] == sentences).all()
 
 
 def test_groups_share_out_all_items():
@@ -182,15 +215,16 @@ def test_groups_share_out_all_items():
     kind = np.where(gathered.types < 5, "low", "high")
     domain = np.where(gathered.sentences < 20, "news", "prose")  # whole sentences
     groups = pd.DataFrame({"kind": kind, "domain": domain, "any": rng.choice(["a", "b", "c"], size=len(kind))})
-    rows = table(group_rows(gathered, groups, seed=0))
+    rows = table(group_rows(gathered, groups))
     assert set(rows["quantity"]) == {"recovered"}
     for column in groups:
         part = rows[rows["group"].str.startswith(f"{column}: ")]
-        assert (part.groupby("layer")["n"].sum() == len(kind)).all()
-        mean = (part["estimate"] * part["n"]).groupby(part["layer"]).sum() / len(kind)
+        assert (part.groupby("layer")["tokens"].sum() == len(kind)).all()
+        mean = (part["estimate"] * part["tokens"]).groupby(part["layer"]).sum() / len(kind)
         np.testing.assert_allclose(mean, gathered.correct.mean(1))
     for name, inside in {"kind: low": kind == "low", "domain: news": domain == "news"}.items():
         part = rows[rows["group"] == name]
         np.testing.assert_allclose(part["estimate"], gathered.correct[:, inside].mean(1))
-        assert part["n"].tolist() == [inside.sum()] * 2
+        assert part["tokens"].tolist() == [inside.sum()] * 2
+        assert part["n"].tolist() == [len(set(gathered.sentences[inside]))] * 2
         assert ((part["low"] < part["estimate"]) & (part["estimate"] < part["high"])).all()

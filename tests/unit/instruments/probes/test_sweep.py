@@ -9,7 +9,7 @@ from bitskept.instruments.probes.sweep import COLUMNS, Plan, measure, split, swe
 from bitskept.instruments.states import encode, stream
 
 WORDS = ["the", "cat", "sat", "un", "it", "42", ",", "The", "at"]
-PLAN = Plan("synthetic", 120, 20, 40, side_layers=2, sentence_positions=2, trained_epochs=1)
+PLAN = Plan("synthetic", 120, 20, 40, side_layers=2, sentence_positions=2, trained_epochs=1, certificate=True)
 UNITS = {
     "entropy": "bits per token",
     "error": "share of tokens",
@@ -109,9 +109,9 @@ def test_every_probe_and_reading_is_there(tables, family):
     groups = tables[family].query("quantity == 'recovered' and layer == 0")
     kinds = groups["group"].str.split(": ").str[0]
     tokens = int(
-        tables[family].query("probe == 'centroid' and reading == 'token' and quantity == 'entropy'")["n"].iloc[0]
+        tables[family].query("probe == 'centroid' and reading == 'token' and quantity == 'entropy'")["tokens"].iloc[0]
     )
-    assert groups.groupby(kinds)["n"].sum().to_dict() == dict.fromkeys(
+    assert groups.groupby(kinds)["tokens"].sum().to_dict() == dict.fromkeys(
         ["domain", "seen in training", "word class"], tokens
     )
 

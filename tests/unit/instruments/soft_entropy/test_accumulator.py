@@ -7,7 +7,7 @@ import torch
 from bitskept.instruments.soft_entropy.accumulator import HELD, SoftEntropy
 from bitskept.instruments.soft_entropy.assignments import Anchors
 from bitskept.instruments.soft_entropy.labels import ABSENT, Labels
-from bitskept.theory.statistics import interval
+from bitskept.theory.statistics import percentiles
 
 LAYERS, DIM = 2, 8
 KINDS = ("raw", "corrected", "extrapolated")
@@ -311,7 +311,7 @@ def test_intervals_cover_the_mean_over_texts(anchors):
         states, labels, owners = sentences_of(seed)
         result = accumulate(anchors, states, {"x": labels}, sentences=owners).sets["x"].corrected
         values.append(result.value)
-        bounds.append(interval(result.draws))
+        bounds.append(percentiles(result.draws))
     low, high = np.array(bounds).transpose(1, 0, 2)
     covered = ((low <= np.mean(values, 0)) & (np.mean(values, 0) <= high)).mean(0)
     assert (covered >= 0.85).all(), covered

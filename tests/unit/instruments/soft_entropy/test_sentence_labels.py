@@ -5,7 +5,7 @@ from scipy.stats import kstest
 
 from bitskept.instruments.soft_entropy.assignments import Anchors
 from bitskept.instruments.soft_entropy.sentence_labels import PERMUTATIONS, SentenceSums
-from bitskept.theory.statistics import interval
+from bitskept.theory.statistics import percentiles
 
 LAYERS, DIM = 2, 6
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -88,7 +88,7 @@ def test_a_planted_label_is_found(anchors):
     labels = rng.integers(2, size=80)
     states, owners = states_of(rng, labels, signal=1.0, offset=0.5)
     result = collected(anchors, states, owners, 80).information(labels)
-    low, high = interval(result.corrected.draws)
+    low, high = percentiles(result.corrected.draws)
     assert (low > 0.05).all()
     assert ((low < result.corrected.value) & (result.corrected.value < high)).all()
     np.testing.assert_allclose(result.p, 1 / (1 + PERMUTATIONS))
@@ -114,9 +114,9 @@ def test_within_pairs_only(anchors):
 
 def test_clusters_are_what_the_bootstrap_draws(anchors):
     rng = np.random.default_rng(5)
-    labels, groups = np.arange(90) % 2, np.arange(90) // 6
+    labels, groups = np.arange(150) % 2, np.arange(150) // 6
     states, owners = states_of(rng, labels, signal=0.3, offset=2.0, groups=groups * 2 + labels)
-    sums = collected(anchors, states, owners, 90)
+    sums = collected(anchors, states, owners, 150)
     texts, clusters = sums.information(labels), sums.information(labels, clusters=groups)
     np.testing.assert_array_equal(texts.corrected.value, clusters.corrected.value)
     assert (clusters.corrected.draws.std(0) > 1.2 * texts.corrected.draws.std(0)).all()

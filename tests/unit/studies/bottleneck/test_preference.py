@@ -1,6 +1,7 @@
 import gzip
 import json
 from dataclasses import replace
+from itertools import product
 
 import datasets
 import numpy as np
@@ -56,10 +57,10 @@ def test_preference_information_of_answers(tiny, tmp_path, home, monkeypatch):
     for part in (tiny("llama").network, tiny("llama").tokenizer):
         part.save_pretrained(model)
     monkeypatch.setenv(store.RUN_LOG, str(log))
-    rng, rows = np.random.default_rng(0), {}
+    rng, rows, prompts = np.random.default_rng(0), {}, list(product("abcd", repeat=3))
     while len(rows) < 24:
         chosen, other = " ".join(rng.choice(["the cat", "cat"], 3)), " ".join(rng.choice(["42", "4", "24"], 3))
-        prompt = f"\n\n{dialogue(rng.choice(['a', 'b', 'c', 'd']))}"
+        prompt = f"\n\n{dialogue(' '.join(prompts[len(rows)]))}"
         rows[prompt, chosen, other] = {"chosen": f"{prompt} {chosen}", "rejected": f"{prompt} {other}"}
     path = tmp_path / "data" / "preference" / "hh_harmless_base_test.jsonl.gz"
     path.parent.mkdir(parents=True)

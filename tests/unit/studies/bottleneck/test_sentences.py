@@ -115,6 +115,14 @@ def test_corrected_optimality_changes_if_the_intervals_are_apart(first, last, ch
     assert "Raw optimality at width 2: 0.95 to 0.99" in said
 
 
+def test_without_intervals_a_change_of_optimality_is_not_judged():
+    rows = [row("optimality_corrected", value, layer=layer) for layer, value in ((1, 0.8), (0, 0.3))]
+    table = pd.DataFrame([*rows, row("optimality", 0.1, layer=0)])
+    table.loc[0, ["low", "high"]] = np.nan
+    said = sentences.optimality(table)
+    assert "from 0.30 [0.20, 0.40] to 0.80 (no interval) at the end: too few sentences to tell." in said
+
+
 def test_the_plane_counts_points_above_the_line_and_reads_the_curve_at_half():
     points = {"raw": [(2, 1), (1, 2), (1, 1)], "corrected": [(2, 1)] * 3, "extrapolated": [(1, 3), (1, 2), (3, 1)]}
     rows = [{"kind": kind, "complexity": x, "expressivity": y} for kind, of_kind in points.items() for x, y in of_kind]

@@ -6,6 +6,7 @@ import pytest
 
 from bitskept.studies.bottleneck import amount_of_text, by_layer, by_width, text_labels
 from bitskept.studies.bottleneck.section import IbCorrelations
+from bitskept.theory.repeated_runs import mean_over_runs
 
 ENDS = ("", "_corrected", "_extrapolated")
 
@@ -29,7 +30,7 @@ def test_depth_goes_from_0_to_1_in_each_model():
     assert table["depth"].fillna(-1).tolist() == [0, 1, -1, 1, 0.5]
 
 
-def test_figures_by_layer_show_the_largest_sample_and_the_first_draw(section):
+def test_figures_by_layer_show_the_largest_sample_and_the_mean_of_the_draws(section):
     wanted = {"layer": [0, 1], "quantity": "complexity", "width": 1}
     table = pd.concat(
         [
@@ -43,8 +44,30 @@ def test_figures_by_layer_show_the_largest_sample_and_the_first_draw(section):
         ]
     )
     table = by_layer.layers(table, section)
-    assert table["estimate"].tolist() == [5.0, 6.0, 1.0, 1.0]
+    assert table["estimate"].tolist() == [3.0, 3.5, 1.0, 1.0]
     assert table["quantity"].tolist() == ["complexity"] * 2 + ["soft_entropy"] * 2
+
+
+def test_an_interval_over_draws_is_that_of_the_mean_over_runs(section):
+    values = {3: 0.834, 4: 0.576, 5: 0.829}
+    table = pd.concat(
+        rows(layer=[0], anchor_seed=seed, estimate=value, low=value - 0.0098, high=value + 0.0098)
+        for seed, value in values.items()
+    )
+    [row] = by_layer.at_largest(table, section).to_dict("records")
+    known = mean_over_runs(np.array(list(values.values())), 0.005, 40)
+    assert (row["estimate"], row["low"], row["high"]) == pytest.approx((known.estimate, known.low, known.high))
+    assert row["high"] - row["low"] > 0.7  # and not the 0.02 of a single draw
+
+
+def test_one_draw_has_the_interval_over_sentences_and_what_a_draw_lacks_is_missing(section):
+    one = by_layer.at_largest(rows(layer=[0]), section).iloc[0]
+    assert (one["low"], one["high"]) == pytest.approx((0.9, 1.1), abs=0.01)
+    without = rows(layer=[0], anchor_seed=4, estimate=np.nan, low=np.nan, high=np.nan)
+    lacking = by_layer.at_largest(pd.concat([rows(layer=[0]), without]), section).iloc[0]
+    assert lacking[["estimate", "low", "high"]].isna().all()
+    shares = pd.concat(rows(layer=[0], anchor_seed=seed, low=np.nan, high=np.nan) for seed in (3, 4))
+    assert by_layer.at_largest(shares, section)["estimate"].tolist() == [1.0]
 
 
 def test_optimality_is_shown_for_all_widths_and_no_other_quantity(section):

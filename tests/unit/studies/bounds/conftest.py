@@ -18,4 +18,7 @@ def section():
         repetitions=200,
         sample_sizes=[200, 1000],
         deltas=[0.05, 0.2],
+        corpus_sentences=3000,
+        clusters=[1, 8, 20],
+        data_sets=50,
     )

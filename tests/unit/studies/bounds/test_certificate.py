@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from bitskept.studies.bounds.certificate import count, known_channels, trials
+from bitskept.studies.bounds.certificate import count, known_channels, law, trials
 from bitskept.studies.bounds.toy_language import Language
 from bitskept.theory import bounds, channels, information
 
@@ -19,14 +19,14 @@ CHANNELS = [
 ]
 every = pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.name)
 TASKS = [channels.symmetric(8, 0.1), channels.gaussian_mixture(4, 2, 0.3)]
-SIZES, DELTAS, REPETITIONS = [100, 1000], [0.05, 0.2], 400
-ROWS = list(count(TASKS, SIZES, DELTAS, REPETITIONS, 3).itertuples(index=False))
+SIZES, DELTAS, REPETITIONS, CORPUS = [100, 1000], [0.05, 0.2], 400, 5000
+ROWS = list(count(TASKS, SIZES, DELTAS, REPETITIONS, 3, CORPUS).itertuples(index=False))
 SYMMETRIC = {(row.samples, row.delta, row.bound): row for row in ROWS if row.channel == "symmetric"}
 
 
 def test_every_case_has_a_row_for_each_bound():
     names = [task.name for task in TASKS]
-    kinds = ["no limits", "H(X) known", "certificate"]
+    kinds = ["no limits", "H(X) known", "same samples", "certificate"]
     assert [row[:4] for row in ROWS] == list(product(names, SIZES, DELTAS, kinds))
     assert {(row.channel, row.truth) for row in ROWS} == {(task.name, task.mutual_information) for task in TASKS}
 
@@ -38,7 +38,7 @@ def test_the_certificate_keeps_its_promise_and_costs_bits():
     by = {row[:4]: row.bits for row in ROWS}
     for (channel, samples, delta, bound), bits in by.items():
         if bound == "certificate":
-            assert bits < by[channel, samples, delta, "H(X) known"]
+            assert by[channel, samples, delta, "same samples"] < bits < by[channel, samples, delta, "H(X) known"]
             assert bits < by[channel, samples, delta, "no limits"]
 
 
@@ -51,16 +51,32 @@ def test_on_the_symmetric_channel_fano_is_tight_and_the_limits_are_needed():
 
 
 def test_one_case_against_a_loop_over_the_same_draws():
-    errors, counts = trials(TASKS[0], 100, 50, np.random.default_rng(5))
-    values = [bounds.certificate(int(wrong), 100, 8, seen, 0.2) for wrong, seen in zip(errors, counts, strict=True)]
-    row = count(TASKS[:1], [100], [0.2], 50, 5).iloc[2]
-    assert row["bits"] == pytest.approx(np.mean(values))
-    assert row["coverage"] == np.mean([value <= TASKS[0].mutual_information for value in values])
+    rng = np.random.default_rng(5)
+    errors, counts = trials(TASKS[0], 100, 50, rng)
+    more = counts + rng.multinomial(900, law(TASKS[0]), 50)
+    rows = count(TASKS[:1], [100], [0.2], 50, 5, 1000).set_index("bound")
+    for bound, taken in {"same samples": counts, "certificate": more}.items():
+        values = [bounds.certificate(int(wrong), 100, 8, seen, 0.2) for wrong, seen in zip(errors, taken, strict=True)]
+        assert rows.loc[bound, "bits"] == pytest.approx(np.mean(values))
+        assert rows.loc[bound, "coverage"] == np.mean([value <= TASKS[0].mutual_information for value in values])
+
+
+def test_a_corpus_that_is_no_larger_than_the_samples_adds_nothing():
+    rows = count(TASKS[:1], [100], [0.2], 20, 5, 50).set_index("bound")
+    assert rows.loc["same samples"].equals(rows.loc["certificate"])
+
+
+@every
+def test_the_law_of_tokens_is_that_of_the_draws(channel):
+    _, tokens = channel.draw(100_000, np.random.default_rng(0))
+    shares = np.bincount(tokens, minlength=channel.alphabet) / 100_000
+    np.testing.assert_allclose(law(channel), shares, atol=0.01)
+    assert law(channel).sum() == pytest.approx(1)
 
 
 def test_a_seed_gives_the_same_rows_again():
-    assert count(TASKS, [100], [0.05], 20, 1).equals(count(TASKS, [100], [0.05], 20, 1))
-    assert not count(TASKS, [100], [0.05], 20, 1).equals(count(TASKS, [100], [0.05], 20, 2))
+    assert count(TASKS, [100], [0.05], 20, 1, 200).equals(count(TASKS, [100], [0.05], 20, 1, 200))
+    assert not count(TASKS, [100], [0.05], 20, 1, 200).equals(count(TASKS, [100], [0.05], 20, 2, 200))
 
 
 def test_the_channels_are_those_of_the_section(section):
@@ -90,10 +106,12 @@ def test_the_certificate_stays_below_the_truth(channel, delta):
     errors, counts = trials(channel, samples, repetitions, np.random.default_rng(3))
     assert errors.shape == (repetitions,)
     assert (counts.sum(1) == samples).all()
-    certified = bounds.certificate(errors, samples, channel.alphabet, counts, delta)
-    failed = int((certified > channel.mutual_information + 4 * channel.information_error).sum())
-    # If each failed with a probability of at most delta, so many failures would have a chance below 1e-6.
-    assert binom.sf(failed - 1, repetitions, delta) > 1e-6
+    every_sentence = counts + np.random.default_rng(4).multinomial(20_000, law(channel), repetitions)
+    for taken in (counts, every_sentence):
+        certified = bounds.certificate(errors, samples, channel.alphabet, taken, delta)
+        failed = int((certified > channel.mutual_information + 4 * channel.information_error).sum())
+        # If each failed with a probability of at most delta, so many failures would have a chance below 1e-6.
+        assert binom.sf(failed - 1, repetitions, delta) > 1e-6
 
 
 def test_without_its_limits_the_bound_fails_where_fano_is_tight():

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from bitskept.base.publishing import drawn
-from bitskept.studies.bounds import certificate, fano, figures, sandwich
+from bitskept.studies.bounds import certificate, fano, figures, interval_coverage, sandwich
 from bitskept.theory import channels
 
 
@@ -27,8 +27,23 @@ def test_fano_region_has_a_curve_for_each_alphabet(section):
 
 
 def test_coverage_of_one_delta_and_one_size(section):
-    table = certificate.count([channels.symmetric(8, 0.1), channels.erasure(8, 0.3)], [100], [0.1], 20, 0)
+    table = certificate.count([channels.symmetric(8, 0.1), channels.erasure(8, 0.3)], [100], [0.1], 20, 0, 1000)
     left, right = drawn(figures.coverage, pd.DataFrame(table), section).axes
-    assert labels(left) == ["no limits", "H(X) known", "certificate", "as promised"]
-    assert labels(right) == ["symmetric", "erasure"]
+    assert labels(left) == ["no limits", "H(X) known", "same samples", "certificate", "as promised"]
+    assert labels(right) == ["symmetric", "erasure", "H(X) from the\nsame samples"]
     assert right.get_title() == "Share of the truth certified, δ = 0.1"
+
+
+def test_interval_coverage_has_a_panel_for_each_kind_and_says_where_there_is_no_interval(section):
+    table = interval_coverage.count(section.clusters, section.data_sets, 0)
+    panels = drawn(figures.interval_coverage, table, section).axes
+    titles = [axes.get_title().replace("\n", " ") for axes in panels]
+    assert titles == list(interval_coverage.KINDS)
+    assert labels(panels[0]) == [interval_coverage.PERCENTILES, interval_coverage.REPAIRED, "promised: 5 %"]
+    # One sentence never has an interval; 8 have none where values are skewed.
+    assert [text.get_text() for axes in panels for text in axes.texts] == [
+        f"no interval\nup to {most}" for most in (1, 1, 1, 8)
+    ]
+    missed = panels[0].lines[1].get_ydata()
+    assert np.isnan(missed[0])
+    assert (missed[1:] < 0.2).all()

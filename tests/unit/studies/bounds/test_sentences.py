@@ -37,13 +37,15 @@ def coverage_table(certificate=1.0, known=1.0):
     rows = [
         ("symmetric", 100, 0.2, "no limits", 0.5, 2.0, 2.0),
         ("symmetric", 100, 0.2, "H(X) known", known, 1.5, 2.0),
+        ("symmetric", 100, 0.2, "same samples", 1.0, 0.75, 2.0),
         ("symmetric", 100, 0.2, "certificate", certificate, 1.0, 2.0),
         ("erasure", 100, 0.2, "no limits", 0.1, 2.0, 2.0),
         ("erasure", 100, 0.2, "H(X) known", 1.0, 1.5, 2.0),
+        ("erasure", 100, 0.2, "same samples", 1.0, 0.0, 2.0),
         ("erasure", 100, 0.2, "certificate", 0.99, 0.5, 2.0),
     ]
     names = ["channel", "samples", "delta", "bound", "coverage", "bits", "truth"]
-    fewer = [(row[0], 10, *row[2:5], 0.0, 2.0) for row in rows]
+    fewer = [(row[0], 10, *row[2:5], row[5] / 2, 2.0) for row in rows]
     return pd.DataFrame([*fewer, *rows], columns=names)
 
 
@@ -100,14 +102,44 @@ def test_probes(sure, verb):
 
 def test_coverage():
     text = sentences.coverage(coverage_table(), 100)
-    assert "**0 of 8 shares" in text
+    assert "**0 of 12 shares" in text
     assert "of 100 repetitions; the lowest share of the certificate is 0.990" in text
     assert "only 50% of the time" in text
     assert "holds 100.0% of the time, where 80% were promised" in text
     assert "With 100 samples the certificate proves from 25% (erasure) to 50% (symmetric)" in text
+    assert "With 10 samples, taking $H(X)$ from all sentences" in text
+    assert "most for erasure: from 0.00 to 0.25 bits" in text
     # Three standard errors of 100 repetitions at 0.2 are 0.12.
-    assert "**0 of 8 shares" in sentences.coverage(coverage_table(known=0.69), 100)
-    assert "**2 of 8 shares" in sentences.coverage(coverage_table(known=0.67), 100)
+    assert "**0 of 12 shares" in sentences.coverage(coverage_table(known=0.69), 100)
+    assert "**2 of 12 shares" in sentences.coverage(coverage_table(known=0.67), 100)
+
+
+def intervals_table(high=0.96, none=True):
+    rows = [
+        ("normal values", 8, "bootstrap percentiles", 0.88, 0.86, 0.9, 100),
+        ("normal values", 8, "intervals of this project", 0.95, 0.93, 0.97, 100),
+        ("lognormal surprisal", 8, "bootstrap percentiles", 0.62, 0.6, 0.64, 100),
+        ("lognormal surprisal", 20, "intervals of this project", 0.875, 0.85, high, 100),
+        *[("lognormal surprisal", 8, "intervals of this project", None, None, None, 0)] * none,
+    ]
+    return pd.DataFrame(rows, columns=["data", "clusters", "method", "coverage", "low", "high", "n"])
+
+
+def test_interval_coverage():
+    text = sentences.interval_coverage(intervals_table())
+    assert "62% contain the truth in the worst case (lognormal surprisal, 8 sentences)" in text
+    assert "87.5% or more do (least for lognormal surprisal, 20 sentences). All of them cover at least" in text
+    assert text.endswith("there is no interval (lognormal surprisal: none up to 8 sentences).")
+    assert sentences.interval_coverage(intervals_table(none=False)).endswith("there is no interval.")
+    single = intervals_table().replace({"clusters": 8}, 1)
+    assert sentences.interval_coverage(single).endswith("(lognormal surprisal: none up to 1 sentence).")
+
+
+@pytest.mark.parametrize(("high", "short"), [(0.91, False), (0.9, False), (0.89, True)])
+def test_interval_coverage_says_where_too_few_are_covered(high, short):
+    text = sentences.interval_coverage(intervals_table(high))
+    assert ("**Too few are covered** for lognormal surprisal with 20 sentences." in text) == short
+    assert ("All of them cover" in text) != short
 
 
 def test_plug_in():

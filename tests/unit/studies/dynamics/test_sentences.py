@@ -361,6 +361,17 @@ def test_a_correlation_above_0_survives_by_the_same_rule():
         assert words in said(row, predictor("rankme", "partial", 0.5, low=low, high=0.6))
 
 
+def test_a_mean_without_an_interval_does_not_survive():
+    none = PARTIAL | {"low": float("nan"), "high": float("nan")}
+    text = said(predictor("rankme"), predictor("rankme", **none))
+    assert "**That does not surely survive**: given the step it is -0.50 (no interval) on average" in text
+
+
+def test_a_change_without_an_interval_says_so():
+    row = phase("fitting", 0, 1024, False) | {"low": float("nan"), "high": float("nan")}
+    assert "+0.200 bits per token (no interval), not seen" in sentences.phases(pd.DataFrame([row]))
+
+
 def test_runs_that_do_not_agree_predict_nothing():
     first = predictor("rankme", agree=4)
     assert " The runs disagree on the sign, so it is no predictor in general. **That" in said(

@@ -105,7 +105,7 @@ def test_layers_are_compared_with_two_samples_of_one():
 
 def energies(keys, values):
     shares = {("full", "keys"): keys, ("short", "keys"): 0.6, ("full", "values"): values, ("full", "zero"): 0.5}
-    known = {"weights": "trained", "layer": None, "head": None, "quantity": "lowered", "n": 200}
+    known = {"weights": "trained", "layer": None, "head": None, "quantity": "lowered", "n": 24, "queries": 200}
     rows = [
         known | {"form": form, "step": step, "estimate": share, "low": share - 0.05, "high": share + 0.05}
         for (form, step), share in shares.items()
@@ -117,7 +117,9 @@ def energies(keys, values):
 def test_a_theorem_that_fails_is_called_a_mistake():
     lines = sentences.energy(energies(1.0, 0.9)).split("\n")
     assert lines[0] == "- Of 200 steps of attention over keys none raise E, as the theorem requires."
-    assert lines[1].startswith("- Trained weights: the first term falls as well for 60% [55%, 65%] of the queries.")
+    assert lines[1].startswith(
+        "- Trained weights: the first term falls as well for 60% ([55%, 65%], 95 %, 24 sentences) of"
+    )
     broken = sentences.energy(energies(0.99, 0.9))
     assert "2 raise E, **which a theorem forbids: the program is wrong**" in broken
 
@@ -150,6 +152,8 @@ def test_a_capacity_that_was_not_reached_is_said_so():
     said = sentences.memory(pd.concat([held, learnt(1.0, 0.5)])).split("\n")[0]
     assert "10 [9, 11] patterns at d = 4, 160 [150, more] patterns at d = 8; more than was tried at d = 12. " in said
     assert "1.00 bits per dimension; 0.50 are expected" in said
+    none = sentences.memory(pd.concat([held[:1].assign(low=np.nan, high=np.nan), learnt(1.0, 0.5)])).split("\n")[0]
+    assert none == "- b: 10 (no interval) patterns at d = 4."
     alone = sentences.memory(pd.concat([held[:1], learnt(1.0, 0.5)])).split("\n")[0]
     assert alone == "- b: 10 [9, 11] patterns at d = 4."
 

@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -78,6 +79,16 @@ def test_a_trained_model_keeps_more_or_less_only_where_the_interval_leaves_out_0
     assert f"70% against 50% of H(X), difference +20% [{low:+.0%}, {high:+.0%}]." in text
 
 
+def test_without_intervals_nothing_is_compared():
+    row = {"model": "a", "layer": 6, "trained": 0.7, "random": 0.5, "estimate": 0.2, "low": np.nan, "high": np.nan}
+    text = sentences.random(pd.DataFrame([row]))
+    assert "**a** (layer 6) cannot surely be compared with its untrained copies: 70% against 50%" in text
+    assert "difference +20% (no interval)." in text
+    shuffled = {"shuffled": True, "quantity": "cross_entropy_bound", "estimate": 0.01, "high": np.nan}
+    layers = pd.DataFrame({"layer": [0], "estimate": [0.98]})
+    assert "at most 0.01 bits (no interval)." in sentences.shuffled(pd.DataFrame([shuffled]), layers)
+
+
 def seen(**models):
     """Rows as of `forgetting.seen_by_both`: the kind of each model, its rise and its late forgetting."""
     return pd.DataFrame(
@@ -115,8 +126,8 @@ def groups(**models):
 
 def test_the_groups_with_the_fewest_and_the_most_tokens_named():
     assert sentences.tokens(groups(a={"x": 0.5, "y": 0.2, "z": 0.9})) == (
-        "- **a** names the fewest tokens among *y* (domain; 20% [15%, 25%] of 40) and the most among *z* "
-        "(domain; 90% [85%, 95%] of 40)."
+        "- **a** names the fewest tokens among *y* (domain), 20% ([15%, 25%], 95 %, 40 sentences), and the most among "
+        "*z* (domain), 90% ([85%, 95%], 95 %, 40 sentences)."
     )
 
 

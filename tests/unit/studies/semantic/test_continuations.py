@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 import transformers
+from scipy.stats import ttest_1samp
 
 from bitskept.instruments.likelihood.answers import read_prompts
 from bitskept.instruments.likelihood.information_density import FACTS, MARGINALS, density
@@ -125,7 +126,15 @@ def test_means_are_over_samples():
     row = found.loc[(1, "M")]
     assert (row["model"], row["estimate"], row["n"], row["unit"]) == ("m", 4, 2, "bits")
     assert row["z"] == pytest.approx(4 / 3)
-    assert (row["low"], row["high"]) == pytest.approx((4 - 1.96 * 3, 4 + 1.96 * 3))
+    assert row[["low", "high"]].isna().all()  # two samples are too few
+
+
+def test_the_interval_of_a_mean_over_samples_is_students():
+    values = np.random.default_rng(0).normal(3, 1, size=10)
+    table = pd.DataFrame({"sample": range(10), "position": 0, "token": "a", "marginal": "mixture", "M": values})
+    found = means(table.assign(density=0.0, divergence=0.0, S=values, A=0.0)).set_index("quantity").loc["M"]
+    known = ttest_1samp(values, 0).confidence_interval()
+    assert (found["low"], found["high"]) == pytest.approx((known.low, known.high))
 
 
 def test_bad_input_is_refused(tiny, head):

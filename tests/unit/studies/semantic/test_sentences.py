@@ -70,7 +70,9 @@ def test_half_of_the_gain_is_found():
     said = sentences.context(table)
     assert "from the last 1 token of the prompt" in said
     assert "from the last 16 tokens; 4 tokens give at least half of the last value" in said
-    assert sentences.context(table, "mixture").startswith("- **c**: -0.90 [-1.90, 0.10] bits per token")
+    assert sentences.context(table, "mixture").startswith(
+        "- **c**: -0.90 ([-1.90, 0.10], 95 %, 5 answers) bits per token"
+    )
 
 
 def test_a_single_token_can_give_half_of_the_gain():
@@ -91,11 +93,11 @@ def flow(drift, samples=100):
 
 
 @pytest.mark.parametrize(
-    ("drift", "said"), [(0.0, "is not rejected"), (0.5, "**is rejected**"), (-0.5, "**is rejected**")]
+    ("drift", "said"), [(0.0, "is not rejected at"), (0.5, "**is rejected** at"), (-0.5, "**is rejected** at")]
 )
 def test_the_martingale_is_tested_at_its_last_token(drift, said):
     found = sentences.flow(means(flow(drift)))
-    assert said in found
+    assert f"E[M] = 0 {said} 5 %." in found
     assert "- **mixture**: after 2 tokens of 100 samples" in found
     assert "of which A, the expected part, is 1.00. M is" in found
 
@@ -173,4 +175,16 @@ def test_the_verdict_counts_what_is_sure_and_what_is_rejected():
     tested = pd.concat([means(flow(drift).assign(marginal=name)) for name, drift in (("a", 0), ("b", -1), ("c", 1))])
     said = sentences.verdict(both, tested)
     assert "adds significantly to the answer's past in 1 of 3 corpora" in said
-    assert "rejected for 2 of 3 marginals" in said
+    assert "is rejected for 2 of 3 marginals; by chance" in said
+
+
+def test_what_few_samples_cannot_tell_is_not_told():
+    few = means(flow(2.0, 4))
+    assert "M is 2.00 (no interval), z" in sentences.flow(few)
+    assert sentences.flow(few).endswith("E[M] = 0 cannot be tested on so few.")
+    assert "could not be made on so few samples" in sentences.verdict(gains(0.2), few)
+    none = gains(0.2).assign(low=np.nan, high=np.nan)
+    assert "**Too few to tell**: the gain is" in sentences.granger(none)
+    both = pd.concat([flow(0.0, 4).assign(whose="model"), flow(2.0, 4).assign(whose="people")])
+    said = "Whether the difference, 2.0 (no interval) bits, is significant cannot be told from so few prompts"
+    assert said in sentences.people(both)

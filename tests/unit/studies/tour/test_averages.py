@@ -38,11 +38,17 @@ def test_the_average_is_over_tokens_and_its_interval_over_sentences():
     assert table_by_layer["layer"].tolist() == [0, 1]
     np.testing.assert_allclose(table_by_layer["estimate"], [(1 + 3 * 2) / 4, (2 + 3 * 3) / 4])
     np.testing.assert_allclose(table_by_layer["wrong"], [0, 0.75])
-    # Only whole sentences are drawn: the first one alone gives 1 bit at layer 0, the second alone 2 bits.
-    np.testing.assert_allclose(table_by_layer["low"], [1, 2])
-    np.testing.assert_allclose(table_by_layer["high"], [2, 3])
-    assert (table_by_layer["n"] == 4).all()
-    assert (table_by_layer["sentences"] == 2).all()
+    assert table_by_layer[["low", "high"]].isna().all(axis=None)  # two sentences are too few
+    assert (table_by_layer["n"] == 2).all()
+    assert (table_by_layer["tokens"] == 4).all()
+
+
+def test_more_tokens_of_the_same_sentences_do_not_narrow_the_interval():
+    rng = np.random.default_rng(0)
+    once = pd.DataFrame({"sentence": range(40), "layer": 0, "surprisal": rng.exponential(size=40), "correct": True})
+    alone, fourfold = (averages.by_layer(pd.concat([once] * copies), seed=0).iloc[0] for copies in (1, 4))
+    assert alone["low"] < alone["estimate"] < alone["high"]
+    assert fourfold[["low", "high"]].tolist() == pytest.approx(alone[["low", "high"]].tolist())
 
 
 def test_the_table_of_the_figure_has_each_token_and_each_mean():
@@ -51,6 +57,6 @@ def test_the_table_of_the_figure_has_each_token_and_each_mean():
     figure = averages.one_and_all(SECTION, table[table["sentence"] == 0], average)
     assert figure["quantity"].value_counts().to_dict() == {"surprisal": 4, "mean_surprisal": 2}
     assert figure["estimate"].tolist() == pytest.approx([0, 1, 0, 1, 1.75, 2.75])
-    assert figure.notna()[["low", "high", "wrong"]].sum().tolist() == [2, 2, 2]
+    assert figure.notna()[["low", "high", "wrong"]].sum().tolist() == [0, 0, 2]
     assert set(figure["model"]) == {"some-model"}
     assert set(figure["kind"]) == {"decoder"}
