@@ -209,14 +209,14 @@ def network(family, seed=0):
 
 @functools.cache
 def tokenizer(family):
-    """The tokenizer of a family, as transformers reads it from the published files."""
-    from transformers import AutoTokenizer
+    """The tokenizer of a family, as it is read from the published files."""
+    from bitskept.sources.tokenizer_files import read_tokenizer
 
     with tempfile.TemporaryDirectory() as folder:
         _write(
             Path(folder), _config_json(family) | {"architectures": None}, _tokenizer_files(FAMILIES[family].tokenizer)
         )
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return read_tokenizer(Path(folder))
 
 
 def save(family, folder, shards=1, seed=0):
@@ -331,8 +331,8 @@ KINDS = {
     "bert-cased": Kind("wordpiece-cased", _BERT, "[CLS] $A [SEP]", in_config={"pad": "pad"}, files=_WORD_FILES,
                        config={"do_lower_case": False, "model_max_length": POSITIONS}),
     "mpnet": Kind("wordpiece", _FAIRSEQ | {"unk": "[UNK]"}, "<s> $A </s>", in_config=_BOTH | {"pad": "pad"},
-                  files=_WORD_FILES, config={"do_lower_case": True, "model_max_length": POSITIONS, "tokenizer_class": "MPNetTokenizer",
-                                            "cls_token": "<s>", "sep_token": "</s>"}),
+                  files=_WORD_FILES, config={"do_lower_case": True, "model_max_length": POSITIONS, "cls_token": "<s>",
+                                             "sep_token": "</s>", "tokenizer_class": "MPNetTokenizer"}),
     "roberta": Kind("byte-level", _FAIRSEQ, "<s> $A </s>", in_config=_BOTH | {"pad": "pad"}, files=_BYTE_FILES,
                     config={"model_max_length": POSITIONS}),
     "deberta-v2": Kind("unigram", {"pad": "[PAD]", "cls": "[CLS]", "sep": "[SEP]", "unk": "[UNK]"}, "[CLS] $A [SEP]",
@@ -346,7 +346,8 @@ KINDS = {
     "gpt_neox": Kind("byte-level", {"bos": _END, "eos": _END, "unk": _END, "default pad": "<|padding|>"},
                      config={"tokenizer_class": "GPTNeoXTokenizer", "add_prefix_space": False}),
     "olmo2": Kind("byte-level", {"bos": _END, "eos": _END, "unk": _END, "pad": "<|pad|>"}, first=False,
-                  in_config={"eos": "eos", "pad": "pad"}, files=_BYTE_FILES, config={"tokenizer_class": "GPT2Tokenizer"}),
+                  in_config={"eos": "eos", "pad": "pad"}, files=_BYTE_FILES,
+                  config={"tokenizer_class": "GPT2Tokenizer"}),
     "stablelm": Kind("byte-level", {"bos": _END, "eos": _END, "unk": _END}, files=_BYTE_FILES,
                      config={"tokenizer_class": "GPT2Tokenizer", "model_max_length": 2048}),
     "opt": Kind("byte-level", {"bos": "</s>", "pad": "<pad>", "eos": "</s>", "unk": "</s>"}, "</s> $A",
