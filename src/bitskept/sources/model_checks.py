@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bitskept.base.params import shown
+from bitskept.sources.loaded_files import weight_files
 from bitskept.sources.packages import SourceError
 
 MOST = 1_000  # layers, experts or labels: each makes objects in memory before any weight is read
@@ -49,9 +50,11 @@ def check_sizes(folder: Path, bytes_each: int, *, random: bool = False) -> None:
             if isinstance(value, int) and COUNTS.search(name) and value > MOST:
                 more = f"{name} = {shown(value)} is more than any model has ({MOST:,})"
                 raise SourceError(f"{path}: {more}: get a complete copy")
-        files = list(folder.glob("*.safetensors"))
-        if not (files or random):
-            raise SourceError(f"{folder} holds no *.safetensors file, and pickled weights are never loaded")
+        files = [] if random else [folder / name for name in weight_files(folder)]
+        if missing := [file.name for file in files if not file.is_file()]:
+            raise SourceError(
+                f"{folder} has no {missing[0]}, and pickled weights are never loaded: get a complete copy"
+            )
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         if not config.get_text_config().num_hidden_layers > 0:
             raise SourceError(f"{path}: num_hidden_layers = {config.num_hidden_layers}: a model has at least one layer")

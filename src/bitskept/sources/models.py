@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 
 from bitskept.sources import registry
-from bitskept.sources.adapters import ADAPTER, merge, peft_without_warnings
+from bitskept.sources.adapters import merge, peft_without_warnings
+from bitskept.sources.loaded_files import ADAPTER, weight_files
 from bitskept.sources.model_checks import check_sizes, check_tokenizer, readable
 from bitskept.sources.model_files import base_of, fetch, fingerprint
 from bitskept.sources.packages import SourceError
@@ -134,9 +135,12 @@ def number_of_weights(id: str, *, accept_terms: Collection[str] = ()) -> int:
     from safetensors import safe_open
 
     total = 0
-    for path in fetch(id, accept_terms=accept_terms).glob("*.safetensors"):
-        with safe_open(path, framework="numpy") as file:
-            total += sum(math.prod(file.get_slice(name).get_shape()) for name in sorted(file.keys()))
+    folder = fetch(id, accept_terms=accept_terms)
+    for name in weight_files(folder):
+        if name.endswith(".index.json"):
+            continue
+        with readable(folder / name), safe_open(folder / name, framework="numpy") as file:
+            total += sum(math.prod(file.get_slice(key).get_shape()) for key in sorted(file.keys()))
     return total
 
 
