@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha1
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from bitskept import root
 from bitskept.base.files import full_disk_explained, locked, write_whole
@@ -13,7 +15,8 @@ from bitskept.base.store import home
 from bitskept.sources import Entry, advice
 from bitskept.sources.packages import SourceError, sha256_once
 
-FILES = ("*.safetensors", "*.json", "*.txt", "*.model")  # nothing pickled, no code
+# Nothing pickled, no code, and none of the other formats that lie in folders beside the model.
+WANTED = {"allow_patterns": ("*.safetensors", "*.json", "*.txt", "*.model"), "ignore_patterns": "*/*"}
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "spm.model")
 
 
@@ -41,9 +44,7 @@ def dataset_reference(entry: Entry) -> str:
 
 def dataset_commit(entry: Entry) -> str:
     """The commit of a data set to be read: the pinned one or, the first time, the one that the hub names."""
-    from huggingface_hub import HfApi
-
-    return pinned(dataset_reference(entry)) or str(HfApi().dataset_info(entry["hub"], revision=entry["revision"]).sha)
+    return pinned(dataset_reference(entry)) or _about("datasets", entry["hub"], entry["revision"])["sha"]
 
 
 @contextmanager
@@ -79,8 +80,8 @@ def snapshot(entry: Entry) -> Path | None:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     where = {"revision": _model_revision(entry), "cache_dir": home() / "hub"}
-    try:
-        folder = Path(snapshot_download(entry["hub"], local_files_only=True, **where))
+    try:  # the client knows all files of the repository, and misses those that were never wanted
+        folder = Path(snapshot_download(entry["hub"], local_files_only=True, **where, **WANTED))
     except LocalEntryNotFoundError:
         return None
     weights, index = {"model.safetensors"}, folder / "model.safetensors.index.json"
@@ -108,19 +109,33 @@ def download(id: str, entry: Entry) -> Path:
     """
     if folder := snapshot(entry):
         return folder
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import snapshot_download
 
     repository, revision = entry["hub"], _model_revision(entry)
     with hub_errors(id, entry):
-        info = HfApi().model_info(repository, revision=revision)
-        if not any(file.rfilename.endswith(".safetensors") for file in info.siblings or ()):
+        about = _about("models", repository, revision)
+        if not any(file["rfilename"].endswith(".safetensors") for file in about["siblings"]):
             what = f"{repository} at {revision}"
             raise SourceError(f"{id}: {what} has no safetensors file, and pickled weights are never loaded")
-        where = {"revision": info.sha, "cache_dir": home() / "hub"}
-        folder = Path(snapshot_download(repository, allow_patterns=FILES, ignore_patterns=["*/*"], **where))
-    if revision != info.sha:
-        pin(f"{repository}@{entry['revision']}", str(info.sha))
+        where = {"revision": about["sha"], "cache_dir": home() / "hub"}
+        folder = Path(snapshot_download(repository, **where, **WANTED))
+    if revision != about["sha"]:
+        pin(f"{repository}@{entry['revision']}", about["sha"])
     return folder
+
+
+def _about(kind: str, repository: str, revision: str) -> dict[str, Any]:
+    """What the hub says about a revision of a repository: its commit `sha` and its files, the `siblings`.
+
+    A hub that is busy (429, 503) is asked again, as the client does for files.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff
+
+    url = f"{constants.ENDPOINT}/api/{kind}/{repository}/revision/{quote(revision, safe='')}"
+    answer = http_backoff("GET", url, headers=build_hf_headers(), retry_on_exceptions=())
+    hf_raise_for_status(answer)
+    return answer.json()
 
 
 def broken(folder: Path) -> list[Path]:
