@@ -75,11 +75,11 @@ class Hub:
 
     # ---- what handlers ask ----
 
-    def fault(self, request, broken_off):
-        """The status and headers of the first fault that a request meets; None if it meets none."""
+    def fault(self, request):
+        """The first fault that a request meets, which is then used up once; None if it meets none."""
         with self._lock:
             for fault in self.faults:
-                if fault.times > 0 and (fault.status == 0) == broken_off and re.search(fault.pattern, request):
+                if fault.times > 0 and re.search(fault.pattern, request):
                     fault.times -= 1
                     return fault
         return None
@@ -146,7 +146,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path)
         with self.hub._lock:
             self.hub.requests.append((self.command, path.path, self.headers.get("Range")))
-        if fault := self.hub.fault(f"{self.command} {path.path}", broken_off=False):
+        fault = self.hub.fault(f"{self.command} {path.path}")
+        self.breaks_off = fault is not None and fault.status == 0
+        if fault and fault.status:
             return self._send(fault.status, b"no", fault.headers)
         if match := API.fullmatch(path.path):
             kind, repository, what, revision, inside = match.groups()
@@ -211,7 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._send(416, b"", {"Content-Range": f"bytes */{len(content)}"})
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(content)}"
         part = content[start:end]
-        if self.command == "GET" and self.hub.fault(f"{self.command} {urlsplit(self.path).path}", broken_off=True):
+        if self.breaks_off:
             self._head(status, headers, len(part))
             self.wfile.write(part[: len(part) // 2])
             self.close_connection = True

@@ -52,7 +52,7 @@ def hub_errors(id: str, entry: Entry) -> Iterator[None]:
     """Errors of the hub's client as a SourceError that names other ways to get the entry; a full disk as an OSError
     (ENOSPC).
     """
-    from huggingface_hub.errors import GatedRepoError
+    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError
 
     folder = home() / "hub"
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,9 @@ def hub_errors(id: str, entry: Entry) -> Iterator[None]:
     except Exception as error:  # the client lets errors of its HTTP library through
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise
-        reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
+        # A file that the client finds neither on the hub nor here: what the hub answered says more.
+        cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
+        reason = (str(cause).strip() or repr(cause)).splitlines()[0][:200]
         what = f"{entry['hub']} at {entry['revision']}"
         raise SourceError(f"{id}: cannot fetch {what} ({reason}): {advice(id, entry)}") from error
 
