@@ -20,6 +20,9 @@ from bitskept.theory.statistics import cluster_bootstrap, interval
 Law = Float[np.ndarray, " outcome"]
 Rewards = Num[np.ndarray, " _"]
 
+EDGE = 1e-12
+"""A mean reward that is closer than this to that of the prior, or to the largest one, is taken for it: the difference is
+rounding. In units of the largest absolute reward, or of their span if that is larger."""
 LEAST = 50.0
 """With fewer effective samples a point cannot be estimated."""
 
@@ -50,14 +53,10 @@ def tilt(prior: Law, rewards: Rewards, slope: float | int) -> Tilt:
     With an infinite slope it is the prior, given that the reward is the largest. ValueError if the prior is not a law,
     for rewards that are not finite or not one per outcome, and for a slope that is negative or NaN.
     """
-    top = _largest(prior, rewards)
+    prior, top = _checked(prior, rewards)
     if not slope >= 0:
         raise ValueError(f"slope must be at least 0, but is {slope}: a negative one would seek low rewards.")
-    if np.isinf(slope):
-        weights = np.where(rewards == top, prior, 0)
-    else:
-        weights = prior * np.exp(slope * np.minimum(rewards - top, 0))
-    law = weights / weights.sum()
+    law = _tilted(prior, np.minimum(rewards - top, 0), slope)
     return Tilt(law, float(law @ rewards), _bits(law, prior))
 
 
@@ -67,23 +66,27 @@ def cheapest(prior: Law, rewards: Rewards, reward: float | int) -> Tilt:
     Up to the mean reward of the prior, it is the prior itself, at 0 bits. ValueError as `tilt`, and for a reward that
     is NaN or above the largest that the prior allows.
     """
-    top = _largest(prior, rewards)
-    if not reward <= top:
+    prior, top = _checked(prior, rewards)
+    span = float(top - rewards[prior > 0].min()) or 1.0
+    edge = EDGE * max(1.0, float(abs(rewards[prior > 0]).max()) / span)
+    below, goal = np.minimum((rewards - top) / span, 0), (reward - top) / span  # from -1 to 0
+    if not goal <= edge:
         raise ValueError(f"reward must be at most {top:g}, the largest that the prior allows, but is {reward:g}.")
-    if reward <= prior @ rewards:
-        return tilt(prior, rewards, 0.0)
-    span = top - rewards[prior > 0].min()
-    missing = (top - reward) / span if span else 0.0  # of the largest reward, in units of the span
-    if missing < 1e-12:
-        return tilt(prior, rewards, np.inf)
 
-    def short(slope: float) -> float:
-        return (tilt(prior, rewards, slope / span).reward - reward) / span
+    def excess(slope: float) -> float:
+        return float(_tilted(prior, below, slope) @ below) - goal
 
-    high = 1.0
-    while short(high) < 0:
-        high *= 2
-    return tilt(prior, rewards, float(brentq(short, 0, high, xtol=1e-13 * high)) / span)
+    if excess(0.0) >= -edge:
+        slope = 0.0
+    elif goal >= -edge:
+        slope = np.inf
+    else:
+        high = 1.0
+        while excess(high) < 0:
+            high *= 2
+        slope = float(brentq(excess, 0, high, xtol=1e-13 * high))
+    law = _tilted(prior, below, slope)
+    return Tilt(law, float(law @ rewards), _bits(law, prior))
 
 
 def best_of(prior: Law, rewards: Rewards, draws: int) -> BestOf:
@@ -94,7 +97,7 @@ def best_of(prior: Law, rewards: Rewards, draws: int) -> BestOf:
     probability 1/n, this stands for best-of-N as long as N is far below n. ValueError as `tilt`, and for fewer than one
     draw.
     """
-    _largest(prior, rewards)
+    prior, _ = _checked(prior, rewards)
     at_least("draws", draws, 1)
     values, level = np.unique(rewards, return_inverse=True)
     mass = np.bincount(level, prior)
@@ -156,13 +159,21 @@ def estimate(
     }
 
 
-def _largest(prior: np.ndarray, rewards: np.ndarray) -> float:
-    """The largest reward that the prior allows. ValueError unless prior and rewards are as they should be."""
-    check_law(prior, "prior")
+def _checked(prior: np.ndarray, rewards: np.ndarray) -> tuple[Law, float]:
+    """The prior in float64, and the largest reward that it allows. ValueError unless both are as they should be."""
+    prior = check_law(prior, "prior")
     finite("rewards", rewards)
     if rewards.shape != prior.shape:
         raise ValueError(f"there must be a reward for each of {len(prior)} outcomes, but there are {len(rewards)}.")
-    return float(rewards[prior > 0].max())
+    return prior, float(rewards[prior > 0].max())
+
+
+def _tilted(prior: Law, below: Rewards, slope: float | int) -> Law:
+    """The tilted law; `below` are the rewards minus the largest that the prior allows."""
+    if slope == 0:
+        return prior
+    weights = np.where(below == 0, prior, 0.0) if np.isinf(slope) else prior * np.exp(slope * below)
+    return weights / weights.sum()
 
 
 def _bits(law: np.ndarray, prior: np.ndarray) -> float:

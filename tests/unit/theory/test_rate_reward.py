@@ -59,6 +59,33 @@ def test_what_is_asked_for_is_earned(task, share):
     assert found.rate <= -np.log2(prior[(rewards == top) & (prior > 0)].sum()) + 1e-9
 
 
+def test_the_mean_reward_of_the_prior_costs_nothing():
+    """Means that are computed in different ways differ by rounding: over sizes, ties and scales, none is refused."""
+    rng = np.random.default_rng(0)
+    assert cheapest(np.full(7, 1 / 7), np.r_[0.1, np.zeros(6)], np.r_[0.1, np.zeros(6)].mean()).rate == 0
+    for call in range(2000):
+        n = int(rng.integers(1, 400))
+        prior = np.full(n, 1 / n) if call % 2 else rng.dirichlet(np.full(n, 0.3))
+        rewards = [rng.random(n), rng.normal(size=n), rng.integers(0, 3, n) / 10, np.full(n, 0.1)][call % 4]
+        rewards = rewards * 10.0 ** rng.integers(-200, 200) + rng.choice([0, 0, 1e9])
+        mean = rewards.mean() if call % 2 else rng.permutation(prior * rewards).sum()
+        found = cheapest(prior, rewards, mean)
+        assert found.rate == 0
+        np.testing.assert_allclose(found.law, prior, rtol=1e-12)
+
+
+@settings(deadline=None, derandomize=True, max_examples=100)
+@given(tasks(), st.floats(0, 1), st.integers(-250, 250), st.sampled_from([0.0, 1e-3, 1e3]))
+def test_the_least_rate_does_not_depend_on_the_unit_or_the_origin_of_rewards(task, share, power, origin):
+    prior, rewards = task
+    mean, top = float(prior @ rewards), float(rewards[prior > 0].max())
+    asked = min(mean + share * (top - mean), top)
+    scale = 10.0**power
+    moved = cheapest(prior, (rewards + origin) * scale, (asked + origin) * scale)
+    assert moved.rate == pytest.approx(cheapest(prior, rewards, asked).rate, abs=1e-6)
+    np.testing.assert_allclose(moved.law @ rewards, asked, atol=1e-6)
+
+
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(tasks(), st.integers(1, 300))
 def test_best_of_n_keeps_to_its_bound_and_below_the_frontier(task, draws):
@@ -149,6 +176,7 @@ def test_what_too_few_samples_show_is_refused():
         (lambda: cheapest(PRIOR, REWARDS, 5.1), r"at most 5, the largest.*but is 5\.1"),
         (lambda: cheapest(np.array([1.0, 0.0]), np.array([0, 1]), 0.5), "at most 0, the largest that the prior allows"),
         (lambda: cheapest(PRIOR, REWARDS, np.nan), "but is nan"),
+        (lambda: cheapest(np.full(3, 1 / 3), np.full(3, 0.1), 0.1001), r"at most 0\.1, the largest.*but is 0\.1001"),
         (lambda: best_of(PRIOR, REWARDS, 0), "draws must be at least 1, but is 0"),
         (lambda: estimate(np.ones(1), np.ones(1), seed=0), "the number of samples must be at least 2"),
         (lambda: estimate(np.array([1, np.inf]), np.ones(1), seed=0), "rewards must be finite, but is"),
