@@ -24,7 +24,10 @@ EDGE = 1e-12
 """A mean reward that is closer than this to that of the prior, or to the largest one, is taken for it: the difference is
 rounding. In units of the largest absolute reward, or of their span if that is larger."""
 LEAST = 50.0
-"""With fewer effective samples a point cannot be estimated."""
+"""With fewer effective samples there is no estimate."""
+CARRIERS = 20.0
+"""With fewer samples that carry an interval, it would cover the truth less often than it says (simulated: with 20 or
+more, 93 % of the 95 % intervals do; with 5 to 10 only three quarters)."""
 
 
 class Tilt(NamedTuple):
@@ -118,13 +121,17 @@ def estimate(
 ) -> dict[str, np.ndarray]:
     """Rewards and rates of the tilted laws, from independent samples of pi_0 that are weighted by exp(lambda r), as the
     columns of a table with a row per slope: slope, reward and rate with 95 % intervals (bootstrap percentiles; _low,
-    _high), effective, estimable.
+    _high), effective, carriers, estimable.
 
     The weights are divided by their sum, so the estimates are consistent but not unbiased. `effective` is how many
     samples of pi_lambda the weighted ones are worth, (sum w)² / sum w² (Kong 1992). With fewer than `least` a
-    point is not `estimable` and NaN: a law that is 2^bits away needs some 2^bits samples (Chatterjee and Diaconis,
-    arXiv 1511.01437), and n samples never show more than log2(n / effective) bits. Neither number accounts for
-    outcomes that were never drawn, so a reward that is rare under pi_0 may still be missed.
+    point is NaN: a law that is 2^bits away needs some 2^bits samples (Chatterjee and Diaconis, arXiv 1511.01437),
+    and n samples never show more than log2(n / effective) bits.
+
+    `carriers` is how many samples the error of an estimate comes from: (sum v²)² / sum v⁴ for the influences v of the
+    samples, the smaller one of reward and rate. If a few samples make all the difference, so may others that were not
+    drawn, and no resampling shows it. A point is `estimable` if it has `CARRIERS` of them, and otherwise has no
+    interval.
 
     ValueError for fewer than 2 samples, rewards or slopes that are not finite, negative slopes, `least` below 1, and
     fewer than one replicate.
@@ -137,6 +144,11 @@ def estimate(
     raised = np.exp(slopes[:, None] * np.minimum(rewards - top, 0))
     effective = raised.sum(1) ** 2 / (raised**2).sum(1)
     known = effective >= least
+    excess = rewards - top - (raised @ (rewards - top) / raised.sum(1))[:, None]
+    total = raised.mean(1, keepdims=True)
+    influences = np.stack([raised * excess, raised * (slopes[:, None] * excess - 1) + total])  # each times the total
+    carriers = _equal_shares(influences**2).min(0)
+    sure = known & (carriers >= CARRIERS)
 
     def points(means: np.ndarray) -> np.ndarray:
         """Rewards and rates [..., 2, slope] from the means of exp(lambda (r - top)) and of r times that."""
@@ -149,14 +161,21 @@ def estimate(
     reward, rate = points(sums.sum(-1) / len(rewards))
     drawn = points(cluster_bootstrap(sums, ones, replicates=replicates, seed=seed))
     low, high = np.full((2, 2, len(slopes)), np.nan)
-    if known.any():
-        low[:, known], high[:, known] = interval(drawn[..., known])
+    if sure.any():
+        low[:, sure], high[:, sure] = interval(drawn[..., sure])
     return {
         "slope": slopes.astype(float),
         **{"reward": reward, "reward_low": low[0], "reward_high": high[0]},
         **{"rate": rate, "rate_low": low[1], "rate_high": high[1]},
-        **{"effective": effective, "estimable": known},
+        **{"effective": effective, "carriers": carriers, "estimable": sure},
     }
+
+
+def _equal_shares(values: Float[np.ndarray, "*rows sample"]) -> Float[np.ndarray, "*rows"]:
+    """How many equal values would be as unequal as these, (sum)² / sum of squares; as many as there are if all are 0."""
+    shares = values / np.maximum(values.max(-1, keepdims=True), np.finfo(float).tiny)
+    squares = (shares**2).sum(-1)
+    return np.where(squares > 0, shares.sum(-1) ** 2 / np.where(squares > 0, squares, 1), values.shape[-1])
 
 
 def _checked(prior: np.ndarray, rewards: np.ndarray) -> tuple[Law, float]:
