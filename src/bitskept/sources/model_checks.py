@@ -10,7 +10,6 @@ from typing import Any
 from bitskept.base.params import shown
 from bitskept.sources.packages import SourceError
 
-ADAPTER = "adapter_config.json"  # of a folder in peft's format: what to add to the weights of another model
 MOST = 1_000  # layers, experts or labels: each makes objects in memory before any weight is read
 COUNTS = re.compile("(layers?|experts|labels)$")
 DENSEST = 8  # weights in a byte of a file: no format uses less than one bit for a weight
@@ -68,24 +67,6 @@ def check_sizes(folder: Path, bytes_each: int, *, random: bool = False) -> None:
                 f"{path} describes {weights:,} weights, which take {needed / 1e9:,.0f} GB of memory, and this machine "
                 f"has {memory / 1e9:,.0f} GB: take a smaller model, or a larger machine"
             )
-
-
-def check_adapter(folder: Path) -> None:
-    """SourceError if an adapter's description has a number, such as a rank, larger than any dimension of its weights:
-    memory is allocated for it before the weights are read.
-    """
-    from safetensors import safe_open
-
-    weights = folder / "adapter_model.safetensors"
-    if not weights.is_file():
-        raise SourceError(f"{folder} has no {weights.name}, and pickled weights are never loaded")
-    with readable(path := folder / ADAPTER):
-        content = json.loads(path.read_text("utf-8"))
-        with safe_open(weights, "numpy") as file:
-            most = max([MOST, *(size for name in file.keys() for size in file.get_slice(name).get_shape())])  # noqa: SIM118
-        for name, value in _values(content):
-            if isinstance(value, int) and value > most:
-                raise SourceError(f"{path}: {name} = {shown(value)} fits none of its weights: get a complete copy")
 
 
 def check_tokenizer(folder: Path, tokenizer: Any, network: Any) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 from bitskept.base.files import commit, locked, scratch, set_aside
 from bitskept.base.store import home
 from bitskept.sources import Entry, advice, catalogue_row, hub, on_disk, registry, short_hash, unknown
-from bitskept.sources.model_checks import ADAPTER, readable
+from bitskept.sources.adapters import ADAPTER
+from bitskept.sources.model_checks import readable
 from bitskept.sources.packages import SourceError, download, extract, sha256_once
 from bitskept.sources.seals import SEAL, broken, check, seal
 
@@ -109,10 +110,14 @@ def _user_folder(id: str) -> Path | None:
 
 def base_of(folder: Path) -> str | None:
     """The id of the model that an adapter is added to; None for a folder that is no adapter. SourceError if it names
-    none, or leads back to itself.
+    none, leads back to itself, or is in one folder with a model.
     """
-    if (folder / "config.json").is_file() or not (path := folder / ADAPTER).is_file():
+    if not (path := folder / ADAPTER).is_file():
         return None
+    if (folder / "config.json").is_file():
+        raise SourceError(
+            f"{folder} holds a model and an adapter: remove {ADAPTER}, or put the adapter's files into another folder"
+        )
     base = following = _named_base(path)
     seen = {folder.resolve()}
     while (user_folder := _user_folder(following)) and not (user_folder / "config.json").is_file():

@@ -1,9 +1,7 @@
 """Language models by id: from a folder, registry packages used as archives, or the hub; and random copies of them."""
 
 import math
-import warnings
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +10,8 @@ import torch
 from jaxtyping import Float
 
 from bitskept.sources import registry
-from bitskept.sources.model_checks import ADAPTER, check_adapter, check_sizes, check_tokenizer, readable
+from bitskept.sources.adapters import ADAPTER, merge, peft_without_warnings
+from bitskept.sources.model_checks import check_sizes, check_tokenizer, readable
 from bitskept.sources.model_files import base_of, fetch, fingerprint
 from bitskept.sources.packages import SourceError
 from bitskept.sources.precision import resolve_device, resolve_dtype
@@ -160,21 +159,11 @@ def _trained(folder: Path, dtype: torch.dtype) -> torch.nn.Module:
 
 def _adapted(id: str, folder: Path, base: LanguageModel, dtype: torch.dtype) -> LanguageModel:
     """A model with an adapter's weights added to its own, in float32, and then rounded to the dtype."""
-    check_adapter(folder)
-    with peft_without_warnings() as peft, readable(folder):
-        network = peft.PeftModel.from_pretrained(base.network, folder).merge_and_unload(safe_merge=True)
-    network = network.to(dtype).eval().requires_grad_(False)
+    merge(folder, base.network)
+    network = base.network.eval().requires_grad_(False)
+    for weight in network.parameters():  # buffers, such as the frequencies of rotary positions, keep their precision
+        weight.data = weight.data.to(dtype)
     return replace(base, id=id, network=network, dtype=dtype, fingerprint=fingerprint(id))
-
-
-@contextmanager
-def peft_without_warnings() -> Iterator[Any]:
-    """The library, without its warning that it uses an old name of transformers."""
-    import peft
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
-        yield peft
 
 
 def _kind(id: str, config: Any) -> str:
