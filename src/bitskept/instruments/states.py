@@ -22,6 +22,8 @@ TOKEN_BUDGET = 2048
 """Tokens in a batch, padding included: enough for large matrix products, few enough for a laptop's memory."""
 PORTION = 1024
 """Sentences that are tokenised at once."""
+LARGEST = 1e15
+"""The largest value of a state whose squares can be summed over a batch in float32."""
 AFTER_BLOCKS = ("mamba", "mamba2", "falcon_mamba")
 """Families whose `hidden_states` come after each block and after the final norm, without the embeddings."""
 
@@ -141,11 +143,13 @@ def stream(
     layers: Sequence[int] | int | None = None,
     stacked: bool = True,
     budget: int = TOKEN_BUDGET,
+    part: str = "text",
     progress: str | None = None,
 ) -> Iterator[StateBatch]:
     """Pass these sentences of an encoding through the model, batch by batch; `layers` as in `resolve_layers`.
 
-    Sentences without a measured token are left out. Unless `stacked`, the states of a batch are `LayerByLayer`, which
+    ValueError, with the layer and the `part` of the text that these sentences are, for a state that is not finite or
+    above `LARGEST`: no instrument could measure it. Sentences without a measured token are left out. Unless `stacked`, the states of a batch are `LayerByLayer`, which
     takes half the memory. With `progress`, a bar of that name counts the tokens.
     """
     layers = resolve_layers(model, layers)
@@ -155,7 +159,7 @@ def stream(
     with tqdm(total=total, desc=progress, unit="token", disable=progress is None, mininterval=0.5, leave=False) as bar:
         for group in groups:
             _return_free_memory()
-            batch = _forward(model, encoding, [used[i] for i in group], layers, stacked)
+            batch = _forward(model, encoding, [used[i] for i in group], layers, stacked, part)
             bar.update(len(batch.tokens))
             yield batch
             del batch  # makes room for the next one
@@ -172,7 +176,7 @@ def _return_free_memory() -> None:
 
 @torch.inference_mode()
 def _forward(
-    model: LanguageModel, encoding: Encoding, group: list[int], layers: tuple[int, ...], stacked: bool
+    model: LanguageModel, encoding: Encoding, group: list[int], layers: tuple[int, ...], stacked: bool, part: str
 ) -> StateBatch:
     width = max(len(encoding.ids[sentence]) for sentence in group)
     ids = torch.full((len(group), width), model.tokenizer.pad_token_id)
@@ -194,6 +198,19 @@ def _forward(
     if model.network.config.model_type in AFTER_BLOCKS:
         embedded = model.network.get_input_embeddings()(ids)
         hidden = (embedded.to(hidden[-1].dtype), *hidden[:-2], hidden[-1])
+    for layer in layers:
+        # The largest of each token first: padding may be anything.
+        largest = float(torch.linalg.vector_norm(hidden[layer], torch.inf, dim=-1).flatten()[where].max())
+        if not largest <= LARGEST:
+            raise ValueError(_unusable(model, layer, largest, part))
     states = LayerByLayer([hidden[layer] for layer in layers], where)
     tokens = ids.flatten()[where]
     return StateBatch(tokens, sentences, positions, torch.stack(list(states)) if stacked else states, layers)
+
+
+def _unusable(model: LanguageModel, layer: int, largest: float, part: str) -> str:
+    value = (
+        f"a value of {largest:.2g}, too large to be squared" if np.isfinite(largest) else "a value that is not finite"
+    )
+    other = "leave this layer or this model out" if model.dtype == torch.float32 else "set dtype to float32"
+    return f"{model.id}: a state of layer {layer} has {value}, in the {part}: {other}"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha1
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from bitskept import root
 from bitskept.base.files import full_disk_explained, locked, write_whole
@@ -39,9 +41,7 @@ def dataset_reference(entry: Entry) -> str:
 
 def dataset_commit(entry: Entry) -> str:
     """The commit of a data set to be read: the pinned one or, the first time, the one that the hub names."""
-    from huggingface_hub import HfApi
-
-    return pinned(dataset_reference(entry)) or str(HfApi().dataset_info(entry["hub"], revision=entry["revision"]).sha)
+    return pinned(dataset_reference(entry)) or _about("datasets", entry["hub"], entry["revision"])["sha"]
 
 
 @contextmanager
@@ -65,22 +65,27 @@ def hub_errors(id: str, entry: Entry) -> Iterator[None]:
 
 
 def _in_words(id: str, entry: Entry, error: Exception) -> str:
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
-    repository, what = entry["hub"], f"{entry['hub']} at {entry['revision']}"
-    responses = (getattr(each, "response", None) for each in (error, error.__cause__))
-    status = next((response.status_code for response in responses if response is not None), None)
-    if isinstance(error, GatedRepoError):
-        return f"accept the licence of {repository} on its page, then run `hf auth login`"
-    if isinstance(error, RepositoryNotFoundError):
-        return f"the hub has no repository {repository}, or it is private: correct its name, or run `hf auth login`"
-    if isinstance(error, RevisionNotFoundError):
-        return f"{repository} has no revision {entry['revision']}: name one of its branches, tags or commits"
-    reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
-    if status == 429 or (status or 0) >= 500:
-        kept = "wait some minutes and run this again, which continues with what is here"
-        return f"the hub refuses {what} for now ({reason}): {kept}, or {advice(id, entry)}"
-    return f"cannot fetch {what} ({reason}): {advice(id, entry)}"
+    what, way = f"cannot fetch {entry['hub']} at {entry['revision']}", advice(id, entry)
+    # A file that the client finds neither on the hub nor here: what the hub answered says more.
+    cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
+    reason = (str(cause).strip() or repr(cause)).splitlines()[0][:200]
+    if isinstance(cause, GatedRepoError):
+        return f"accept the licence of {entry['hub']} on its page, then run `hf auth login`"
+    status = getattr(getattr(cause, "response", None), "status_code", 0)
+    if isinstance(cause, RepositoryNotFoundError):
+        reason, way = f"{reason}, no such repository, or a private one", f"correct its name, log in, or {way}"
+    elif isinstance(cause, RevisionNotFoundError):
+        reason, way = f"{reason}, no such revision", "name a branch, a tag or a commit that it has"
+    elif status == 429 or status >= 500:
+        way = f"wait some minutes, and {way}"
+    return f"{what} ({reason}): {way}"
 
 
 def snapshot(entry: Entry) -> Path | None:
@@ -122,21 +127,19 @@ def download(id: str, entry: Entry) -> Path:
     """
     if folder := snapshot(entry):
         return folder
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import snapshot_download
 
     repository, revision = entry["hub"], _model_revision(entry)
     what = f"{repository} at {revision}"
     with hub_errors(id, entry):
-        info = HfApi().model_info(repository, revision=revision)
-        there = {file.rfilename for file in info.siblings or ()}
+        about = _about("models", repository, revision)
+        there = {file["rfilename"] for file in about["siblings"]}
         if ADAPTER in there:
-            raise SourceError(
-                f"{id}: {what} holds an adapter: put its files into {home() / 'models' / 'NAME'}, name the id of its base "
-                f"there (base_model_name_or_path in {ADAPTER}), and take NAME"
-            )
+            by_hand = f"put its files into {home() / 'models' / 'NAME'}, set base_model_name_or_path there to an id"
+            raise SourceError(f"{id}: {what} holds an adapter ({ADAPTER}): {by_hand}, and use NAME")
         if not any(name.endswith(".safetensors") for name in there):
             raise SourceError(f"{id}: {what} has no safetensors file, and pickled weights are never loaded")
-        where = {"revision": info.sha, "cache_dir": home() / "hub"}
+        where = {"revision": about["sha"], "cache_dir": home() / "hub"}
         small = [*DESCRIPTIONS, *VOCABULARIES, *([] if WEIGHTS in there else [INDEX])]
         folder = Path(snapshot_download(repository, allow_patterns=small, ignore_patterns=["*/*"], **where))
         # Weights come last, so that a copy that has them is complete.
@@ -144,9 +147,23 @@ def download(id: str, entry: Entry) -> Path:
         if missing := [name for name in weights if name not in there]:
             raise SourceError(f"{id}: {what} has no {missing[0]}, and other files of weights are never loaded")
         snapshot_download(repository, allow_patterns=weights, **where)
-    if revision != info.sha:
-        pin(f"{repository}@{entry['revision']}", str(info.sha))
+    if revision != about["sha"]:
+        pin(f"{repository}@{entry['revision']}", about["sha"])
     return folder
+
+
+def _about(kind: str, repository: str, revision: str) -> dict[str, Any]:
+    """What the hub says about a revision of a repository: its commit `sha` and its files, the `siblings`.
+
+    A hub that is busy (429, 503) is asked again, as the client does for files.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff
+
+    url = f"{constants.ENDPOINT}/api/{kind}/{repository}/revision/{quote(revision, safe='')}"
+    answer = http_backoff("GET", url, headers=build_hf_headers(), retry_on_exceptions=())
+    hf_raise_for_status(answer)
+    return answer.json()
 
 
 def broken(folder: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from bitskept.sources.model_checks import check_sizes, check_tokenizer, readable
 from bitskept.sources.model_files import base_of, fetch, fingerprint
 from bitskept.sources.packages import SourceError
 from bitskept.sources.precision import resolve_device, resolve_dtype
+from bitskept.sources.tokenizer_files import LOCAL, read_tokenizer
 
 __all__ = [
     "ADAPTER",
@@ -30,7 +31,6 @@ __all__ = [
     "resolve_dtype",
 ]
 
-LOCAL = {"local_files_only": True, "trust_remote_code": False}  # without the second, transformers would ask the user
 FROM_PADDING = ("roberta", "roberta-prelayernorm", "mpnet")  # families whose positions start after the padding index
 
 
@@ -112,7 +112,7 @@ def load(
                 torch.default_generator.manual_seed(seed)
                 network = transformers.AutoModel.from_config(config, dtype=torch.float32).to(torch_dtype)
     with readable(f"the tokenizer in {folder}"):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **LOCAL)
+        tokenizer = read_tokenizer(folder)
         check_tokenizer(folder, tokenizer, network)
     if hasattr(network, "pooler"):
         network.pooler = None
