@@ -28,7 +28,8 @@ def folders(place, tiny):
         tiny(family).tokenizer.save_pretrained(place / family)
     base = models.load(str(place / "llama"), dtype="float32", device="cpu").network
     with models.peft_without_warnings():
-        config = peft.LoraConfig(r=2, target_modules=["q_proj"], base_model_name_or_path=str(place / "llama"))
+        options = {"target_modules": ["q_proj"], "base_model_name_or_path": str(place / "llama")}
+        config = peft.LoraConfig(r=2, init_lora_weights=False, **options)
         peft.get_peft_model(base, config).save_pretrained(place / "adapter")
     (place / "adapter" / "README.md").unlink()
     return place

@@ -17,6 +17,7 @@ import torch
 from accelerate import PartialState
 from jaxtyping import Float
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from bitskept.instruments.states import Encoding, cut_as_planned, encode
 from bitskept.instruments.training.masking import LEFT_OUT
@@ -173,8 +174,10 @@ class Recovery(nn.Module):
         self.register_buffer("table", model.embeddings.detach().clone() if not plan.rank else None, persistent=False)
         if plan.rank:
             with models.peft_without_warnings() as peft:
-                options = peft.LoraConfig(r=plan.rank, lora_alpha=2 * plan.rank, target_modules="all-linear")
-                network = peft.get_peft_model(network, options)
+                # GPT-2 keeps the weights of its linear maps transposed; told so, peft need not find out, and warn.
+                transposed = any(isinstance(module, Conv1D) for module in network.modules())
+                options = {"lora_alpha": 2 * plan.rank, "target_modules": "all-linear", "fan_in_fan_out": transposed}
+                network = peft.get_peft_model(network, peft.LoraConfig(r=plan.rank, **options))
         self.network = network
         self.head = nn.Linear(model.width, model.width, bias=False, device=model.device)
         nn.init.eye_(self.head.weight)
