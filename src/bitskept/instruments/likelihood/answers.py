@@ -87,7 +87,7 @@ def _in_word(letter: str) -> bool:
 
 
 def _tokens(model: LanguageModel, text: str) -> Ids:
-    return np.asarray(model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], dtype=np.int64)
+    return np.asarray(model.tokenize(text, add_special_tokens=False)["input_ids"], dtype=np.int64)
 
 
 def check_room(model: LanguageModel, pairs: Iterable[tuple[Ids, Ids]]) -> None:

@@ -79,7 +79,7 @@ def missing_start(model: LanguageModel) -> list[int]:
     tokenizer = model.tokenizer
     fallback = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     start = tokenizer.get_vocab().get("<|endoftext|>", fallback)
-    return [] if start is None else [start]
+    return [] if start is None or start >= len(model.embeddings) else [start]
 
 
 def _front(model: LanguageModel) -> list[int]:

@@ -26,9 +26,9 @@ def scored_bytes(
 
     ValueError for a text that is not scored whole, if the tokenizer does not say where its tokens are.
     """
-    tokenizer = model.tokenizer
-    options = {"return_special_tokens_mask": True, "return_offsets_mapping": tokenizer.is_fast, "truncation": False}
-    encoded = tokenizer(list(texts), verbose=False, **options)
+    fast = model.tokenizer.is_fast
+    options = {"return_special_tokens_mask": True, "return_offsets_mapping": fast, "truncation": False}
+    encoded = model.tokenize(list(texts), **options)
     sizes = []
     for row, (text, mask) in enumerate(zip(texts, scored, strict=True)):
         inside = np.flatnonzero(np.asarray(encoded["special_tokens_mask"][row]) == 0)
@@ -37,8 +37,8 @@ def scored_bytes(
             sizes.append(0)
         elif len(places) == len(inside):
             sizes.append(len(text.encode()))
-        elif tokenizer.is_fast:
-            pieces = tokenizer.convert_ids_to_tokens([encoded["input_ids"][row][place] for place in inside])
+        elif fast:
+            pieces = model.tokenizer.convert_ids_to_tokens([encoded["input_ids"][row][place] for place in inside])
             spans = [encoded["offset_mapping"][row][place] for place in inside]
             start, end = (_bytes_until(text, pieces, spans, place) for place in (int(places[0]) - 1, int(places[-1])))
             sizes.append(end - start)
