@@ -170,8 +170,9 @@ def stream(
     """Pass these sentences of an encoding through the model, batch by batch; `layers` as in `resolve_layers`.
 
     ValueError, with the layer and the `part` of the text that these sentences are, for a state that is not finite or
-    above `LARGEST`: no instrument could measure it. Sentences without a measured token are left out. Unless `stacked`, the states of a batch are `LayerByLayer`, which
-    takes half the memory. With `progress`, a bar of that name counts the tokens.
+    above `LARGEST`: no instrument could measure it. Sentences without a measured token are left out. Unless `stacked`,
+    the states of a batch are `LayerByLayer`, which takes half the memory. With `progress`, a bar of that name counts
+    the tokens.
     """
     layers = resolve_layers(model, layers)
     used = [int(sentence) for sentence in sentences if encoding.measured[sentence].any()]
@@ -212,7 +213,7 @@ def _forward(
     positions = (measured.cumsum(1) - 1)[measured].to(model.device)
     ids, where = ids.to(model.device), measured.flatten().nonzero()[:, 0].to(model.device)
     hidden = model.hidden_states(ids, attention.to(model.device))
-    for layer in layers:
+    for layer in sorted(layers):
         # The largest of each token first: padding may be anything.
         largest = float(torch.linalg.vector_norm(hidden[layer], torch.inf, dim=-1).flatten()[where].max())
         if not largest <= LARGEST:
