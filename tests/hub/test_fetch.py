@@ -217,3 +217,85 @@ def test_the_checkouts_own_lock_is_not_touched(place):
     path = repositories.CHECKOUT / "params" / "models.lock"
     assert not path.exists() or "127.0.0.1" not in path.read_text()
     assert os.environ.get("HF_HUB_OFFLINE") == "1"
+
+
+# ---- which files ----
+
+
+def repository(online, name, files):
+    """A repository with these files, by their path, beside those of a small one; its entry."""
+    place = online.hub.place(f"someone/{name}")
+    for path in online.hub.place(REPOSITORY).iterdir():
+        if path.is_file() and path.suffix not in (".safetensors", ".bin"):
+            (place / path.name).write_bytes(path.read_bytes())
+    for path, content in files.items():
+        (place / path).parent.mkdir(exist_ok=True)
+        (place / path).write_bytes(content)
+    return {"hub": f"someone/{name}", "revision": "main", "parameters": 1}
+
+
+def index(*names):
+    return json.dumps({"metadata": {}, "weight_map": {f"w{place}": name for place, name in enumerate(names)}}).encode()
+
+
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+FORMATS = {
+    "other precisions and formats": (
+        {SINGLE: b"1", "model.fp16.safetensors": b"2", "consolidated.safetensors": b"3", "onnx/model.onnx": b"4",
+         "original/model.safetensors": b"5", "tokenizer/tokenizer.json": b"{}", "._model.safetensors": b"6"},
+        {SINGLE},
+    ),
+    "one file and shards": ({SINGLE: b"1", INDEX: index("a.safetensors"), "a.safetensors": b"2"}, {SINGLE}),
+    "shards and others": (
+        {INDEX: index("a.safetensors", "b.safetensors"), "a.safetensors": b"1", "b.safetensors": b"2",
+         "c.safetensors": b"3", "model.fp16.safetensors.index.json": index("c.safetensors")},
+        {INDEX, "a.safetensors", "b.safetensors"},
+    ),
+    "shards in a folder": ({INDEX: index("parts/a.safetensors"), "parts/a.safetensors": b"1"},
+                           {INDEX, "parts/a.safetensors"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_only_the_weights_that_are_loaded_are_fetched(online, kind):
+    files, wanted = FORMATS[kind]
+    entry = repository(online, f"formats-{list(FORMATS).index(kind)}", files)
+    folder = hub.download("formats", entry)
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert {name for name in found if "safetensors" in name} == wanted
+    assert {"config.json", "tokenizer.json"} <= found
+    assert hub.snapshot(entry) == folder
+    assert hub.broken(folder) == []
+    last = folder / sorted(wanted - {INDEX})[-1]
+    last.resolve().write_bytes(b"damage")
+    assert hub.broken(folder) == [last]
+    last.unlink()
+    assert hub.snapshot(entry) is None
+
+
+def test_a_shard_that_the_repository_lacks_and_an_adapter_are_refused_in_words(online):
+    entry = repository(online, "shard", {INDEX: index("a.safetensors", "b.safetensors"), "a.safetensors": b"1"})
+    with pytest.raises(SourceError, match=r"shard: someone/shard at main has no b\.safetensors, and other files"):
+        hub.download("shard", entry)
+    entry = repository(online, "only", {"consolidated.safetensors": b"1"})
+    with pytest.raises(SourceError, match=r"only: someone/only at main has no model\.safetensors, and other files"):
+        hub.download("only", entry)
+    entry = repository(online, "adapter", {"adapter_config.json": b"{}", "adapter_model.safetensors": b"1"})
+    with pytest.raises(SourceError, match=r"adapter: someone/adapter at main holds an adapter \(adapter_con"):
+        hub.download("adapter", entry)
+
+
+@pytest.mark.usefixtures("waits")
+def test_what_is_missing_on_the_hub_and_what_is_busy_is_said(online):
+    entry = repository(online, "known", {SINGLE: b"1"})
+    online.hub.place("someone/else")
+    with pytest.raises(SourceError, match=r"\(404 .*no such repository, or a private one\): correct its name"):
+        hub.download("missing", entry | {"hub": "someone/missing"})
+    with pytest.raises(SourceError, match=r"known at v9 \(404 .*no such revision\): name a branch, a tag or a commit"):
+        hub.download("known", entry | {"revision": "v9"})
+    for status in (429, 503):
+        online.hub.fail("GET /api/models", status)
+        with pytest.raises(SourceError, match=rf"known at main \(.*{status}.*\): wait some minutes, and run `bitskept"):
+            hub.download("known", entry)
+        online.hub.faults.clear()
+    assert hub.download("known", entry) == hub.snapshot(entry)

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from bitskept.base.params import shown
+from bitskept.sources.loaded_files import ADAPTER, ADAPTER_WEIGHTS
 from bitskept.sources.model_checks import readable
 from bitskept.sources.packages import SourceError
 
-ADAPTER = "adapter_config.json"  # the description, in a folder of its own
-WEIGHTS = "adapter_model.safetensors"
 MOST = 1_000  # a number in a description that is larger than this and than any dimension of the weights is an error
 NOT_LOADED = "(?s).*(these are ignored|did not match|no (module|parameter) was matched|not initialized|missing)"
 INSIDE = "base_model.model."  # begins the name of a weight of the network
@@ -36,7 +35,7 @@ def merge(folder: Path, network: Any) -> None:
     base = network.name_or_path
     embeddings = network.get_input_embeddings().weight.detach().clone()
     with readable(folder), peft_without_warnings() as peft:
-        weights = {key: tensor for key, tensor in load_file(folder / WEIGHTS).items() if not POOLER.match(key)}
+        weights = {key: tensor for key, tensor in load_file(folder / ADAPTER_WEIGHTS).items() if not POOLER.match(key)}
         config = peft.PeftConfig.from_pretrained(folder)
         kind = config.peft_type.value
         if config.is_prompt_learning or getattr(config, "alora_invocation_tokens", None):
@@ -91,7 +90,7 @@ def _attached(folder: Path, network: Any, config: Any, weights: Mapping[str, Any
     """The network with the adapter in place. SourceError unless each weight of the one has its place in the other."""
     import peft
 
-    path, advice = folder / WEIGHTS, "set base_model_name_or_path to the model that it was trained on"
+    path, advice = folder / ADAPTER_WEIGHTS, "set base_model_name_or_path to the model that it was trained on"
     parts = {name for name, _ in network.named_children()}
     inside = [key for key in weights if key.startswith(INSIDE)]
     if other := sorted(key for key in inside if key.removeprefix(INSIDE).partition(".")[0] not in parts):
@@ -133,10 +132,10 @@ def _check_description(folder: Path) -> None:
     """
     from safetensors import safe_open
 
-    if not (folder / WEIGHTS).is_file():
-        raise SourceError(f"{folder} has no {WEIGHTS}, and pickled weights are never loaded")
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise SourceError(f"{folder} has no {ADAPTER_WEIGHTS}, and pickled weights are never loaded")
     with readable(path := folder / ADAPTER):
-        with safe_open(folder / WEIGHTS, "numpy") as file:
+        with safe_open(folder / ADAPTER_WEIGHTS, "numpy") as file:
             most = max([MOST, *(size for name in file.keys() for size in file.get_slice(name).get_shape())])  # noqa: SIM118
 
         def check(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any, TypeVar
+from zipfile import BadZipFile
 
 if TYPE_CHECKING:
     import datasets
@@ -36,7 +37,7 @@ def unpacked(file: Traversable) -> bytes:
                     content = packed.read(LARGEST + 1)
                 if len(content) > LARGEST:
                     raise ValueError(f"{file} holds more than {LARGEST:,} bytes unpacked: take a smaller part")
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, BadZipFile) as error:
         raise _damaged(file, error) from None
     return content
 
