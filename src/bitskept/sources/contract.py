@@ -134,7 +134,7 @@ def _blocks(model: LanguageModel) -> torch.nn.ModuleList | None:
     return next((part for part in lists if len(part) == model.layers), None)
 
 
-def _with_input_of_blocks(model: LanguageModel, ids: list[int]) -> tuple[States, States | None]:
+def _with_input_of_blocks(model: LanguageModel, ids: list[int]) -> tuple[States, Tensor | None]:
     """The states, and those that enter the first block if they can be seen in the form that the network gives states
     in.
     """
