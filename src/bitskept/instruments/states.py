@@ -149,8 +149,9 @@ def stream(
     """Pass these sentences of an encoding through the model, batch by batch; `layers` as in `resolve_layers`.
 
     ValueError, with the layer and the `part` of the text that these sentences are, for a state that is not finite or
-    above `LARGEST`: no instrument could measure it. Sentences without a measured token are left out. Unless `stacked`, the states of a batch are `LayerByLayer`, which
-    takes half the memory. With `progress`, a bar of that name counts the tokens.
+    above `LARGEST`: no instrument could measure it. Sentences without a measured token are left out. Unless `stacked`,
+    the states of a batch are `LayerByLayer`, which takes half the memory. With `progress`, a bar of that name counts
+    the tokens.
     """
     layers = resolve_layers(model, layers)
     used = [int(sentence) for sentence in sentences if encoding.measured[sentence].any()]
@@ -198,7 +199,7 @@ def _forward(
     if model.network.config.model_type in AFTER_BLOCKS:
         embedded = model.network.get_input_embeddings()(ids)
         hidden = (embedded.to(hidden[-1].dtype), *hidden[:-2], hidden[-1])
-    for layer in layers:
+    for layer in sorted(layers):
         # The largest of each token first: padding may be anything.
         largest = float(torch.linalg.vector_norm(hidden[layer], torch.inf, dim=-1).flatten()[where].max())
         if not largest <= LARGEST:
@@ -209,8 +210,6 @@ def _forward(
 
 
 def _unusable(model: LanguageModel, layer: int, largest: float, part: str) -> str:
-    value = (
-        f"a value of {largest:.2g}, too large to be squared" if np.isfinite(largest) else "a value that is not finite"
-    )
+    value = f"of {largest:.2g}, too large to be squared" if np.isfinite(largest) else "that is not finite"
     other = "leave this layer or this model out" if model.dtype == torch.float32 else "set dtype to float32"
-    return f"{model.id}: a state of layer {layer} has {value}, in the {part}: {other}"
+    return f"{model.id}: a state of layer {layer} has a value {value}, in the {part}: {other}"
