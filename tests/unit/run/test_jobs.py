@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 
 import pytest
@@ -152,6 +153,18 @@ def test_a_changed_file_of_a_model_or_a_text_changes_the_key(tmp_path):
     assert after["texts"][1] == before["texts"][1]
     (tmp_path / "model.safetensors").write_text("three")
     assert key()["model"] != after["model"]
+
+
+def test_a_job_of_a_model_given_by_a_path_has_a_name_that_a_file_can_have():
+    """Paths that differ in one sign only are two jobs, and no part of the path but its end is in the name."""
+    paths = ["/home/NAME/a b", "/home/NAME/a-b", "/home/NAME/{x}/$y 'z'*", "/home/NAME/" + "long" * 90, "C:\\NAME\\a"]
+    made = [job.Job("measure", "04_ib_correlations", "compression", path, 0, {}, print) for path in paths]
+    names = [one.name for one in made]
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert re.fullmatch(r"04\.compression\.[0-9a-f]{8}-[\w.@-]{1,100}", name)
+    assert [name.rpartition("NAME")[1] for name in names[:4]] == [""] * 4
+    assert replace(made[0], subject="gpt2@step1").name == "04.compression.gpt2@step1"
 
 
 def test_the_weights_of_a_model_are_registered_or_estimated_from_its_files(tmp_path):
