@@ -170,8 +170,9 @@ def stream(
     """Pass these sentences of an encoding through the model, batch by batch; `layers` as in `resolve_layers`.
 
     ValueError, with the layer and the `part` of the text that these sentences are, for a state that is not finite or
-    above `LARGEST`: no instrument could measure it. Sentences without a measured token are left out. Unless `stacked`, the states of a batch are `LayerByLayer`, which
-    takes half the memory. With `progress`, a bar of that name counts the tokens.
+    above `LARGEST`: no instrument could measure it. Sentences without a measured token are left out. Unless `stacked`,
+    the states of a batch are `LayerByLayer`, which takes half the memory. With `progress`, a bar of that name counts
+    the tokens.
     """
     layers = resolve_layers(model, layers)
     used = [int(sentence) for sentence in sentences if encoding.measured[sentence].any()]
@@ -212,7 +213,7 @@ def _forward(
     positions = (measured.cumsum(1) - 1)[measured].to(model.device)
     ids, where = ids.to(model.device), measured.flatten().nonzero()[:, 0].to(model.device)
     hidden = model.hidden_states(ids, attention.to(model.device))
-    for layer in layers:
+    for layer in sorted(layers):
         # The largest of each token first: padding may be anything.
         largest = float(torch.linalg.vector_norm(hidden[layer], torch.inf, dim=-1).flatten()[where].max())
         if not largest <= LARGEST:
@@ -223,8 +224,6 @@ def _forward(
 
 
 def _unusable(model: LanguageModel, layer: int, largest: float, part: str) -> str:
-    value = (
-        f"a value of {largest:.2g}, too large to be squared" if np.isfinite(largest) else "a value that is not finite"
-    )
+    value = f"of {largest:.2g}, too large to be squared" if np.isfinite(largest) else "that is not finite"
     other = "leave this layer or this model out" if model.dtype == torch.float32 else "set dtype to float32"
-    return f"{model.id}: a state of layer {layer} has {value}, in the {part}: {other}"
+    return f"{model.id}: a state of layer {layer} has a value {value}, in the {part}: {other}"

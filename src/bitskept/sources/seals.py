@@ -26,7 +26,7 @@ def broken(folder: Path) -> list[str]:
         return [name for name, digest in hashes.items() if not _has_digest(folder / name, digest)]
     except FileNotFoundError:
         return []
-    except (ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return [SEAL]
 
 
