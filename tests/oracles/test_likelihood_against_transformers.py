@@ -14,8 +14,7 @@ from bitskept.instruments.likelihood.surprisal import surprisals
 from bitskept.sources import models
 
 TEXTS = ["the cat sat", "it, 42 the cat!", "The cat unlocked it for an old café"]
-REFUSED = ("opt-350m",)  # of two widths
-DECODERS = [name for name, family in families.FAMILIES.items() if family.kind == "decoder" and name not in REFUSED]
+DECODERS = [name for name, family in families.FAMILIES.items() if family.kind == "decoder"]
 ENCODERS = [name for name, family in families.FAMILIES.items() if family.kind == "encoder"]
 
 # Families that no entry of the registry has, each because its head or its network asks for something of its own.
