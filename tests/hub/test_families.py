@@ -13,7 +13,7 @@ import torch
 import transformers
 from hub import repositories
 
-from bitskept.instruments.likelihood import bits_per_byte, surprisal
+from bitskept.instruments.likelihood import bits_per_byte, heads, surprisal
 from bitskept.instruments.probes import sweep
 from bitskept.instruments.soft_entropy import compression
 from bitskept.instruments.states import encode, stream
@@ -71,7 +71,7 @@ def likelihood(id, place):
     """The bits of each sentence are transformers' own: its loss, or one forward pass for each hidden token."""
     model = models.load(id, accept_terms=repositories.TERMS)
     whole = original(model_files.fetch(id, accept_terms=repositories.TERMS), model.kind)
-    table = surprisal.surprisals(model, surprisal.head(model), TEXTS)
+    table = surprisal.surprisals(model, heads.head(model), TEXTS)
     for text, row in zip(TEXTS, table.itertuples(), strict=True):
         bits = _pseudo_bits(whole, model, text) if model.kind == "encoder" else _bits(whole, model, text)
         assert row.bits == pytest.approx(bits, rel=1e-4)
@@ -81,12 +81,12 @@ def likelihood(id, place):
 
 
 def _bits(whole, model, text):
-    """The loss of each token after the first, special ones left out: some tokenizers end a text with one."""
-    encoded = model.tokenizer(text, return_special_tokens_mask=True)
-    ids, special = torch.tensor(encoded["input_ids"]), torch.tensor(encoded["special_tokens_mask"])
+    """The loss of each token of a text after its start."""
+    start = surprisal.start_tokens(model)
+    ids = torch.tensor(start + model.tokenizer(text, add_special_tokens=False)["input_ids"])
     with torch.inference_mode():
         laws = whole(input_ids=ids[None]).logits[0, :-1].log_softmax(-1)
-    return -laws.gather(1, ids[1:, None])[special[1:] == 0].sum().item() / math.log(2)
+    return -laws.gather(1, ids[1:, None])[len(start) - 1 :].sum().item() / math.log(2)
 
 
 def _pseudo_bits(whole, model, text):

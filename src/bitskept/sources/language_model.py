@@ -1,6 +1,5 @@
 """What a loaded model is: a network without its head, its tokenizer, and the facts that a forward pass depends on."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from bitskept.sources.model_checks import readable
 
 AFTER_BLOCKS = ("mamba", "mamba2", "falcon_mamba", "rwkv")
 """Families whose `hidden_states` come after each block and after the final norm, without the embeddings."""
-POSITIONS = re.compile(r"(^|\.)(position_embeddings?|embed_positions|wpe)$")  # what families call a table of positions
+POSITIONS = ("position_embeddings", "embed_positions", "wpe", "positions_embed")  # names of a table of positions
 
 
 @dataclass(frozen=True)
@@ -72,13 +71,15 @@ class LanguageModel:
         with readable(f"a text with the tokenizer of {self.id}"):
             return self.tokenizer(texts, verbose=False, **options)
 
-    def hidden_states(
-        self, ids: Int[Tensor, "text token"], attention: Int[Tensor, "text token"]
-    ) -> tuple[Float[Tensor, "text token dim"], ...]:
-        """The states of layer 0, the output of the embeddings, to the last. `attention` is 0 for padding."""
+    def hidden_states(self, ids: Int[Tensor, "text token"], attention: Int[Tensor, "text token"]) -> tuple[Tensor, ...]:
+        """The states [text, token, dim] from layer 0, the output of the embeddings, to the last. `attention` is 0 for
+        padding.
+        """
         options = {"use_cache": False} if self.kind == "decoder" else {}
         output = self.network(input_ids=ids, attention_mask=attention, output_hidden_states=True, **options)
-        hidden = (*output.hidden_states[:-1], output.last_hidden_state)  # a configuration can untie the two
+        hidden = output.hidden_states
+        if hasattr(output, "last_hidden_state"):  # a configuration can untie the two
+            hidden = (*hidden[:-1], output.last_hidden_state)
         if self.network.config.model_type in AFTER_BLOCKS:
             embedded = self.network.get_input_embeddings()(ids)
             hidden = (embedded.to(hidden[-1].dtype), *hidden[:-2], hidden[-1])
@@ -86,6 +87,8 @@ class LanguageModel:
 
 
 def position_table(network: torch.nn.Module) -> torch.nn.Embedding | None:
-    """The table of learnt positions, if the network has one."""
-    named = network.named_modules()
-    return next((part for name, part in named if isinstance(part, torch.nn.Embedding) and POSITIONS.search(name)), None)
+    """The table of learnt positions, if the network has one: it stands beside that of the input embeddings."""
+    embeddings = network.get_input_embeddings()
+    beside = next(part for part in network.modules() if any(child is embeddings for child in part.children()))
+    tables = [part for name, part in beside.named_children() if name in POSITIONS]
+    return next((table for table in tables if isinstance(table, torch.nn.Embedding)), None)

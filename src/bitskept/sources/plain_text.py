@@ -13,8 +13,8 @@ SPECIAL = [f"{name}_token" for name in ("bos", "eos", "unk", "sep", "pad", "cls"
 def load_tokenizer(folder: Path, network: Any) -> Any:
     """The tokenizer in a folder, with a padding token whose id the network knows.
 
-    Special tokens that the network does not know are taken away. Padding is masked, so any token can stand for it.
-    SourceError for a tokenizer that cannot be read, or that does not belong to the network.
+    Special tokens that the network does not know are taken away. Padding is masked, so any token can stand for it. A
+    text that is too long is cut at its end. SourceError for a tokenizer that cannot be read, or that does not belong to the network.
     """
     with readable(what := f"the tokenizer in {folder}"), heard(what):
         tokenizer = read_tokenizer(folder)
@@ -23,7 +23,7 @@ def load_tokenizer(folder: Path, network: Any) -> Any:
         for name in SPECIAL:
             if (number := getattr(tokenizer, f"{name}_id")) is not None and number >= rows:
                 setattr(tokenizer, name, None)
-        tokenizer.split_special_tokens = True
+        tokenizer.split_special_tokens, tokenizer.truncation_side = True, "right"
         if tokenizer.is_fast:
             tokenizer.backend_tokenizer.encode_special_tokens = True
             _split_spelt(tokenizer)

@@ -10,7 +10,8 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from bitskept.instruments.likelihood.surprisal import head, surprisals
+from bitskept.instruments.likelihood.heads import head
+from bitskept.instruments.likelihood.surprisal import start_tokens, surprisals
 from bitskept.sources import models
 from bitskept.sources.packages import SourceError
 
@@ -174,7 +175,7 @@ def test_the_bits_of_an_adapted_model_are_those_of_the_model_that_was_trained(ba
     trained, _ = adapt(bases(family), lora(task_type="CAUSAL_LM"), tmp_path / "adapter")
     model = models.load(str(tmp_path / "adapter"))
     bits = surprisals(model, head(model), ["the cat sat"])["bits"][0]
-    ids = model.tokenizer("the cat sat", return_tensors="pt")["input_ids"]
+    ids = torch.tensor([start_tokens(model) + model.tokenizer("the cat sat", add_special_tokens=False)["input_ids"]])
     with torch.inference_mode():
         loss = trained(input_ids=ids, labels=ids).loss.double()
     assert bits == pytest.approx((loss * (ids.shape[1] - 1)).item() / torch.log(torch.tensor(2.0)).item(), rel=1e-5)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bitskept.instruments.likelihood import diffusion_bound, surprisal
+from bitskept.instruments.likelihood import diffusion_bound, heads, surprisal
 from bitskept.instruments.measurement import measurement, model_facts
 from bitskept.sources import corpora
 from bitskept.sources.models import LanguageModel
@@ -41,7 +41,7 @@ class Plan:
             raise ValueError(f"sentences must be at least 1, but is {self.sentences}")
 
 
-@measurement("bits_per_byte", 1)
+@measurement("bits_per_byte", 2)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """One row: bits per byte, with a 95 % interval over texts. Columns: `COLUMNS`; quantities: `QUANTITIES`.
 
@@ -49,17 +49,14 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
     `models.load` and `corpora.load`.
     """
     texts = corpora.load(plan.corpus, sentences=plan.sentences, seed=plan.seed)["text"]
-    head = surprisal.head(model)
+    head = heads.head(model)
     options = {"longest": plan.longest, "progress": model.id if progress else None}
     if plan.way == "diffusion":
         quantity = "bits_per_byte_bound"
         costs = diffusion_bound.bounds(model, head, texts, draws=plan.draws, seed=plan.seed, **options)
     else:
         quantity = "bits_per_byte" if model.kind == "decoder" else "pseudo_bits_per_byte"
-        # A start token needs a position, unless the tokenizer already puts one in front of a text.
-        has_start = model.tokenizer("")["input_ids"][:1] == [model.tokenizer.bos_token_id]
-        start = None if has_start else surprisal.start_token(model)
-        costs = surprisal.surprisals(model, head, texts, start=start, **options)
+        costs = surprisal.surprisals(model, head, texts, **options)
     bits, sizes = costs["bits"].to_numpy(), costs["bytes"].to_numpy()
     low, high = interval(cluster_bootstrap(bits, sizes, seed=plan.seed))
     numbers = {"estimate": bits.sum() / sizes.sum(), "low": low, "high": high, "unit": "bits per byte", "n": len(texts)}
