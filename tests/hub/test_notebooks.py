@@ -42,8 +42,9 @@ def profile(fetched):
     }  # fmt: skip
     sections["04_ib_correlations"] |= {
         "models": SHOWN, "more_model": SHOWN[0], "sensitivity_model": SHOWN[0],
-        "correlation_models": [MISSING, *MODELS], "sentences": [20, 40], "more_sentences": [80], "sensitivity_sentences": 20, "bottleneck_types": 30,
-        "anchors": 20, "other_anchors": [10], "preference_longest": families.POSITIONS, "preference_pairs": 5,
+        "correlation_models": [MISSING, *MODELS], "sentences": [20, 40], "more_sentences": [80],
+        "sensitivity_sentences": 20, "bottleneck_types": 30, "anchors": 20, "other_anchors": [10],
+        "preference_longest": families.POSITIONS, "preference_pairs": 5,
     }  # fmt: skip
     (place.project / "params" / f"{PROFILE}.yaml").write_text(yaml.safe_dump(sections), "utf-8")
     rows = []
