@@ -20,7 +20,7 @@ DECODERS = {
     "gemma, start token": ("Gemma3TextConfig", {"num_key_value_heads": 1, "head_dim": 8, "sliding_window": 4}),
     "gpt2": ("GPT2Config", {"n_embd": 16, "n_layer": 3, "n_head": 2, "n_positions": 40}),
     "gpt-neox": ("GPTNeoXConfig", {}),
-    "opt": ("OPTConfig", {"ffn_dim": 24, "word_embed_proj_dim": 12, "do_layer_norm_before": True}),
+    "opt": ("OPTConfig", {"ffn_dim": 24, "word_embed_proj_dim": 16, "do_layer_norm_before": True}),
     "roberta": ("RobertaConfig", {"is_decoder": True}),
     "mamba2": ("Mamba2Config", {"num_heads": 4, "head_dim": 8, "state_size": 4, "n_groups": 1, "chunk_size": 4}),
     "mamba": ("MambaConfig", {"state_size": 4, "time_step_rank": 2}),

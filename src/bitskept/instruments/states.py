@@ -224,8 +224,6 @@ def _forward(
 
 
 def _unusable(model: LanguageModel, layer: int, largest: float, part: str) -> str:
-    value = (
-        f"a value of {largest:.2g}, too large to be squared" if np.isfinite(largest) else "a value that is not finite"
-    )
+    value = f"of {largest:.2g}, too large to be squared" if np.isfinite(largest) else "that is not finite"
     other = "leave this layer or this model out" if model.dtype == torch.float32 else "set dtype to float32"
-    return f"{model.id}: a state of layer {layer} has {value}, in the {part}: {other}"
+    return f"{model.id}: a state of layer {layer} has a value {value}, in the {part}: {other}"

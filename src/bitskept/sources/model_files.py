@@ -170,7 +170,7 @@ def _wrong(folder: Path, name: str, verify: bool) -> str | None:
     try:
         if json.loads((folder / SEAL).read_text("utf-8"))["fingerprint"] != name:
             return "was made from another archive or by an older version"
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return f"is damaged ({error})"
     return f"is damaged ({', '.join(files)})" if verify and (files := broken(folder)) else None
 

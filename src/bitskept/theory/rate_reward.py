@@ -21,8 +21,8 @@ Law = Float[np.ndarray, " outcome"]
 Rewards = Num[np.ndarray, " _"]
 
 EDGE = 1e-12
-"""A mean reward that is closer than this to that of the prior, or to the largest one, is taken for it: the difference is
-rounding. In units of the largest absolute reward, or of their span if that is larger."""
+"""A mean reward that is closer than this to that of the prior, or to the largest one, is taken for it, because the
+difference is rounding. In units of the largest absolute reward, or of their span if that is larger."""
 LEAST = 50.0
 """With fewer effective samples there is no estimate."""
 CARRIERS = 20.0
@@ -172,7 +172,7 @@ def estimate(
 
 
 def _equal_shares(values: Float[np.ndarray, "*rows sample"]) -> Float[np.ndarray, "*rows"]:
-    """How many equal values would be as unequal as these, (sum)² / sum of squares; as many as there are if all are 0."""
+    """How many equal values these are worth, (sum)² / sum of squares; all of them if they are 0."""
     shares = values / np.maximum(values.max(-1, keepdims=True), np.finfo(float).tiny)
     squares = (shares**2).sum(-1)
     return np.where(squares > 0, shares.sum(-1) ** 2 / np.where(squares > 0, squares, 1), values.shape[-1])

@@ -42,7 +42,8 @@ def frontier(
     (bits), their 95 % intervals by bootstrap over samples (for "best_of" of the reward only), and effective samples.
 
     `way` is "reweighted" at a slope lambda, as far as there is an estimate, with an interval only where that covers the
-    truth; "best_of" so many draws from the samples, computed exactly; or "bound", the same reward at the rate log2 N - (N - 1) / (N ln 2) that bounds best-of-N.
+    truth; "best_of" so many draws from the samples, computed exactly; or "bound", the same reward at the rate
+    log2 N - (N - 1) / (N ln 2) that bounds best-of-N.
     Errors as `rate_reward.estimate` and `rate_reward.best_of`.
     """
     points = rate_reward.estimate(rewards, np.asarray(slopes, float), seed=seed)

@@ -119,7 +119,9 @@ MERGES = ("gpt2", "smollm", "llama2", "gemma")
 
 
 def with_tokenizer(model, name):
-    return dataclasses.replace(model, tokenizer=families.tokenizer(name))
+    tokenizer, network = families.tokenizer(name), copy.deepcopy(model.network)
+    network.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    return dataclasses.replace(model, tokenizer=tokenizer, network=network)
 
 
 @pytest.mark.parametrize("name", MERGES)
@@ -149,8 +151,6 @@ def test_a_seam_inside_a_word_is_named(tiny, name, prompt, answer):
 
 def test_a_measurement_warns_of_seams_once(tiny, head):
     model = with_tokenizer(tiny("llama"), "gemma")
-    model = dataclasses.replace(model, network=copy.deepcopy(model.network))
-    model.network.resize_token_embeddings(len(model.tokenizer), mean_resizing=False)
     with pytest.warns(UserWarning, match=r"^2 of 3 answers .* 'it sat on ' with 'the mat'") as warned:
         density(model, lambda states: states.new_zeros(len(states), 600), *zip(*SEAMS[:2], ("it", "!"), strict=True))
     assert len(warned) == 1
