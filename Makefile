@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help figures redraw test test-faults test-cluster lab lint bench lock clean
+.PHONY: help figures redraw test test-faults test-hub test-cluster lab lint bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make redraw [PROFILE=...]         draw the figures again from the tables in results/ (two minutes)"
 	@echo "make test                         run the tests, and the notebooks with the smoke profile"
 	@echo "make test-faults                  kill the smoke profile ten times, and cause other faults (an hour)"
+	@echo "make test-hub                     fetch and measure every model of the registry, in tiny, from a hub on loopback"
 	@echo "make test-cluster [TARGETS=...]   run the smoke profile on a real Slurm on this machine (needs root; installs it)"
 	@echo "make lab                          open the notebooks in JupyterLab"
 	@echo "make lint                         check style, formatting, and what may import what"
@@ -45,6 +46,9 @@ test: $(STAMP)
 
 test-faults: $(STAMP)
 	BITSKEPT_FAULTS=whole $(BIN)/python -m pytest tests/faults
+
+test-hub: $(STAMP)
+	BITSKEPT_HUB=whole $(BIN)/python -m pytest tests/hub
 
 test-cluster: $(STAMP)
 	$(BIN)/python tests/cluster/slurm.py $(TARGETS)

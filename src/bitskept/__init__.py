@@ -48,4 +48,5 @@ def root() -> Path:
 
 def error_text(error: BaseException) -> str:
     """What an error says: a KeyError without the quotation marks that Python adds, and never an empty text."""
-    return str(error.args[0] if isinstance(error, KeyError) and error.args else error) or type(error).__name__
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    return text.strip() or type(error).__name__

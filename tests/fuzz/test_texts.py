@@ -20,14 +20,14 @@ SENTENCES = st.lists(st.sampled_from(ODD) | st.text(st.characters(exclude_charac
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1", "cp1252", "shift_jis", "cp037")
 
 
-def written(suffix, sentences):
-    """A file of these texts: as a user's program would write it."""
+def written(suffix, sentences, end="\n"):
+    """A file of these texts: as a user's program would write it, with this end of lines."""
     if suffix == ".txt":
-        return "\n".join(sentences)
+        return end.join(sentences)
     if suffix == ".jsonl":
-        return "\n".join(json.dumps({"text": text}) for text in sentences)
+        return end.join(json.dumps({"text": text}) for text in sentences)
     table = io.StringIO(newline="")
-    csv.writer(table).writerows([["number", "text"], *enumerate(sentences)])
+    csv.writer(table, lineterminator=end).writerows([["number", "text"], *enumerate(sentences)])
     return table.getvalue()
 
 
@@ -68,6 +68,33 @@ def test_a_sound_file_loses_nothing(sentences, suffix, long, place, outcome_of):
     assert letters <= set("".join(read["text"]))
     halves, _ = outcome_of(lambda: prompts.load(str(path), pairs=1), str(path))
     assert halves is None or halves["prompt"][0] + halves["answer"][0] in set(read["text"])
+
+
+@quick
+@given(sentences=SENTENCES, suffix=st.sampled_from(corpora.SUFFIXES), end=st.sampled_from(["\r", "\r\n"]))
+def test_the_end_of_a_line_does_not_matter(sentences, suffix, end, place, outcome_of):
+    """A lone \\r inside a sentence of a .txt is the end of a line as well."""
+    texts = [text.replace("\r", " ").replace("\n", " ") for text in sentences] + ["The last one."]
+    found = []
+    for name, mark in (("unix", "\n"), ("other", end)):
+        path = place / f"{name}{suffix}"
+        path.write_text(written(suffix, texts, mark), "utf-8", errors="replace", newline="")
+        read, _ = outcome_of(lambda path=path: corpora.load(str(path)))
+        found.append(list(read["text"]))
+    assert found[0] == found[1]
+
+
+@quick
+@given(sentences=st.lists(st.sampled_from(ODD), min_size=1, max_size=8), data=st.data())
+def test_a_quotation_mark_that_is_never_closed_is_refused_with_its_line(sentences, data, place, outcome_of):
+    rows = [f"{number},{text}" for number, text in enumerate(sentences)]
+    spoilt = data.draw(st.integers(0, len(rows) - 1))
+    rows[spoilt] = f'{spoilt},"{sentences[spoilt]}'
+    path = place / "open.csv"
+    path.write_text("\n".join(["number,text", *rows]), "utf-8", newline="")
+    read, message = outcome_of(lambda: corpora.load(str(path)), str(path))
+    assert read is None
+    assert f"the record that begins in line {spoilt + 2} has a quotation mark too many" in message
 
 
 PIECES = [

@@ -19,6 +19,10 @@ SWEEP = {
 }  # fmt: skip
 
 
+ODD = '{x} $HOME *\'s "own"'
+"""The name of a folder: braces mark a wildcard for Snakemake, and the rest means something to a shell."""
+
+
 class Project:
     """A folder with the Snakefile and a section for notebook 02, of which only the jobs are asked for."""
 
@@ -56,13 +60,13 @@ def project(tiny, checkout, tmp_path_factory):
         (folder / name).mkdir()
     (folder / "notebooks" / "02_layer_sweep.ipynb").touch()
     for part in (tiny("llama").network, tiny("llama").tokenizer):
-        part.save_pretrained(folder / "{x}" / "whole")  # to Snakemake, braces mark a wildcard
+        part.save_pretrained(folder / ODD / "whole")
     (folder / "broken").mkdir()
     text = folder / "text.txt"
     words = product(("the", "The"), ("cat", "sat"), ("it", "42"), (".", "!", ","))
     text.write_text("\n".join(" ".join(one) for one in words), "utf-8")
     made = Project(folder, checkout, folder / "home")
-    made.change(models=[str(folder / name) for name in ("broken", "{x}/whole")], corpus=str(text))
+    made.change(models=[str(folder / name) for name in ("broken", f"{ODD}/whole")], corpus=str(text))
     made.first = made.snakemake()
     return made
 

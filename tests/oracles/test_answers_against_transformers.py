@@ -9,7 +9,7 @@ import torch
 import transformers
 
 from bitskept.instruments.likelihood.answers import log2_probabilities, read_answers, read_prompts
-from bitskept.instruments.likelihood.surprisal import head
+from bitskept.instruments.likelihood.heads import head
 from bitskept.sources import models
 from bitskept.studies.semantic.continuations import flow
 
@@ -20,9 +20,16 @@ DECODERS = {
     "gemma, start token": ("Gemma3TextConfig", {"num_key_value_heads": 1, "head_dim": 8, "sliding_window": 4}),
     "gpt2": ("GPT2Config", {"n_embd": 16, "n_layer": 3, "n_head": 2, "n_positions": 40}),
     "gpt-neox": ("GPTNeoXConfig", {}),
-    "opt": ("OPTConfig", {"ffn_dim": 24, "word_embed_proj_dim": 12, "do_layer_norm_before": True}),
+    "opt": ("OPTConfig", {"ffn_dim": 24, "word_embed_proj_dim": 16, "do_layer_norm_before": True}),
     "roberta": ("RobertaConfig", {"is_decoder": True}),
     "mamba2": ("Mamba2Config", {"num_heads": 4, "head_dim": 8, "state_size": 4, "n_groups": 1, "chunk_size": 4}),
+    "mamba": ("MambaConfig", {"state_size": 4, "time_step_rank": 2}),
+    "jamba": ("JambaConfig", {"num_key_value_heads": 1, "mamba_d_state": 4, "mamba_dt_rank": 2, "attn_layer_period": 2,
+                              "attn_layer_offset": 1, "expert_layer_period": 2, "num_experts": 2}),
+    "bamba": ("BambaConfig", {"num_key_value_heads": 1, "mamba_d_state": 4, "mamba_n_heads": 4, "mamba_d_head": 8,
+                              "mamba_n_groups": 1, "mamba_chunk_size": 4, "attn_layer_indices": [1]}),
+    "mixtral": ("MixtralConfig", {"num_key_value_heads": 1, "num_local_experts": 4}),
+    "rwkv, keeps nothing": ("RwkvConfig", {"attention_hidden_size": 16}),
     "openai-gpt, keeps nothing": ("OpenAIGPTConfig", {"n_embd": 16, "n_layer": 3, "n_head": 2, "n_positions": 40}),
 }  # fmt: skip
 PROMPTS = ["the cat sat", None, "the the 42, cat: the cat"]
@@ -79,7 +86,7 @@ def test_answers_cost_what_a_plain_loop_over_tokens_says(decoder, family, side):
             np.testing.assert_allclose(values, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("family", ["llama", "mamba2", "openai-gpt, keeps nothing"])
+@pytest.mark.parametrize("family", ["llama", "mamba", "mamba2", "openai-gpt, keeps nothing"])
 def test_divergences_are_those_of_whole_laws(decoder, family, monkeypatch):
     """The mixture's law is the mean over prompts of all that is to come, over the same of what is there."""
     monkeypatch.setattr("bitskept.studies.semantic.continuations.CHUNK", 10)  # of 4 contexts: 2 tokens at a time

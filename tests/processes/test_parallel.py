@@ -26,6 +26,12 @@ def fail_at_two(number):
     return number
 
 
+def killed_at_two(number):
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
 def settings(_):
     import torch
 
@@ -35,6 +41,14 @@ def settings(_):
 def test_an_error_of_a_job_is_raised_here(two_cores):
     with pytest.raises(ValueError, match="2 is too much"):
         parallel.each(fail_at_two, [1, 2, 3])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
+@pytest.mark.filterwarnings("ignore:A worker stopped")
+def test_a_process_that_the_system_kills_is_explained(two_cores):
+    with pytest.raises(MemoryError, match=r"one of 2 processes side by side was killed, .*: set BITSKEPT_PROCESSES=1"):
+        parallel.each(killed_at_two, [1, 2, 3])
+    assert parallel.each(fail_at_two, [1, 3]) == [1, 3]  # the next call has processes of its own
 
 
 def test_processes_have_one_thread_and_the_settings_of_this_call(two_cores, monkeypatch):

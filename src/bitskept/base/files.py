@@ -30,11 +30,13 @@ def locked(target: Path, what: str | None) -> Iterator[None]:
 
     After a second of waiting, a message names `what` is being waited for (None: no message). Look again whether the
     target exists once you hold the lock: the other process may have made it. On a file system without locks nothing is
-    held, and a warning says so. PermissionError where another user's lock file is in the way.
+    held, and a warning says so. PermissionError where another user's lock file is in the way; errors as
+    `writing_explained` for a folder that cannot be written.
     """
     from filelock import FileLock, Timeout
 
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with writing_explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
     path = target.with_name(f".{target.name}.lock")
     lock = FileLock(path, fallback_to_soft=False)
     try:
@@ -43,15 +45,14 @@ def locked(target: Path, what: str | None) -> Iterator[None]:
         except Timeout:
             print(f"bitskept: waiting for {what}, which another process is making", file=sys.stderr, flush=True)
             lock.acquire()
-    except PermissionError as error:
-        if not path.exists():
-            raise
-        advice = "wait until it is made, or have that file removed if nobody is making it"
-        message = f"{path} belongs to another user, who is making {what or target.name}: {advice}"
-        raise PermissionError(error.errno, message) from error
     except OSError as error:
+        if isinstance(error, PermissionError) and path.exists():
+            advice = "wait until it is made, or have that file removed if nobody is making it"
+            message = f"{path} belongs to another user, who is making {what or target.name}: {advice}"
+            raise PermissionError(error.errno, message) from error
         if error.errno not in NO_LOCKS:
-            raise
+            with writing_explained(target):
+                raise
         warnings.warn(f"{target.parent} has no file locks: do not run two batches on it at once", stacklevel=3)
     try:
         yield
@@ -64,16 +65,26 @@ def locked(target: Path, what: str | None) -> Iterator[None]:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: a killed run leaves the earlier file in place. The caller holds its lock.
 
-    OSError that names the file if it cannot be written.
+    Errors as `writing_explained`.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
+        with writing_explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(content)
+            temporary.replace(path)
+    except OSError:
         with suppress(OSError):
             temporary.unlink()
+        raise
+
+
+@contextmanager
+def writing_explained(path: Path) -> Iterator[None]:
+    """An OSError (a full disk, a read-only folder, another user's folder) names the path that cannot be written."""
+    try:
+        yield
+    except OSError as error:
         advice = "Free some space, or check who may write there, and run this again"
         raise OSError(error.errno, f"{error.strerror}: {path} could not be written. {advice}") from error
 

@@ -94,13 +94,20 @@ def _in_processes(
     function: Callable[[Job], Result], order: Sequence[tuple[int, Job]], at_once: int
 ) -> Iterator[tuple[int, Result]]:
     from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     # Processes outlive a call, and the variables that they inherited may have changed.
     settings = {name: value for name, value in os.environ.items() if name.startswith("BITSKEPT_")}
     with parallel_config("loky", n_jobs=at_once, inner_max_num_threads=1):
         # All of them watch from their start: one that never gets a job would outlive this process by minutes.
         work = Parallel(return_as="generator_unordered", initializer=end_with, initargs=(os.getpid(),))
-        yield from work(delayed(_job)(function, place, job, settings) for place, job in order)
+        try:
+            yield from work(delayed(_job)(function, place, job, settings) for place, job in order)
+        except TerminatedWorkerError as error:
+            raise MemoryError(
+                f"one of {at_once} processes side by side was killed, as the system does when memory runs out: set "
+                f"{PROCESSES}=1 and run this again; what was finished is kept"
+            ) from error
 
 
 def _job(function: Callable[[Job], Result], place: int, job: Job, settings: dict[str, str]) -> tuple[int, Result]:

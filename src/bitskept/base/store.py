@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bitskept import CHECKOUT, __version__, named_folder
-from bitskept.base.files import commit, locked, scratch, set_aside, sha256
+from bitskept.base.files import commit, locked, scratch, set_aside, sha256, writing_explained
 
 if TYPE_CHECKING:
     import pandas
@@ -108,7 +108,7 @@ def entries(function: str, version: int) -> Iterator[tuple[dict[str, Any], "pand
         try:
             description = json.loads(entry.read_text("utf-8"))
             wanted = description["version"] == version
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
         if wanted and (table := _read(entry.parent)) is not None:
             yield description["key"], table
@@ -118,11 +118,8 @@ def log(function: str, name: str, from_store: bool, seconds: float) -> None:
     """Write a result to the log that `BITSKEPT_RUN_LOG` names: whether it was there, and how long it took."""
     if path := os.environ.get(RUN_LOG):
         line = {"function": function, "digest": name, "from_store": from_store, "seconds": round(seconds, 3)}
-        try:
-            with open(path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise OSError(error.errno, f"{error.strerror}: {path} could not be written") from error
+        with writing_explained(Path(path)), open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 def _entry(function: str, version: int, key: dict[str, Any]) -> Path:
@@ -138,7 +135,7 @@ def _content(table: "pandas.DataFrame") -> str:
 
 def _read(entry: Path) -> "pandas.DataFrame | None":
     """The table of an entry; None if there is none, or if it was damaged and has been set aside."""
-    if not entry.is_dir():
+    if not os.path.lexists(entry):
         return None
     try:
         payload = (entry / "table.parquet").read_bytes()
@@ -150,7 +147,7 @@ def _read(entry: Path) -> "pandas.DataFrame | None":
         return _table(payload)
     except PermissionError:
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:  # a file in its place as well
         set_aside(entry, f"is damaged ({error})")
         return None
 

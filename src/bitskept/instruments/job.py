@@ -10,11 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from bitskept.base.files import sha256
 from bitskept.instruments.measurement import Measurement
 from bitskept.sources import corpora, data_files, on_disk, prompts, registry, tasks
 
 DESCRIPTIVE = ("what", "licence", "parameters", "kind")
 """Fields of a registry entry that are for readers only."""
+LONGEST_NAME = 100
+"""Characters of a subject in the name of a job, which is that of a file as well."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,14 @@ class Job:
 
     @property
     def name(self) -> str:
-        """NN.MEASUREMENT.SUBJECT, without characters that a file name cannot have."""
-        return re.sub(r"[^\w.@-]+", "-", f"{self.notebook[:2]}.{self.measurement}.{self.subject}")
+        """NN.MEASUREMENT.SUBJECT. Of a subject that has a path in it, which no file name can have, the name at its end,
+        after part of its hash.
+        """
+        subject = self.subject
+        if re.search(r"[^\w.@-]", subject) or len(subject) > LONGEST_NAME:
+            end = re.sub(r"[^\w.@-]+", "-", Path(subject).name)[-LONGEST_NAME:]
+            subject = f"{sha256(subject.encode())[:8]}-{end}"
+        return f"{self.notebook[:2]}.{self.measurement}.{subject}"
 
     @property
     def arguments(self) -> list[str]:

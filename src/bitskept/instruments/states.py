@@ -16,14 +16,28 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import AFTER_BLOCKS, LanguageModel
+from bitskept.sources.packages import SourceError
+
+__all__ = [
+    "AFTER_BLOCKS",
+    "TOKEN_BUDGET",
+    "Encoding",
+    "LayerByLayer",
+    "StateBatch",
+    "batches",
+    "cut_as_planned",
+    "encode",
+    "resolve_layers",
+    "stream",
+]
 
 TOKEN_BUDGET = 2048
 """Tokens in a batch, padding included: enough for large matrix products, few enough for a laptop's memory."""
 PORTION = 1024
 """Sentences that are tokenised at once."""
-AFTER_BLOCKS = ("mamba", "mamba2", "falcon_mamba")
-"""Families whose `hidden_states` come after each block and after the final norm, without the embeddings."""
+LARGEST = 1e15
+"""The largest value of a state whose squares can be summed over a batch in float32."""
 
 
 @contextmanager
@@ -81,17 +95,17 @@ class StateBatch:
 
 def encode(model: LanguageModel, texts: Sequence[str], *, longest: int | None = None) -> Encoding:
     """Tokenise. Sentences of more than `longest` tokens (default: the most that the model takes) are cut, with a
-    warning.
+    warning. SourceError for a token that the network does not know, such as one that was added to the tokenizer alone.
     """
     limit = min(longest or model.longest, model.longest)
-    options = {"return_special_tokens_mask": True, "verbose": False}
+    options = {"return_special_tokens_mask": True}
     ids, measured, truncated = [], [], 0
     # In portions, because a tokenizer's lists take thirty times the memory of these arrays.
     for start in range(0, len(texts), PORTION):
         portion = list(texts[start : start + PORTION])
-        encoded = model.tokenizer(portion, truncation=False, **options)
+        encoded = model.tokenize(portion, truncation=False, **options)
         if long := [place for place, row in enumerate(encoded["input_ids"]) if len(row) > limit]:
-            cut = model.tokenizer([portion[place] for place in long], truncation=True, max_length=limit, **options)
+            cut = model.tokenize([portion[place] for place in long], truncation=True, max_length=limit, **options)
             for name in ("input_ids", "special_tokens_mask"):
                 for place, row in zip(long, cut[name], strict=True):
                     encoded[name][place] = row
@@ -99,6 +113,13 @@ def encode(model: LanguageModel, texts: Sequence[str], *, longest: int | None = 
         # With a dtype, because a tokenizer may give an empty list for an empty sentence.
         ids += [np.asarray(row, dtype=np.int64) for row in encoded["input_ids"]]
         measured += [np.asarray(row, dtype=np.int8) == 0 for row in encoded["special_tokens_mask"]]
+    rows = len(model.embeddings)
+    if unknown := [row.max() for row in ids if len(row) and row.max() >= rows]:
+        token = model.tokenizer.convert_ids_to_tokens(int(unknown[0]))
+        raise SourceError(
+            f"the tokenizer of {model.id} knows a token {token!r}, number {unknown[0]}, and the network has embeddings "
+            f"of {rows:,}: take texts without it, or the network that belongs to this tokenizer"
+        )
     if truncated:
         message = f"{truncated} of {len(ids)} sentences are longer than the {limit} tokens that are read: cut"
         warnings.warn(message, stacklevel=2)
@@ -118,15 +139,17 @@ def resolve_layers(model: LanguageModel, layers: Sequence[int] | int | None) -> 
     return tuple(layer % (last + 1) for layer in layers)
 
 
-def batches(lengths: Sequence[int], budget: int = TOKEN_BUDGET) -> list[list[int]]:
+def batches(lengths: Sequence[int], budget: int = TOKEN_BUDGET, *, mixed: bool = True) -> list[list[int]]:
     """Indices in groups of at most `budget` tokens, padding included, from the longest to the shortest; a sentence that
-    is longer than the budget gets a group to itself.
+    is longer than the budget gets a group to itself. Unless `mixed`, the sentences of a group have one length.
 
     Sorting by length saves padding, and puts the largest batch first: if memory is insufficient, it fails at once.
     """
     groups: list[list[int]] = []
     for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        if groups and lengths[groups[-1][0]] * (len(groups[-1]) + 1) <= budget:
+        longest = lengths[groups[-1][0]] if groups else 0
+        fits = groups and longest * (len(groups[-1]) + 1) <= budget
+        if fits and (mixed or lengths[index] == longest):
             groups[-1].append(index)
         else:
             groups.append([index])
@@ -141,21 +164,24 @@ def stream(
     layers: Sequence[int] | int | None = None,
     stacked: bool = True,
     budget: int = TOKEN_BUDGET,
+    part: str = "text",
     progress: str | None = None,
 ) -> Iterator[StateBatch]:
     """Pass these sentences of an encoding through the model, batch by batch; `layers` as in `resolve_layers`.
 
-    Sentences without a measured token are left out. Unless `stacked`, the states of a batch are `LayerByLayer`, which
-    takes half the memory. With `progress`, a bar of that name counts the tokens.
+    ValueError, with the layer and the `part` of the text that these sentences are, for a state that is not finite or
+    above `LARGEST`: no instrument could measure it. Sentences without a measured token are left out. Unless `stacked`,
+    the states of a batch are `LayerByLayer`, which takes half the memory. With `progress`, a bar of that name counts
+    the tokens.
     """
     layers = resolve_layers(model, layers)
     used = [int(sentence) for sentence in sentences if encoding.measured[sentence].any()]
-    groups = batches([len(encoding.ids[sentence]) for sentence in used], budget)
+    groups = batches([len(encoding.ids[sentence]) for sentence in used], budget, mixed=model.masks_padding)
     total = sum(int(encoding.measured[sentence].sum()) for sentence in used)
     with tqdm(total=total, desc=progress, unit="token", disable=progress is None, mininterval=0.5, leave=False) as bar:
         for group in groups:
             _return_free_memory()
-            batch = _forward(model, encoding, [used[i] for i in group], layers, stacked)
+            batch = _forward(model, encoding, [used[i] for i in group], layers, stacked, part)
             bar.update(len(batch.tokens))
             yield batch
             del batch  # makes room for the next one
@@ -172,7 +198,7 @@ def _return_free_memory() -> None:
 
 @torch.inference_mode()
 def _forward(
-    model: LanguageModel, encoding: Encoding, group: list[int], layers: tuple[int, ...], stacked: bool
+    model: LanguageModel, encoding: Encoding, group: list[int], layers: tuple[int, ...], stacked: bool, part: str
 ) -> StateBatch:
     width = max(len(encoding.ids[sentence]) for sentence in group)
     ids = torch.full((len(group), width), model.tokenizer.pad_token_id)
@@ -186,14 +212,18 @@ def _forward(
     sentences = torch.tensor(group)[:, None].expand(ids.shape)[measured].to(model.device)
     positions = (measured.cumsum(1) - 1)[measured].to(model.device)
     ids, where = ids.to(model.device), measured.flatten().nonzero()[:, 0].to(model.device)
-    options = {"use_cache": False} if model.kind == "decoder" else {}
-    output = model.network(
-        input_ids=ids, attention_mask=attention.to(model.device), output_hidden_states=True, **options
-    )
-    hidden = output.hidden_states
-    if model.network.config.model_type in AFTER_BLOCKS:
-        embedded = model.network.get_input_embeddings()(ids)
-        hidden = (embedded.to(hidden[-1].dtype), *hidden[:-2], hidden[-1])
+    hidden = model.hidden_states(ids, attention.to(model.device))
+    for layer in sorted(layers):
+        # The largest of each token first: padding may be anything.
+        largest = float(torch.linalg.vector_norm(hidden[layer], torch.inf, dim=-1).flatten()[where].max())
+        if not largest <= LARGEST:
+            raise ValueError(_unusable(model, layer, largest, part))
     states = LayerByLayer([hidden[layer] for layer in layers], where)
     tokens = ids.flatten()[where]
     return StateBatch(tokens, sentences, positions, torch.stack(list(states)) if stacked else states, layers)
+
+
+def _unusable(model: LanguageModel, layer: int, largest: float, part: str) -> str:
+    value = f"of {largest:.2g}, too large to be squared" if np.isfinite(largest) else "that is not finite"
+    other = "leave this layer or this model out" if model.dtype == torch.float32 else "set dtype to float32"
+    return f"{model.id}: a state of layer {layer} has a value {value}, in the {part}: {other}"

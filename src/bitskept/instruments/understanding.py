@@ -15,7 +15,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from bitskept.instruments.embeddings import embed
-from bitskept.instruments.likelihood import surprisal
+from bitskept.instruments.likelihood import heads, surprisal
 from bitskept.instruments.measurement import INTEGERS, MODEL, measurement, model_facts
 from bitskept.instruments.probes.readings import POOLINGS
 from bitskept.instruments.states import resolve_layers
@@ -159,9 +159,8 @@ def minimal_pairs(
 ) -> pd.DataFrame:
     """The margin of each pair (columns `good`, `bad`, `paradigm`), and whether it is above 0."""
     items, pairs = _sample(pairs, plan)
-    head, start = surprisal.head(model), surprisal.start_token(model)
     texts = [*pairs["good"], *pairs["bad"]]
-    sentences = surprisal.surprisals(model, head, texts, start=start, longest=plan.longest, progress=progress)
+    sentences = surprisal.surprisals(model, heads.head(model), texts, longest=plan.longest, progress=progress)
     good, bad = sentences["bits"].to_numpy().reshape(2, -1)
     margins = pd.DataFrame({"item": items, "group": pairs["paradigm"], "value": bad - good})
     right = margins.assign(quantity="pair_accuracy", value=(margins["value"] > 0).astype(float))

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from bitskept import root
 from bitskept.base import params, provenance, publishing
-from bitskept.base.files import FULL, locked, write_whole
+from bitskept.base.files import FULL, locked, write_whole, writing_explained
 from bitskept.base.store import RUN_LOG
 from bitskept.run import notebooks, run_record
 from bitskept.run.run_record import Run
@@ -68,9 +68,9 @@ def _run(notebook: Path, parameters: Path, write_back: bool) -> Run:
     profile, stem = parameters.stem, notebook.stem
     build, figures = root() / "build" / profile, notebooks.figure_functions(stem)
     executed, log = build / "notebooks" / notebook.name, build / "logs" / f"{stem}.jsonl"
-    for path in (executed, log):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text("")
+    write_whole(log, b"")
+    with writing_explained(executed):
+        executed.parent.mkdir(parents=True, exist_ok=True)
     settings = {RUN_LOG: str(log), publishing.RUN: profile, "BITSKEPT_ROOT": str(root())}
     registered = parameters == (root() / "params" / f"{profile}.yaml").resolve()
     started, clock, cpu, finished = run_record.now(), time.perf_counter(), _cpu_seconds(), False
@@ -100,7 +100,8 @@ def execute(notebook: Path, executed: Path, parameters: dict[str, Any]) -> None:
 
     from bitskept.run import engine
 
-    executed.unlink(missing_ok=True)
+    with writing_explained(executed):
+        executed.unlink(missing_ok=True)
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # the NotebookError says what it would log
     try:
         papermill.execute_notebook(

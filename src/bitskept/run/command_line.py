@@ -201,7 +201,10 @@ def columns(rows: list[dict[str, Any]]) -> str:
 
 
 def fetch(ids: list[str], accept_terms: list[str]) -> None:
-    """Download models, corpora and tasks by id; LookupError, before anything is downloaded, for an unknown id."""
+    """Download models, corpora and tasks by id. One that cannot be had stops no other; the errors come at the end.
+
+    LookupError, before anything is downloaded, for an unknown id.
+    """
     from bitskept.base import params
     from bitskept.sources import corpora, model_files, on_disk, registry, tasks, unknown
 
@@ -212,9 +215,18 @@ def fetch(ids: list[str], accept_terms: list[str]) -> None:
     for id in chosen:
         if id.partition("@")[0] not in known and not on_disk(id):
             raise unknown("model or corpus", id, known)
+    failures = []
     for id in chosen:
-        if id in others:
-            others[id].fetch(id)
-        else:
-            model_files.fetch(id, accept_terms=accept_terms or sweep["accept_terms"])
-        print(f"{id} is here")
+        try:
+            if id in others:
+                others[id].fetch(id)
+            else:
+                model_files.fetch(id, accept_terms=accept_terms or sweep["accept_terms"])
+            print(f"{id} is here")
+        except (OSError, RuntimeError, ValueError, LookupError) as error:
+            failures.append((id, error))
+    if len(failures) == 1:
+        raise failures[0][1]
+    if failures:
+        reasons = [f"  {id}: {error_text(error)}" for id, error in failures]
+        raise RuntimeError("\n".join([f"{len(failures)} cannot be had; the others are here", *reasons]))

@@ -61,20 +61,25 @@ def run(chosen: Sequence[Job]) -> dict[str, str]:
     large = [job for job in chosen if not _one_thread(job)]
     memory = max((memory_bytes(job.parameters) for job in small), default=1)
     at_once = side_by_side(max(2, len(small)), memory)  # one that is left alone gets one thread as well
-    reasons = each(_attempt, small, cost=lambda job: job.parameters, at_once=at_once, progress="jobs")
+    try:
+        reasons = each(_attempt, small, cost=lambda job: job.parameters, at_once=at_once, progress="jobs")
+    except MemoryError as error:  # a process was killed: which of the jobs are done, only the store knows
+        reasons = [str(error)] * len(small)
     reasons += each(_attempt, large, at_once=1, progress="jobs")
     return {job.name: reason for job, reason in zip([*small, *large], reasons, strict=True) if reason}
 
 
 def _attempt(job: Job) -> str | None:
-    """Do a job; the first line of its error if it fails."""
+    """Do a job; its error in a line if it fails, with its kind if the words were not written for a reader."""
     try:
         with cut_as_planned():
             job.work()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever one model raises, the others are measured
-        return error_text(error).splitlines()[0]
+        line = error_text(error).splitlines()[0]
+        in_words = isinstance(error, ValueError | OSError | RuntimeError) or type(error) is LookupError
+        return line if in_words or line == type(error).__name__ else f"{type(error).__name__}: {line}"
     finally:
         gc.collect()  # a model has cycles, and the next one needs the memory
     return None

@@ -73,6 +73,6 @@ def _read(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text("utf-8"))["notebooks"])
     except FileNotFoundError:
         pass
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         warnings.warn(f"{path} is damaged ({error}): starting a new one", stacklevel=3)
     return {}

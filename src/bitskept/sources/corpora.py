@@ -16,7 +16,7 @@ from bitskept.base.params import shown
 from bitskept.base.store import home
 from bitskept.sources import Entry, advice, catalogue_row, data_files, hub, on_disk, registry, short_hash, unknown
 from bitskept.sources.packages import SourceError, download, here, members, sha256_once
-from bitskept.sources.records import dataset, is_text, records, shuffled, unpacked
+from bitskept.sources.records import dataset, is_text, lines, records, shuffled, unpacked
 
 if TYPE_CHECKING:
     import datasets
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 READING = 1  # raise it when the same source would give other sentences
 SUFFIXES = (".txt", ".jsonl", ".csv")
 RECIPE = ("members", "column", "where", "split", "drop", "name", "splits", "documents")
-LONGEST = 20_000  # characters: a longer line in a file of sentences is not a sentence
+OWN_READING = 1  # the same for files that a user names by a path
+LONGEST = 20_000  # characters: what is longer is no sentence, in a file that a user names by a path
 
 
 def load(id: str, *, sentences: int | None = None, seed: int = 0) -> "datasets.Dataset":
@@ -104,7 +105,7 @@ def _is_here(id: str) -> bool:
 def _source(id: str) -> Any:
     """Everything that the sentences depend on, as plain JSON."""
     if (entry := _entry(id)) is None:
-        return sha256_once(Path(id).expanduser())
+        return [sha256_once(Path(id).expanduser()), OWN_READING]
     recipe = {key: entry.get(key) for key in RECIPE}
     if files := data_files(entry):
         return [recipe, [sha256_once(path) for path in files]]
@@ -173,8 +174,10 @@ def _sentences(id: str) -> list[str]:
     if not found:
         raise ValueError(f"{id} holds no sentence")
     longest = len(max(found, key=len))
-    if id not in registry("corpora") and recipe["split"] == "lines" and longest > LONGEST:
-        raise ValueError(f"{id}: a line of {longest:,} characters is no sentence; put one sentence on a line")
+    if id not in registry("corpora") and longest > LONGEST:
+        if recipe["split"] == "lines":
+            raise ValueError(f"{id}: a line of {longest:,} characters is no sentence; put one sentence on a line")
+        raise ValueError(f"{id}: {longest:,} characters without the end of a sentence are no sentence; split that text")
     return found
 
 
@@ -213,7 +216,7 @@ def _split(texts: Iterable[str], recipe: Entry) -> Iterator[str]:
                 for line in text.splitlines():
                     yield from segment("en", line)
             case "lines":
-                yield from text.split("\n")
+                yield from lines(text)
             case _:
                 yield text
 

@@ -7,7 +7,7 @@ from itertools import combinations, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from bitskept.sources import Entry, task_files
-from bitskept.sources.records import dataset, is_text, records, shuffled, text
+from bitskept.sources.records import dataset, is_text, lines, records, shuffled, text
 
 if TYPE_CHECKING:
     import datasets
@@ -102,7 +102,7 @@ def _rows(file: Traversable, entry: Entry) -> Iterator[tuple[str, list[Any]]]:
             yield where, [record[name] for name in entry["fields"]]
         return
     wanted = entry.get("columns", [])
-    for number, line in enumerate(text(file, entry.get("encoding", "utf-8")).split("\n"), start=1):
+    for number, line in enumerate(lines(text(file, entry.get("encoding", "utf-8"))), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         where = f"{file}: line {number}"
@@ -110,7 +110,7 @@ def _rows(file: Traversable, entry: Entry) -> Iterator[tuple[str, list[Any]]]:
             label, _, sentence = line.partition(" ")
             yield where, [sentence, label]
             continue
-        cells = line.rstrip("\r").split("\t")
+        cells = line.split("\t")
         if isinstance(wanted[0], str):  # the first line names the columns
             if missing := [name for name in wanted if name not in cells]:
                 raise ValueError(f"{where} names no column {' or '.join(map(repr, missing))}: it should, between tabs")
@@ -147,7 +147,7 @@ def _rated_pairs(files: Sequence[Traversable], entry: Entry) -> Iterator[tuple[s
 def _rated_documents(files: Sequence[Traversable], entry: Entry) -> Iterator[tuple[str, str, float]]:
     """Pairs of documents (one per line) with their ratings, the upper triangle of a matrix."""
     documents, ratings = (
-        [line for line in text(file, encoding).split("\n") if line.strip()]
+        [line for line in lines(text(file, encoding)) if line.strip()]
         for file, encoding in zip(files, (entry["encoding"], "utf-8"), strict=True)
     )
     matrix = [line.split("\t") for line in ratings]

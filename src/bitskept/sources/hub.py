@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha1
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from bitskept import root
 from bitskept.base.files import full_disk_explained, locked, write_whole
 from bitskept.base.store import home
 from bitskept.sources import Entry, advice
+from bitskept.sources.loaded_files import ADAPTER, DESCRIPTIONS, INDEX, VOCABULARIES, WEIGHTS, weight_files
 from bitskept.sources.packages import SourceError, sha256_once
-
-FILES = ("*.safetensors", "*.json", "*.txt", "*.model")  # nothing pickled, no code
-TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "spm.model")
 
 
 def pinned(reference: str) -> str | None:
@@ -41,54 +41,72 @@ def dataset_reference(entry: Entry) -> str:
 
 def dataset_commit(entry: Entry) -> str:
     """The commit of a data set to be read: the pinned one or, the first time, the one that the hub names."""
-    from huggingface_hub import HfApi
-
-    return pinned(dataset_reference(entry)) or str(HfApi().dataset_info(entry["hub"], revision=entry["revision"]).sha)
+    return pinned(dataset_reference(entry)) or _about("datasets", entry["hub"], entry["revision"])["sha"]
 
 
 @contextmanager
 def hub_errors(id: str, entry: Entry) -> Iterator[None]:
-    """Errors of the hub's client as a SourceError that names other ways to get the entry; a full disk as an OSError
-    (ENOSPC).
-    """
-    from huggingface_hub.errors import GatedRepoError
+    """Errors of the hub's client as a SourceError that says what to do; a full disk as an OSError (ENOSPC).
 
+    The client itself repeats a request that the hub refuses for now, and continues a file after a lost connection, some
+    times each.
+    """
     folder = home() / "hub"
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with full_disk_explained(folder):
             yield
-    except GatedRepoError as error:
-        message = f"{id}: accept the licence of {entry['hub']} on its page, then run `hf auth login`"
-        raise SourceError(message) from error
     except SourceError:
         raise
     except Exception as error:  # the client lets errors of its HTTP library through
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise
-        reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
-        what = f"{entry['hub']} at {entry['revision']}"
-        raise SourceError(f"{id}: cannot fetch {what} ({reason}): {advice(id, entry)}") from error
+        raise SourceError(f"{id}: {_in_words(id, entry, error)}") from error
+
+
+def _in_words(id: str, entry: Entry, error: Exception) -> str:
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    what, way = f"cannot fetch {entry['hub']} at {entry['revision']}", advice(id, entry)
+    # A file that the client finds neither on the hub nor here: what the hub answered says more.
+    cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
+    reason = (str(cause).strip() or repr(cause)).splitlines()[0][:200]
+    if isinstance(cause, GatedRepoError):
+        return f"accept the licence of {entry['hub']} on its page, then run `hf auth login`"
+    status = getattr(getattr(cause, "response", None), "status_code", 0)
+    if isinstance(cause, RepositoryNotFoundError):
+        reason, way = f"{reason}, no such repository, or a private one", f"correct its name, log in, or {way}"
+    elif isinstance(cause, RevisionNotFoundError):
+        reason, way = f"{reason}, no such revision", "name a branch, a tag or a commit that it has"
+    elif status == 429 or status >= 500:
+        way = f"wait some minutes, and {way}"
+    return f"{what} ({reason}): {way}"
 
 
 def snapshot(entry: Entry) -> Path | None:
     """A complete copy of a model under BITSKEPT_HOME/hub, in the layout of the hub's client; None if there is none."""
     if not _folder("models", entry).is_dir():
         return None
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub import try_to_load_from_cache
 
+    # The client's own test of a copy asks for every file of the repository, and only some are needed here.
     where = {"revision": _model_revision(entry), "cache_dir": home() / "hub"}
-    try:
-        folder = Path(snapshot_download(entry["hub"], local_files_only=True, **where))
-    except LocalEntryNotFoundError:
+    config = try_to_load_from_cache(entry["hub"], "config.json", **where)
+    if not isinstance(config, str):
         return None
-    weights, index = {"model.safetensors"}, folder / "model.safetensors.index.json"
-    if index.exists():
-        weights = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-    # An interrupted download leaves a folder that lacks files.
-    complete = all((folder / name).exists() for name in ("config.json", *weights))
-    return folder if complete and any((folder / name).exists() for name in TOKENIZERS) else None
+    folder = Path(config).parent
+    try:
+        weights = weight_files(folder)
+    except SourceError:
+        return None
+    # An interrupted download leaves a folder that lacks files, and a damaged file is removed behind its name.
+    whole = all(path.exists() for path in (*folder.rglob("*"), *(folder / name for name in weights)))
+    return folder if whole and any(any(folder.glob(pattern)) for pattern in VOCABULARIES) else None
 
 
 def _model_revision(entry: Entry) -> str:
@@ -104,30 +122,55 @@ def download(id: str, entry: Entry) -> Path:
     """The folder of a model (`snapshot`), downloaded if it is not here; files that are here already are not fetched
     again.
 
-    SourceError if it cannot be had: no network, a licence to accept first, or nothing but pickled weights.
+    Only files that are loaded are fetched: configuration, tokenizer and the weights of one format. SourceError if it
+    cannot be had: no network, a licence to accept first, or nothing but pickled weights.
     """
     if folder := snapshot(entry):
         return folder
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import snapshot_download
 
     repository, revision = entry["hub"], _model_revision(entry)
+    what = f"{repository} at {revision}"
     with hub_errors(id, entry):
-        info = HfApi().model_info(repository, revision=revision)
-        if not any(file.rfilename.endswith(".safetensors") for file in info.siblings or ()):
-            what = f"{repository} at {revision}"
+        about = _about("models", repository, revision)
+        there = {file["rfilename"] for file in about["siblings"]}
+        if ADAPTER in there:
+            by_hand = f"put its files into {home() / 'models' / 'NAME'}, set base_model_name_or_path there to an id"
+            raise SourceError(f"{id}: {what} holds an adapter ({ADAPTER}): {by_hand}, and use NAME")
+        if not any(name.endswith(".safetensors") for name in there):
             raise SourceError(f"{id}: {what} has no safetensors file, and pickled weights are never loaded")
-        where = {"revision": info.sha, "cache_dir": home() / "hub"}
-        folder = Path(snapshot_download(repository, allow_patterns=FILES, ignore_patterns=["*/*"], **where))
-    if revision != info.sha:
-        pin(f"{repository}@{entry['revision']}", str(info.sha))
+        where = {"revision": about["sha"], "cache_dir": home() / "hub"}
+        small = [*DESCRIPTIONS, *VOCABULARIES, *([] if WEIGHTS in there else [INDEX])]
+        folder = Path(snapshot_download(repository, allow_patterns=small, ignore_patterns=["*/*"], **where))
+        # Weights come last, so that a copy that has them is complete.
+        weights = weight_files(folder)
+        if missing := [name for name in weights if name not in there]:
+            raise SourceError(f"{id}: {what} has no {missing[0]}, and other files of weights are never loaded")
+        snapshot_download(repository, allow_patterns=weights, **where)
+    if revision != about["sha"]:
+        pin(f"{repository}@{entry['revision']}", about["sha"])
     return folder
+
+
+def _about(kind: str, repository: str, revision: str) -> dict[str, Any]:
+    """What the hub says about a revision of a repository: its commit `sha` and its files, the `siblings`.
+
+    A hub that is busy (429, 503) is asked again, as the client does for files.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff
+
+    url = f"{constants.ENDPOINT}/api/{kind}/{repository}/revision/{quote(revision, safe='')}"
+    answer = http_backoff("GET", url, headers=build_hf_headers(), retry_on_exceptions=())
+    hf_raise_for_status(answer)
+    return answer.json()
 
 
 def broken(folder: Path) -> list[Path]:
     """The files of a copy whose content has changed. The hub's client names a file by its hash: SHA-256 for large
     files, git's hash for small ones.
     """
-    return [path for path in sorted(folder.iterdir()) if path.is_symlink() and not _matches_its_name(path.resolve())]
+    return [path for path in sorted(folder.rglob("*")) if path.is_symlink() and not _matches_its_name(path.resolve())]
 
 
 def _matches_its_name(blob: Path) -> bool:

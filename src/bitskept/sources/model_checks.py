@@ -1,23 +1,29 @@
 """Checks of a model's files before memory is allocated: do its descriptions fit its weights and this machine?"""
 
+import itertools
 import json
+import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bitskept.base.params import shown
+from bitskept.sources.loaded_files import weight_files
 from bitskept.sources.packages import SourceError
 
-ADAPTER = "adapter_config.json"  # of a folder in peft's format: what to add to the weights of another model
 MOST = 1_000  # layers, experts or labels: each makes objects in memory before any weight is read
-COUNTS = re.compile("(layers?|experts|labels)$")
+COUNTS = re.compile("(layers?|experts|labels|depths?|blocks|replace)$")
+MODULES = 100_000  # parts of a network, such as a linear map: the largest models have some thousands
+# In transformers' log. Its warning of an "incorrect regex pattern" comes for every older Mistral, right or wrong.
+NOT_READ = re.compile("corrupted|will NOT tie|newly initialized|Could not (extract|reorder)")
+FLOATS = ("F64", "F32", "F16", "BF16")
 DENSEST = 8  # weights in a byte of a file: no format uses less than one bit for a weight
 
 
 @contextmanager
-def readable(what: Path | str) -> Iterator[None]:
+def readable(what: Path | str, advice: str = "get a complete copy") -> Iterator[None]:
     """Errors of the libraries that read a model as a SourceError that names what was read."""
     try:
         yield
@@ -29,7 +35,7 @@ def readable(what: Path | str) -> Iterator[None]:
         if not (isinstance(error, Exception) or panic) or type(error).__name__ == "OutOfMemoryError":
             raise
         reason = f"{type(error).__name__}: {' '.join(str(error).split()):.300}"
-        raise SourceError(f"{what} cannot be read ({reason}): get a complete copy") from error
+        raise SourceError(f"{what} cannot be read ({reason}): {advice}") from error
 
 
 def check_sizes(folder: Path, bytes_each: int, *, random: bool = False) -> None:
@@ -50,14 +56,26 @@ def check_sizes(folder: Path, bytes_each: int, *, random: bool = False) -> None:
             if isinstance(value, int) and COUNTS.search(name) and value > MOST:
                 more = f"{name} = {shown(value)} is more than any model has ({MOST:,})"
                 raise SourceError(f"{path}: {more}: get a complete copy")
-        files = list(folder.glob("*.safetensors"))
-        if not (files or random):
-            raise SourceError(f"{folder} holds no *.safetensors file, and pickled weights are never loaded")
+        files = [] if random else [folder / name for name in weight_files(folder)]
+        if missing := [file.name for file in files if not file.is_file()]:
+            raise SourceError(
+                f"{folder} has no {missing[0]}, and pickled weights are never loaded: get a complete copy"
+            )
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         if not config.get_text_config().num_hidden_layers > 0:
             raise SourceError(f"{path}: num_hidden_layers = {config.num_hidden_layers}: a model has at least one layer")
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        if config.is_encoder_decoder:
+            raise SourceError(
+                f"{path}: model_type = {config.model_type} is an encoder and a decoder, which read two texts: take a "
+                "model of one of the two kinds"
+            )
+        with torch.random.fork_rng(devices=[]), torch.device("meta"), _of_limited_size(path):
             network = transformers.AutoModel.from_config(config, trust_remote_code=False)
+        if network.main_input_name != "input_ids":
+            raise SourceError(
+                f"{path}: model_type = {config.model_type} reads {network.main_input_name}, not text: take a language "
+                "model"
+            )
         weights = sum(tensor.numel() for tensor in (*network.parameters(), *network.buffers()))
         held = sum(file.stat().st_size for file in files)
         if not random and weights > DENSEST * held:
@@ -70,22 +88,59 @@ def check_sizes(folder: Path, bytes_each: int, *, random: bool = False) -> None:
             )
 
 
-def check_adapter(folder: Path) -> None:
-    """SourceError if an adapter's description has a number, such as a rank, larger than any dimension of its weights:
-    memory is allocated for it before the weights are read.
+@contextmanager
+def _of_limited_size(path: Path) -> Iterator[None]:
+    """SourceError as soon as a network that is being built has more than `MODULES` parts, whatever number in its
+    description asks for them.
+    """
+    from torch.nn.modules.module import register_module_module_registration_hook
+
+    number = itertools.count(1)
+
+    def count(*_: Any) -> None:
+        if next(number) > MODULES:
+            more = f"describes a network of more than {MODULES:,} parts, which is more than any model has"
+            raise SourceError(f"{path} {more}: get a complete copy")
+
+    hook = register_module_module_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
+def heard(what: Path | str) -> Iterator[None]:
+    """SourceError if transformers writes to its log that something in the files is not used as it should be. What its
+    report of missing and unexpected weights says is checked where they are loaded.
+    """
+    messages: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: messages.append(record.getMessage())
+    log = logging.getLogger("transformers")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+    if wrong := [message for message in messages if NOT_READ.search(message) and "LOAD REPORT" not in message]:
+        raise SourceError(f"{what} is read only in part ({' '.join(wrong[0].split()):.300}): get a complete copy")
+
+
+def check_formats(folder: Path, unused: Collection[str]) -> None:
+    """SourceError for weights in a format of quantisation that config.json does not mention: transformers would take
+    the codes for weights.
     """
     from safetensors import safe_open
 
-    weights = folder / "adapter_model.safetensors"
-    if not weights.is_file():
-        raise SourceError(f"{folder} has no {weights.name}, and pickled weights are never loaded")
-    with readable(path := folder / ADAPTER):
-        content = json.loads(path.read_text("utf-8"))
-        with safe_open(weights, "numpy") as file:
-            most = max([MOST, *(size for name in file.keys() for size in file.get_slice(name).get_shape())])  # noqa: SIM118
-        for name, value in _values(content):
-            if isinstance(value, int) and value > most:
-                raise SourceError(f"{path}: {name} = {shown(value)} fits none of its weights: get a complete copy")
+    for path in (folder / name for name in weight_files(folder) if not name.endswith(".json")):
+        with safe_open(path, "numpy") as file:
+            for name in sorted(set(file.keys()) - set(unused)):
+                if name.endswith("weight") and (kind := file.get_slice(name).get_dtype()) not in FLOATS:
+                    raise SourceError(
+                        f"{name} in {path} is stored as {kind}, and config.json has no quantization_config to read it "
+                        "by: get a copy in float32, bfloat16 or float16"
+                    )
 
 
 def check_tokenizer(folder: Path, tokenizer: Any, network: Any) -> None:
@@ -106,8 +161,9 @@ def check_tokenizer(folder: Path, tokenizer: Any, network: Any) -> None:
 
 
 def _values(content: Any) -> Iterator[tuple[str, Any]]:
-    """Names and values of a mapping and of the mappings inside it."""
+    """Names and values of a mapping and of the mappings inside it; for a list, its elements under its name."""
     if isinstance(content, Mapping):
         for name, value in content.items():
-            yield name, value
-            yield from _values(value)
+            for each in value if isinstance(value, list) else [value]:
+                yield name, each
+                yield from _values(each)

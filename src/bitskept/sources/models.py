@@ -1,24 +1,29 @@
 """Language models by id: from a folder, registry packages used as archives, or the hub; and random copies of them."""
 
 import math
-import warnings
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
 
 from bitskept.sources import registry
-from bitskept.sources.model_checks import ADAPTER, check_adapter, check_sizes, check_tokenizer, readable
+from bitskept.sources.adapters import merge, peft_without_warnings
+from bitskept.sources.contract import checked
+from bitskept.sources.language_model import AFTER_BLOCKS, LanguageModel
+from bitskept.sources.loaded_files import ADAPTER, weight_files
+from bitskept.sources.model_checks import check_formats, check_sizes, heard, readable
 from bitskept.sources.model_files import base_of, fetch, fingerprint
 from bitskept.sources.packages import SourceError
-from bitskept.sources.precision import resolve_device, resolve_dtype
+from bitskept.sources.plain_text import load_tokenizer
+from bitskept.sources.precision import resolve_device, resolve_dtype, round_weights
+from bitskept.sources.tokenizer_files import LOCAL
 
 __all__ = [
     "ADAPTER",
+    "AFTER_BLOCKS",
     "LanguageModel",
     "fetch",
     "fingerprint",
@@ -30,50 +35,7 @@ __all__ = [
     "resolve_dtype",
 ]
 
-LOCAL = {"local_files_only": True, "trust_remote_code": False}  # without the second, transformers would ask the user
-FROM_PADDING = ("roberta", "roberta-prelayernorm", "mpnet")  # families whose positions start after the padding index
-
-
-@dataclass(frozen=True)
-class LanguageModel:
-    """A network without its head, ready for forward passes, with its tokenizer.
-
-    `kind` is "encoder" or "decoder"; `seed` is None for the trained weights. `fingerprint` identifies the weights and
-    the tokenizer, not the dtype. A decoder without a padding token pads with its end token: padding is never measured.
-    """
-
-    id: str
-    kind: str
-    tokenizer: Any
-    network: torch.nn.Module
-    dtype: torch.dtype
-    device: torch.device
-    fingerprint: str
-    seed: int | None = None
-
-    @property
-    def layers(self) -> int:
-        """Number of blocks; `hidden_states` has one entry more."""
-        return int(self.network.config.num_hidden_layers)
-
-    @property
-    def width(self) -> int:
-        """Dimension of a state."""
-        return int(self.network.config.hidden_size)
-
-    @property
-    def longest(self) -> int:
-        """The most tokens in one text, including special ones."""
-        config, limit = self.network.config, self.tokenizer.model_max_length
-        if not hasattr(config, "max_position_embeddings"):  # a state-space model has no positions
-            return int(limit)
-        lost = config.pad_token_id + 1 if config.model_type in FROM_PADDING else 0
-        return int(min(limit, config.max_position_embeddings - lost))
-
-    @property
-    def embeddings(self) -> Float[torch.Tensor, "vocab dim"]:
-        """The table of input embeddings."""
-        return self.network.get_input_embeddings().weight
+BUFFER = re.compile(r"(masked_bias|(attn|attention)\.bias|inv_freq|position_ids|version)$")  # in old files; no weights
 
 
 def load(
@@ -90,7 +52,8 @@ def load(
     With a `seed` the configuration is the same and the weights are drawn at random; the global random state does not
     change. For `dtype="auto"` see `resolve_dtype`.
 
-    Errors as `fetch`, SourceError for a model that is incomplete or too large, OSError (ENOSPC) if the disk is full.
+    Errors as `fetch`, SourceError for a model that is incomplete or too large or breaks the contract (see
+    `contract.checked`), OSError (ENOSPC) if the disk is full.
     """
     import transformers
 
@@ -100,27 +63,24 @@ def load(
     torch_dtype = getattr(torch, resolve_dtype(dtype, where))
     if base := base_of(folder):
         if seed is None:
-            return _adapted(id, folder, load(base, device=device, accept_terms=accept_terms), torch_dtype)
+            return checked(_adapted(id, folder, load(base, device=device, accept_terms=accept_terms), torch_dtype))
         return replace(load(base, dtype=dtype, device=device, seed=seed, accept_terms=accept_terms), id=id)
     check_sizes(folder, torch_dtype.itemsize if seed is None else 4, random=seed is not None)
-    with readable(f"the model in {folder}"):
+    with readable(what := f"the model in {folder}"), heard(what):
         if seed is None:
             network = _trained(folder, torch_dtype)
         else:
             config = transformers.AutoConfig.from_pretrained(folder, **LOCAL)
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(seed)
-                network = transformers.AutoModel.from_config(config, dtype=torch.float32).to(torch_dtype)
-    with readable(f"the tokenizer in {folder}"):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **LOCAL)
-        check_tokenizer(folder, tokenizer, network)
-    if hasattr(network, "pooler"):
-        network.pooler = None
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+                network = transformers.AutoModel.from_config(config, dtype=torch.float32)
+            round_weights(network, torch_dtype)
+    tokenizer = load_tokenizer(folder, network)
+    _take_off_parts_of_heads(network)
+    network.config.return_dict = True
     network = network.to(where).eval()
     kind = _kind(id, network.config)
-    return LanguageModel(id, kind, tokenizer, network, torch_dtype, where, fingerprint(id, seed=seed), seed)
+    return checked(LanguageModel(id, kind, tokenizer, network, torch_dtype, where, fingerprint(id, seed=seed), seed))
 
 
 def fingerprints(ids: Collection[str], *, accept_terms: Collection[str] = ()) -> dict[str, str]:
@@ -135,14 +95,19 @@ def number_of_weights(id: str, *, accept_terms: Collection[str] = ()) -> int:
     from safetensors import safe_open
 
     total = 0
-    for path in fetch(id, accept_terms=accept_terms).glob("*.safetensors"):
-        with safe_open(path, framework="numpy") as file:
-            total += sum(math.prod(file.get_slice(name).get_shape()) for name in sorted(file.keys()))
+    folder = fetch(id, accept_terms=accept_terms)
+    for name in weight_files(folder):
+        if name.endswith(".index.json"):
+            continue
+        with readable(folder / name), safe_open(folder / name, framework="numpy") as file:
+            total += sum(math.prod(file.get_slice(key).get_shape()) for key in sorted(file.keys()))
     return total
 
 
 def _trained(folder: Path, dtype: torch.dtype) -> torch.nn.Module:
-    """The network in a folder. SourceError for missing weights, which transformers would draw at random."""
+    """The network in a folder. SourceError for missing weights, which transformers would draw at random, and for
+    weights that would be left out or are not what they were trained as.
+    """
     import transformers
 
     options = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
@@ -155,26 +120,32 @@ def _trained(folder: Path, dtype: torch.dtype) -> torch.nn.Module:
             f"{folder} has {len(other)} weights of another shape than its config.json says, {name} among them "
             f"({list(shape)} instead of {list(wanted)}): get a complete copy"
         )
+    parts, prefix = {name for name, _ in network.named_children()} - {"pooler"}, f"{network.base_model_prefix}."
+    unexpected = [key for key in sorted(report["unexpected_keys"]) if not BUFFER.search(key)]
+    if unused := [key for key in unexpected if key.removeprefix(prefix).partition(".")[0] in parts]:  # not of a head
+        raise SourceError(
+            f"{folder} has {len(unused)} weights that the network of its config.json has no place for, {unused[0]} "
+            "among them: get the config.json that belongs to these weights"
+        )
+    if not hasattr(network.config, "quantization_config"):
+        check_formats(folder, report["unexpected_keys"])
     return network
+
+
+def _take_off_parts_of_heads(network: Any) -> None:
+    """Take off what only a head uses: the pooler, and in OPT-350m the map of the last states to narrower ones."""
+    if hasattr(network, "pooler"):
+        network.pooler = None
+    if hasattr(getattr(network, "decoder", None), "project_out"):
+        network.decoder.project_out = None
 
 
 def _adapted(id: str, folder: Path, base: LanguageModel, dtype: torch.dtype) -> LanguageModel:
     """A model with an adapter's weights added to its own, in float32, and then rounded to the dtype."""
-    check_adapter(folder)
-    with peft_without_warnings() as peft, readable(folder):
-        network = peft.PeftModel.from_pretrained(base.network, folder).merge_and_unload(safe_merge=True)
-    network = network.to(dtype).eval().requires_grad_(False)
+    merge(folder, base.network)
+    network = base.network.eval().requires_grad_(False)
+    round_weights(network, dtype)
     return replace(base, id=id, network=network, dtype=dtype, fingerprint=fingerprint(id))
-
-
-@contextmanager
-def peft_without_warnings() -> Iterator[Any]:
-    """The library, without its warning that it uses an old name of transformers."""
-    import peft
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
-        yield peft
 
 
 def _kind(id: str, config: Any) -> str:

@@ -6,14 +6,15 @@ import re
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 from zipfile import Path as Member
-from zipfile import ZipFile
 
 from tqdm import tqdm
 
@@ -60,7 +61,7 @@ def members(archive: Path, patterns: Sequence[str]) -> Sequence[Member]:
 
 @lru_cache(maxsize=256)
 def _members(archive: Path, patterns: tuple[str, ...], _size: int, _changed: int) -> Sequence[Member]:
-    opened = ZipFile(archive)
+    opened = _zip(archive)
     names = sorted(name for name in opened.namelist() if any(fnmatch(name, pattern) for pattern in patterns))
     if missing := [pattern for pattern in patterns if not any(fnmatch(name, pattern) for name in names)]:
         raise SourceError(f"{archive.name} holds no file {' or '.join(missing)}: entry and archive do not fit")
@@ -71,11 +72,22 @@ def extract(archives: Sequence[Path], members: Sequence[str], target: Path) -> N
     """Write one file from its parts, `members[i]` of `archives[i]`, in that order. SourceError if one is missing."""
     with target.open("wb") as out:
         for path, member in zip(archives, members, strict=True):
-            with ZipFile(path) as archive:
+            with _zip(path) as archive:
                 if member not in archive.namelist():
                     raise SourceError(f"{path.name} holds no file {member}: entry and archive do not fit")
-                with archive.open(member) as part:
-                    shutil.copyfileobj(part, out, 1 << 20)
+                try:
+                    with archive.open(member) as part:
+                        shutil.copyfileobj(part, out, 1 << 20)
+                except (BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+                    what = f"{member} in {path.name} cannot be unpacked ({error})"
+                    raise SourceError(f"{what}: entry and archive do not fit") from error
+
+
+def _zip(path: Path) -> ZipFile:
+    try:
+        return ZipFile(path)
+    except BadZipFile as error:
+        raise SourceError(f"{path.name} is no zip archive ({error}): entry and archive do not fit") from error
 
 
 def sha256_once(path: Path | Member) -> str:

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any, TypeVar
+from zipfile import BadZipFile
 
 if TYPE_CHECKING:
     import datasets
@@ -36,7 +37,7 @@ def unpacked(file: Traversable) -> bytes:
                     content = packed.read(LARGEST + 1)
                 if len(content) > LARGEST:
                     raise ValueError(f"{file} holds more than {LARGEST:,} bytes unpacked: take a smaller part")
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, BadZipFile) as error:
         raise _damaged(file, error) from None
     return content
 
@@ -47,6 +48,14 @@ def text(file: Traversable, encoding: str = "utf-8") -> str:
         return unpacked(file).decode(encoding)
     except UnicodeDecodeError as error:
         raise _damaged(file, error) from None
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a text, whichever of the three ends they have: those of Unix, Windows and old Macs.
+
+    `splitlines` would split at more characters, which may be inside a sentence or a string.
+    """
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def records(file: Traversable, fields: Sequence[str], content: str | None = None) -> Iterator[tuple[str, Any]]:
@@ -68,15 +77,31 @@ def _parsed(file: Traversable, content: str | None) -> Iterator[Any]:
     try:
         match file.name.removesuffix(".gz").removesuffix(".bz2").rpartition(".")[2]:
             case "csv":
-                yield from csv.DictReader(io.StringIO(content, newline=""))
+                yield from _rows_of(content)
             case "json":
                 if not isinstance(found := json.loads(content), list):
                     raise ValueError("it holds no list of records")
                 yield from found
-            case _:  # splitlines would split inside a string
-                yield from map(json.loads, filter(str.strip, content.split("\n")))
+            case _:
+                yield from map(json.loads, filter(str.strip, lines(content)))
     except (csv.Error, ValueError, RecursionError) as error:
         raise _damaged(file, error) from None
+
+
+def _rows_of(content: str) -> Iterator[dict[str, Any]]:
+    """The records of a CSV file. csv.Error, with the line where it begins, for a record whose quotation marks do not
+    match: otherwise all up to the next mark would be one field.
+    """
+    table, line = csv.DictReader(io.StringIO(content, newline=""), strict=True), 1
+    try:
+        _ = table.fieldnames  # reads the first line
+        while True:
+            line = table.line_num + 1
+            yield next(table)
+    except StopIteration:
+        return
+    except csv.Error as error:
+        raise csv.Error(f"the record that begins in line {line} has a quotation mark too many: {error}") from None
 
 
 def _table(file: Traversable) -> Iterator[Any]:

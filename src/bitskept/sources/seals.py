@@ -21,12 +21,14 @@ def broken(folder: Path) -> list[str]:
 
     Each process reads a file once, and again if its size or time of change differs.
     """
+    if not (path := folder / SEAL).is_file():
+        return [SEAL] if path.exists() else []
     try:
-        hashes = json.loads((folder / SEAL).read_text("utf-8")).get("sha256", {})
+        hashes = json.loads(path.read_text("utf-8")).get("sha256", {})
         return [name for name, digest in hashes.items() if not _has_digest(folder / name, digest)]
     except FileNotFoundError:
         return []
-    except (ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return [SEAL]
 
 

@@ -60,11 +60,9 @@ def cross_entropy(joint: Float[np.ndarray, "x z"], prediction: Float[np.ndarray,
     """E[-log2 q(X|Z)] under `joint`; a row of `prediction` is the law q(·|z) of a state. ValueError if a law is not
     one.
     """
-    check_law(joint, "joint")
-    for row in prediction:
-        check_law(row, "prediction's row")
+    joint, laws = check_law(joint, "joint"), np.array([check_law(row, "prediction's row") for row in prediction])
     with np.errstate(divide="ignore"):
-        return float(-xlogy(joint, prediction.T).sum() / np.log(2))
+        return max(0.0, float(-xlogy(joint, laws.T).sum() / np.log(2)))
 
 
 def crudest_prediction(

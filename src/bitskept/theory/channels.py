@@ -30,7 +30,7 @@ class DiscreteChannel:
     information_error = 0.0
 
     def __post_init__(self) -> None:
-        check_law(self.joint, "joint")
+        object.__setattr__(self, "joint", check_law(self.joint, "joint"))
 
     @property
     def alphabet(self) -> int:
@@ -46,7 +46,7 @@ class DiscreteChannel:
 
     @cached_property
     def bayes_error(self) -> float:
-        return 1 - float(self.joint.max(0).sum())
+        return max(0.0, 1 - float(self.joint.max(0).sum()))  # rounding may take the sum above 1
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Int[np.ndarray, " {n}"], Int[np.ndarray, " {n}"]]:
         """n independent pairs: the indices of the states, and the tokens."""
@@ -93,7 +93,7 @@ class GaussianMixture:
 
     @property
     def mutual_information(self) -> float:
-        return self.entropy - self._truth[0]
+        return max(0.0, self.entropy - self._truth[0])
 
     @property
     def information_error(self) -> float:

@@ -15,6 +15,8 @@ Counts = Num[np.ndarray, "*batch classes"]
 
 TOLERANCE = 1e-9
 """How far the sum of a law may be from 1: well above the rounding of a million entries, well below any real mistake."""
+ROUNDINGS = 50
+"""The same for laws in float32 or float16, in units of their rounding: the sum of such a law cannot be closer to 1."""
 
 
 def valid(name: str, value: Numbers, wanted: str, test: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -52,11 +54,18 @@ def finite(name: str, values: Numbers) -> None:
 
 
 def check_law(law: Law, name: str = "law") -> Law:
-    """The law itself if its entries are finite, not negative, and sum to 1 within 1e-9; otherwise a ValueError."""
-    at_least(f"each probability of {name}", law, 0)
-    if abs(law.sum() - 1) > TOLERANCE:
-        raise ValueError(f"{name} must sum to 1 within {TOLERANCE}, but sums to {law.sum()}: divide it by its sum.")
-    return law
+    """The law in float64 if its entries are finite, not negative, and sum to 1 within 1e-9; otherwise a ValueError.
+
+    A law in float32 or float16, such as a network's softmax, may miss 1 by its rounding, and is divided by its sum.
+    """
+    law = np.asarray(law)
+    exact = at_least(f"each probability of {name}", law, 0)
+    rounded = law.dtype.kind == "f" and law.dtype.itemsize < exact.dtype.itemsize
+    tolerance = ROUNDINGS * float(np.finfo(law.dtype).eps) if rounded else TOLERANCE
+    total = exact.sum()
+    if abs(total - 1) > tolerance:
+        raise ValueError(f"{name} must sum to 1 within {tolerance:.2g}, but sums to {total}: divide it by its sum.")
+    return exact / total if rounded else exact
 
 
 def check_counts(counts: Counts) -> Counts:

@@ -1,8 +1,8 @@
 """Entropy, mutual information and total correlation of discrete laws, and their estimates from counts, in bits.
 
 A joint law is an array with one axis per variable, whose entries are probabilities. Every function takes the axes of
-its variables and sums out the others. Definitions: Cover and Thomas, Elements of Information Theory,
-chapter 2; total correlation: Watanabe 1960.
+its variables and sums out the others. None of these quantities is negative; rounding of nearly equal entropies cannot
+make one so. Definitions: Cover and Thomas, Elements of Information Theory, chapter 2; total correlation: Watanabe 1960.
 """
 
 import numpy as np
@@ -16,19 +16,22 @@ Axes = int | tuple[int, ...]
 
 def entropy(law: Law, axes: Axes | None = None) -> float:
     """H of the variables on `axes` (default: all). ValueError if `law` is not a law."""
-    return _entropy(check_law(law), normalize_axis_tuple(range(law.ndim) if axes is None else axes, law.ndim))
+    law = check_law(law)
+    return _entropy(law, normalize_axis_tuple(range(law.ndim) if axes is None else axes, law.ndim))
 
 
 def conditional_entropy(law: Law, axes: Axes, given: Axes) -> float:
     """H(X|Z) = H(X,Z) - H(Z), X on `axes`, Z on `given`. ValueError if `law` is not a law or the axes overlap."""
-    x, z = _separate(check_law(law), axes, given)
-    return _entropy(law, x + z) - _entropy(law, z)
+    law = check_law(law)
+    x, z = _separate(law, axes, given)
+    return max(0.0, _entropy(law, x + z) - _entropy(law, z))
 
 
 def mutual_information(law: Law, x_axes: Axes, z_axes: Axes, given: Axes = ()) -> float:
     """I(X;Z|W) = H(X|W) + H(Z|W) - H(X,Z|W), W on `given` (default: nothing). ValueError as `conditional_entropy`."""
-    x, z, w = _separate(check_law(law), x_axes, z_axes, given)
-    return _entropy(law, x + w) + _entropy(law, z + w) - _entropy(law, x + z + w) - _entropy(law, w)
+    law = check_law(law)
+    x, z, w = _separate(law, x_axes, z_axes, given)
+    return max(0.0, _entropy(law, x + w) + _entropy(law, z + w) - _entropy(law, x + z + w) - _entropy(law, w))
 
 
 def total_correlation(law: Law, axes: Axes | None = None) -> float:
@@ -40,9 +43,10 @@ def conditional_total_correlation(law: Law, axes: Axes, given: Axes) -> float:
     """TC(X|Z) = sum_i H(X_i|Z) - H(X|Z), one X_i per axis of `axes`, Z on `given`. ValueError as
     `conditional_entropy`.
     """
-    x, z = _separate(check_law(law), axes, given)
+    law = check_law(law)
+    x, z = _separate(law, axes, given)
     parts = sum(_entropy(law, (axis, *z)) for axis in x)
-    return parts - _entropy(law, x + z) - (len(x) - 1) * _entropy(law, z)
+    return max(0.0, parts - _entropy(law, x + z) - (len(x) - 1) * _entropy(law, z))
 
 
 def plug_in(counts: Counts) -> Bits:

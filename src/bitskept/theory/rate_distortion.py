@@ -105,10 +105,9 @@ def log_loss(laws: Float[np.ndarray, "y x"]) -> Float[np.ndarray, "x y"]:
     entropy of some of them that average to the law of X: from 0 if the certain laws are among them, and up to H(X) if
     the law of X is. Elsewhere R(D) is larger. ValueError if a row is not a law.
     """
-    for row in laws:
-        check_law(row, "laws' row")
+    checked = np.array([check_law(row, "laws' row") for row in laws])
     with np.errstate(divide="ignore"):
-        return -np.log2(laws.T)
+        return np.maximum(0, -np.log2(checked.T))
 
 
 def law_grid(alphabet: int, resolution: int) -> Float[np.ndarray, "y {alphabet}"]:
@@ -141,12 +140,11 @@ class _Source:
 
     def __init__(self, initial: np.ndarray, transition: np.ndarray | None, distortion: np.ndarray, steps: int) -> None:
         self.initial, self.steps, letters = check_law(initial, "initial"), steps, len(initial)
-        self.transition = np.tile(initial, (letters, 1)) if transition is None else transition
+        self.transition = np.tile(self.initial, (letters, 1)) if transition is None else transition
         if self.transition.shape != (letters, letters) or len(distortion) != letters or not distortion.size:
             shapes = f"the shapes {self.transition.shape} and {distortion.shape}"
             raise ValueError(f"transition [x, x] and distortion [x, y] need {letters} x each, but have {shapes}.")
-        for row in self.transition:
-            check_law(row, "transition's row")
+        self.transition = np.array([check_law(row, "transition's row") for row in self.transition])
         wrong = distortion[np.isnan(distortion) | (distortion == -np.inf)]
         if wrong.size:
             raise ValueError(f"distortion must be numbers, or inf if y must never stand for x, but has {wrong[0]}.")
@@ -156,7 +154,7 @@ class _Source:
         if np.isinf(least).any():
             raise ValueError(f"distortion must be finite for some y of each x, but is not for x = {least.argmax()}.")
         self.excess = distortion - least[:, None]
-        laws = [initial]
+        laws = [self.initial]
         for _ in range(steps - 1):
             laws.append(laws[-1] @ self.transition)
         self.least = float(np.mean(laws, axis=0) @ least)

@@ -20,8 +20,14 @@ from bitskept.theory.statistics import cluster_bootstrap, percentiles
 Law = Float[np.ndarray, " outcome"]
 Rewards = Num[np.ndarray, " _"]
 
+EDGE = 1e-12
+"""A mean reward that is closer than this to that of the prior, or to the largest one, is taken for it, because the
+difference is rounding. In units of the largest absolute reward, or of their span if that is larger."""
 LEAST = 50.0
-"""With fewer effective samples a point cannot be estimated."""
+"""With fewer effective samples there is no estimate."""
+CARRIERS = 20.0
+"""With fewer samples that carry an interval, it would cover the truth less often than it says (simulated: with 20 or
+more, 93 % of the 95 % intervals do; with 5 to 10 only three quarters)."""
 
 
 class Tilt(NamedTuple):
@@ -50,14 +56,10 @@ def tilt(prior: Law, rewards: Rewards, slope: float | int) -> Tilt:
     With an infinite slope it is the prior, given that the reward is the largest. ValueError if the prior is not a law,
     for rewards that are not finite or not one per outcome, and for a slope that is negative or NaN.
     """
-    top = _largest(prior, rewards)
+    prior, top = _checked(prior, rewards)
     if not slope >= 0:
         raise ValueError(f"slope must be at least 0, but is {slope}: a negative one would seek low rewards.")
-    if np.isinf(slope):
-        weights = np.where(rewards == top, prior, 0)
-    else:
-        weights = prior * np.exp(slope * np.minimum(rewards - top, 0))
-    law = weights / weights.sum()
+    law = _tilted(prior, np.minimum(rewards - top, 0), slope)
     return Tilt(law, float(law @ rewards), _bits(law, prior))
 
 
@@ -67,23 +69,27 @@ def cheapest(prior: Law, rewards: Rewards, reward: float | int) -> Tilt:
     Up to the mean reward of the prior, it is the prior itself, at 0 bits. ValueError as `tilt`, and for a reward that
     is NaN or above the largest that the prior allows.
     """
-    top = _largest(prior, rewards)
-    if not reward <= top:
+    prior, top = _checked(prior, rewards)
+    span = float(top - rewards[prior > 0].min()) or 1.0
+    edge = EDGE * max(1.0, float(abs(rewards[prior > 0]).max()) / span)
+    below, goal = np.minimum((rewards - top) / span, 0), (reward - top) / span  # from -1 to 0
+    if not goal <= edge:
         raise ValueError(f"reward must be at most {top:g}, the largest that the prior allows, but is {reward:g}.")
-    if reward <= prior @ rewards:
-        return tilt(prior, rewards, 0.0)
-    span = top - rewards[prior > 0].min()
-    missing = (top - reward) / span if span else 0.0  # of the largest reward, in units of the span
-    if missing < 1e-12:
-        return tilt(prior, rewards, np.inf)
 
-    def short(slope: float) -> float:
-        return (tilt(prior, rewards, slope / span).reward - reward) / span
+    def excess(slope: float) -> float:
+        return float(_tilted(prior, below, slope) @ below) - goal
 
-    high = 1.0
-    while short(high) < 0:
-        high *= 2
-    return tilt(prior, rewards, float(brentq(short, 0, high, xtol=1e-13 * high)) / span)
+    if excess(0.0) >= -edge:
+        slope = 0.0
+    elif goal >= -edge:
+        slope = np.inf
+    else:
+        high = 1.0
+        while excess(high) < 0:
+            high *= 2
+        slope = float(brentq(excess, 0, high, xtol=1e-13 * high))
+    law = _tilted(prior, below, slope)
+    return Tilt(law, float(law @ rewards), _bits(law, prior))
 
 
 def best_of(prior: Law, rewards: Rewards, draws: int) -> BestOf:
@@ -94,7 +100,7 @@ def best_of(prior: Law, rewards: Rewards, draws: int) -> BestOf:
     probability 1/n, this stands for best-of-N as long as N is far below n. ValueError as `tilt`, and for fewer than one
     draw.
     """
-    _largest(prior, rewards)
+    prior, _ = _checked(prior, rewards)
     at_least("draws", draws, 1)
     values, level = np.unique(rewards, return_inverse=True)
     mass = np.bincount(level, prior)
@@ -115,13 +121,17 @@ def estimate(
 ) -> dict[str, np.ndarray]:
     """Rewards and rates of the tilted laws, from independent samples of pi_0 that are weighted by exp(lambda r), as the
     columns of a table with a row per slope: slope, reward and rate with 95 % intervals (bootstrap percentiles; _low,
-    _high), effective, estimable.
+    _high), effective, carriers, estimable.
 
     The weights are divided by their sum, so the estimates are consistent but not unbiased. `effective` is how many
     samples of pi_lambda the weighted ones are worth, (sum w)² / sum w² (Kong 1992). With fewer than `least` a
-    point is not `estimable` and NaN: a law that is 2^bits away needs some 2^bits samples (Chatterjee and Diaconis,
-    arXiv 1511.01437), and n samples never show more than log2(n / effective) bits. Neither number accounts for
-    outcomes that were never drawn, so a reward that is rare under pi_0 may still be missed.
+    point is NaN: a law that is 2^bits away needs some 2^bits samples (Chatterjee and Diaconis, arXiv 1511.01437),
+    and n samples never show more than log2(n / effective) bits.
+
+    `carriers` is how many samples the error of an estimate comes from: (sum v²)² / sum v⁴ for the influences v of the
+    samples, the smaller one of reward and rate. If a few samples make all the difference, so may others that were not
+    drawn, and no resampling shows it. A point is `estimable` if it has `CARRIERS` of them, and otherwise has no
+    interval.
 
     ValueError for fewer than 2 samples, rewards or slopes that are not finite, negative slopes, `least` below 1, and
     fewer than one replicate.
@@ -134,6 +144,11 @@ def estimate(
     raised = np.exp(slopes[:, None] * np.minimum(rewards - top, 0))
     effective = raised.sum(1) ** 2 / (raised**2).sum(1)
     known = effective >= least
+    excess = rewards - top - (raised @ (rewards - top) / raised.sum(1))[:, None]
+    total = raised.mean(1, keepdims=True)
+    influences = np.stack([raised * excess, raised * (slopes[:, None] * excess - 1) + total])  # each times the total
+    carriers = _equal_shares(influences**2).min(0)
+    sure = known & (carriers >= CARRIERS)
 
     def points(means: np.ndarray) -> np.ndarray:
         """Rewards and rates [..., 2, slope] from the means of exp(lambda (r - top)) and of r times that."""
@@ -146,23 +161,38 @@ def estimate(
     reward, rate = points(sums.sum(-1) / len(rewards))
     drawn = points(cluster_bootstrap(sums, ones, replicates=replicates, seed=seed))
     low, high = np.full((2, 2, len(slopes)), np.nan)
-    if known.any():
-        low[:, known], high[:, known] = percentiles(drawn[..., known])
+    if sure.any():
+        low[:, sure], high[:, sure] = percentiles(drawn[..., sure])
     return {
         "slope": slopes.astype(float),
         **{"reward": reward, "reward_low": low[0], "reward_high": high[0]},
         **{"rate": rate, "rate_low": low[1], "rate_high": high[1]},
-        **{"effective": effective, "estimable": known},
+        **{"effective": effective, "carriers": carriers, "estimable": sure},
     }
 
 
-def _largest(prior: np.ndarray, rewards: np.ndarray) -> float:
-    """The largest reward that the prior allows. ValueError unless prior and rewards are as they should be."""
-    check_law(prior, "prior")
+def _equal_shares(values: Float[np.ndarray, "*rows sample"]) -> Float[np.ndarray, "*rows"]:
+    """How many equal values these are worth, (sum)² / sum of squares; all of them if they are 0."""
+    shares = values / np.maximum(values.max(-1, keepdims=True), np.finfo(float).tiny)
+    squares = (shares**2).sum(-1)
+    return np.where(squares > 0, shares.sum(-1) ** 2 / np.where(squares > 0, squares, 1), values.shape[-1])
+
+
+def _checked(prior: np.ndarray, rewards: np.ndarray) -> tuple[Law, float]:
+    """The prior in float64, and the largest reward that it allows. ValueError unless both are as they should be."""
+    prior = check_law(prior, "prior")
     finite("rewards", rewards)
     if rewards.shape != prior.shape:
         raise ValueError(f"there must be a reward for each of {len(prior)} outcomes, but there are {len(rewards)}.")
-    return float(rewards[prior > 0].max())
+    return prior, float(rewards[prior > 0].max())
+
+
+def _tilted(prior: Law, below: Rewards, slope: float | int) -> Law:
+    """The tilted law; `below` are the rewards minus the largest that the prior allows."""
+    if slope == 0:
+        return prior
+    weights = np.where(below == 0, prior, 0.0) if np.isinf(slope) else prior * np.exp(slope * below)
+    return weights / weights.sum()
 
 
 def _bits(law: np.ndarray, prior: np.ndarray) -> float:

@@ -27,7 +27,7 @@ def divergence(kappa: float, dimension: int) -> float:
     at_least("dimension", dimension, 2)
     at_least("kappa", kappa, 0)
     log_integral, depth = _integral(kappa, dimension)
-    return float((_integral(0.0, dimension)[0] - log_integral - depth) / np.log(2))
+    return max(0.0, float((_integral(0.0, dimension)[0] - log_integral - depth) / np.log(2)))
 
 
 def _integral(kappa: float, dimension: int) -> tuple[float, float]:

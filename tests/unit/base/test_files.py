@@ -1,8 +1,12 @@
 import errno
 import hashlib
 import os
+import shutil
+import subprocess
+import sys
 import time
 import zipfile
+from pathlib import Path
 
 import filelock
 import pytest
@@ -46,12 +50,58 @@ def test_a_lock_file_of_another_user_is_explained(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
-    with pytest.raises(PermissionError, match="Permission denied"), files.locked(tmp_path / "thing", "it"):
+    message = r"Permission denied: .*thing could not be written\. Free some space, or"
+    with pytest.raises(PermissionError, match=message), files.locked(tmp_path / "thing", "it"):
         pass
     (tmp_path / ".thing.lock").touch()
     message = r"\.thing\.lock belongs to another user, who is making the model: wait until it is made, or have"
     with pytest.raises(PermissionError, match=message), files.locked(tmp_path / "thing", "the model"):
         pass
+
+
+@pytest.fixture
+def as_another(tmp_path):
+    """as_another(CODE): run Python code as a user who owns nothing here; its output. Skipped if this is not root."""
+    if os.name != "posix" or os.getuid() or not shutil.which("setpriv"):
+        pytest.skip("only root can be another user")
+
+    def run(code):
+        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", code]
+        environment = os.environ | {"PYTHONPATH": str(Path(files.__file__).parents[2]), "PYTHONDONTWRITEBYTECODE": "1"}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, cwd="/").stdout
+
+    for folder in [tmp_path, *tmp_path.parents][:4]:
+        folder.chmod(0o755)
+    return run
+
+
+LOCKS = """
+from pathlib import Path
+from bitskept.base.files import locked
+try:
+    with locked(Path({folder!r}, "thing"), "the model"):
+        print("held")
+except OSError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_two_users_of_one_folder(as_another, tmp_path):
+    """In a folder that both may write, the second is told; in one that is the first's, that it cannot be written."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o777)
+    assert as_another(LOCKS.format(folder=str(folder))) == "held\n"
+    with files.locked(folder / "thing", "the model"):
+        (folder / ".thing.lock").chmod(0o644)
+        said = as_another(LOCKS.format(folder=str(folder)))
+    assert ".thing.lock belongs to another user, who is making the model: wait until it is made" in said
+    folder.chmod(0o755)
+    said = as_another(LOCKS.format(folder=str(folder)))
+    assert f"PermissionError [Errno 13] Permission denied: {folder / 'thing'} could not be written" in said
+    said = as_another(LOCKS.format(folder=str(folder / "new")))
+    assert "Permission denied" in said
+    assert "could not be written. Free some space, or check who may write there, and run this again" in said
 
 
 # ---- writing ----

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -136,3 +137,69 @@ def test_a_full_disk_leaves_whole_files(published, project, monkeypatch):
     with pytest.raises(OSError, match=r"could not be written\. Free some space"):
         published()
     assert {path: path.read_bytes() for path in shown.path.parent.iterdir()} == before
+
+
+class Given(Section):
+    notebook = "09_small"
+
+    models: list[str]
+    corpus: str
+    sentence: str
+
+
+def by_model(table):
+    figure = Figure(figsize=(4, 3))
+    axes = figure.subplots()
+    for model, rows in table.groupby("model"):
+        axes.plot(rows["layer"], rows["estimate"], label=model)
+    axes.legend()
+    return figure
+
+
+def in_section(table, section):
+    figure = by_model(table[table["model"].isin(section.models)])
+    figure.axes[0].set_title(f"{section.corpus} {section.sentence}")
+    return figure
+
+
+def test_no_path_is_published_but_the_name_at_its_end(project, tmp_path, monkeypatch):
+    """In the table, the parameters, the fingerprints and both pictures; two folders of one name have a fingerprint."""
+    monkeypatch.delenv(publishing.RUN, raising=False)
+    home = tmp_path / "NAME"
+    mine, other, text, elsewhere = (str(home / name) for name in ("a/mine", "b/mine", "text.txt", "gone/alone"))
+    for folder in (mine, other):
+        Path(folder).mkdir(parents=True)
+    Path(text).touch()
+    section = Given(profile="smoke", models=[mine, other, "gpt2@refs/pr/1"], corpus=text, sentence="his/her")
+
+    @makes_table
+    def measured():
+        rows = [
+            {"model": model, "run": f"{model}-continued-0", "layer": layer, "estimate": 0.1, mine: 1}
+            for model in (mine, other, elsewhere, "gpt2@refs/pr/1")
+            for layer in (0, 1)
+        ]
+        return pd.DataFrame(rows)
+
+    prints = {mine: "0123456789abcdef", other: "fedcba9876543210"}
+    shown = Publisher(section, prints)(in_section, measured())
+    table = pd.read_csv(project / "build" / "custom" / "results" / "09_in_section.csv")
+    names = ["mine-01234567", "mine-fedcba98", "alone", "gpt2@refs/pr/1"]
+    assert table["model"].unique().tolist() == names
+    assert table["run"].unique().tolist() == [f"{name}-continued-0" for name in names]
+    origin = json.loads(shown.path.with_suffix(".json").read_text())
+    assert origin["models"] == {"mine-01234567": "0123456789abcdef", "mine-fedcba98": "fedcba9876543210"}
+    assert origin["parameters"]["models"] == [*names[:2], "gpt2@refs/pr/1"]
+    assert (origin["parameters"]["corpus"], origin["parameters"]["sentence"]) == ("text.txt", "his/her")
+    picture = shown.path.with_suffix(".svg").read_text()
+    assert all(word in picture for word in (*names[:2], "text.txt his/her"))
+    for path in (project / "build").rglob("*.*"):
+        assert b"NAME" not in path.read_bytes()
+
+
+def test_names_of_paths_are_those_of_folders_unless_something_else_has_them():
+    assert publishing.names_of_paths(["gpt2", "/x/own/", "~/tilde"], {}) == {"/x/own/": "own", "~/tilde": "tilde"}
+    found = publishing.names_of_paths(["gpt2", "/x/gpt2", "C:\\y\\gpt2"], {"/x/gpt2": "0123456789"})
+    assert found["/x/gpt2"] == "gpt2-01234567"
+    assert found["C:\\y\\gpt2"].startswith("gpt2-")
+    assert len(set(found.values())) == 2

@@ -1,6 +1,7 @@
 import errno
 import json
 import shutil
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -88,7 +89,33 @@ def lose_the_table(entry):
     (entry / "table.parquet").unlink()
 
 
-DAMAGES = [truncate, flip_a_bit, lose_the_description, spoil_the_description, take_another_key, lose_the_table]
+def nest_the_description(entry):
+    (entry / "entry.json").write_text("[" * 100_000 + "]" * 100_000)
+
+
+def nest_the_key(entry):
+    """Deep enough for a key that can be read and cannot be written again."""
+    description = (entry / "entry.json").read_text()
+    depth = sys.getrecursionlimit() - 100
+    (entry / "entry.json").write_text(
+        description.replace('"key": {', '"key": {"deep": ' + "[" * depth + "]" * depth + ", ")
+    )
+
+
+def become_a_file(entry):
+    shutil.rmtree(entry)
+    entry.write_text("no folder")
+
+
+def become_a_broken_link(entry):
+    shutil.rmtree(entry)
+    entry.symlink_to(entry.with_name("nowhere"))
+
+
+DAMAGES = [
+    *(truncate, flip_a_bit, lose_the_description, spoil_the_description, take_another_key, lose_the_table),
+    *(nest_the_description, nest_the_key, become_a_file, become_a_broken_link),
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -182,7 +209,9 @@ def test_a_damaged_entry_is_warned_of_and_passed_over(home, damage):
     assert [key for key, _ in store.entries("measure", 1)] == [{"good": True}]  # it was set aside
 
 
-@pytest.mark.parametrize("damage", [lose_the_description, spoil_the_description])
+@pytest.mark.parametrize(
+    "damage", [lose_the_description, spoil_the_description, nest_the_description, become_a_file, become_a_broken_link]
+)
 def test_an_entry_that_does_not_say_what_it_is_is_passed_over(home, damage):
     put({"good": True})
     put({"good": False})

@@ -112,6 +112,18 @@ def test_batches_hold_every_index_once_and_keep_to_the_budget(lengths, budget):
         assert max(lengths[index] for index in group) * (len(group) + 1) > budget
 
 
+@given(st.lists(st.integers(1, 9), max_size=40), st.integers(1, 40))
+def test_batches_of_one_length(lengths, budget):
+    groups = batches(lengths, budget, mixed=False)
+    assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
+    for group in groups:
+        assert len({lengths[index] for index in group}) == 1
+        assert len(group) == 1 or lengths[group[0]] * len(group) <= budget
+    for group, following in pairwise(groups):
+        same = lengths[group[0]] == lengths[following[0]]
+        assert not same or lengths[group[0]] * (len(group) + 1) > budget  # no batch is closed while there is room
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(["the", "cat", "42", "!"]), max_size=9), min_size=1, max_size=8), st.data())
 def test_each_measured_token_comes_exactly_once(tiny, words, data):
@@ -224,3 +236,47 @@ def test_padding_and_truncation_of_the_tokenizer_itself_are_ignored(tiny):
     model.tokenizer.backend_tokenizer.enable_truncation(4)
     for ids, wanted in zip(encode(model, TEXTS).ids, expected.ids, strict=True):
         np.testing.assert_array_equal(ids, wanted)
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (float("nan"), "llama: a state of layer 2 has a value that is not finite, in the validation sentences: leave"),
+        (-float("inf"), "a state of layer 2 has a value that is not finite"),
+        (1e19, "a state of layer 2 has a value of 1e.19, too large to be squared, in the validation sentences: leave"),
+    ],
+)
+def test_a_state_that_nothing_can_measure_is_named(tiny, stacked, value, told):
+    """Its layer counts from the embeddings, whichever layers are asked for."""
+    model = tiny("llama")
+    encoding = encode(model, TEXTS)
+    network = copy.deepcopy(model.network)
+    spoil = encoding.ids[4][0]  # a token of the long sentence only
+
+    def spoilt(module, arguments, output):
+        hidden = output[0] if isinstance(output, tuple) else output
+        hidden[arguments_seen[0] == spoil, 3] = value
+        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+    arguments_seen = []
+    network.embed_tokens.register_forward_pre_hook(lambda module, given: arguments_seen.insert(0, given[0]))
+    network.layers[1].register_forward_hook(spoilt)
+    changed = dataclasses.replace(model, network=network)
+    options = {"layers": (3, 2), "stacked": stacked, "part": "validation sentences", "budget": 40}
+    with pytest.raises(ValueError, match=told):
+        list(stream(changed, encoding, [4], **options))
+    list(stream(changed, encoding, [1], **options))
+    half = dataclasses.replace(changed, dtype=torch.bfloat16)
+    with pytest.raises(ValueError, match="set dtype to float32"):
+        list(stream(half, encoding, [4], **options))
+
+
+def test_what_padding_holds_does_not_matter(tiny):
+    model = tiny("bert")
+    network = copy.deepcopy(model.network)
+    with torch.no_grad():
+        network.embeddings.word_embeddings.weight[model.tokenizer.pad_token_id] = 1e20
+    changed = dataclasses.replace(model, network=network)
+    for batch in stream(changed, encode(changed, TEXTS), range(len(TEXTS)), layers=(0,)):
+        assert batch.states.isfinite().all()

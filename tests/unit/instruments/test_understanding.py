@@ -11,7 +11,8 @@ from sklearn.preprocessing import StandardScaler
 
 from bitskept.base import store
 from bitskept.instruments.embeddings import embed
-from bitskept.instruments.likelihood.surprisal import head, surprisals
+from bitskept.instruments.likelihood.heads import head
+from bitskept.instruments.likelihood.surprisal import surprisals
 from bitskept.instruments.scores import UNITS, scores
 from bitskept.instruments.understanding import (
     COLUMNS,
@@ -198,7 +199,7 @@ def test_one_table_of_all_tasks(sources):
 def test_margins_are_differences_of_likelihoods_after_a_start_token(sources):
     model, pairs = models.load(str(sources / "decoder")), grammatical(12)
     table = minimal_pairs(model, pairs, Plan(("grammar",)))
-    bits = {name: surprisals(model, head(model), pairs[name], start=0)["bits"] for name in ("good", "bad")}
+    bits = {name: surprisals(model, head(model), pairs[name])["bits"] for name in ("good", "bad")}
     margins = table[table["quantity"] == "pair_margin"]["value"]
     np.testing.assert_allclose(margins, bits["bad"] - bits["good"], rtol=1e-4)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from bitskept.instruments import job
 from bitskept.instruments.probes import sweep
 from bitskept.instruments.training import twins
 from bitskept.run import jobs, notebooks
+from bitskept.sources.packages import SourceError
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +155,18 @@ def test_a_changed_file_of_a_model_or_a_text_changes_the_key(tmp_path):
     assert key()["model"] != after["model"]
 
 
+def test_a_job_of_a_model_given_by_a_path_has_a_name_that_a_file_can_have():
+    """Paths that differ in one sign only are two jobs, and no part of the path but its end is in the name."""
+    paths = ["/home/NAME/a b", "/home/NAME/a-b", "/home/NAME/{x}/$y 'z'*", "/home/NAME/" + "long" * 90, "C:\\NAME\\a"]
+    made = [job.Job("measure", "04_ib_correlations", "compression", path, 0, {}, print) for path in paths]
+    names = [one.name for one in made]
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert re.fullmatch(r"04\.compression\.[0-9a-f]{8}-[\w.@-]{1,100}", name)
+    assert [name.rpartition("NAME")[1] for name in names[:4]] == [""] * 4
+    assert replace(made[0], subject="gpt2@step1").name == "04.compression.gpt2@step1"
+
+
 def test_the_weights_of_a_model_are_registered_or_estimated_from_its_files(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(bytes(400))
     assert [job.size(one) for one in ("minilm-l6", "pythia-70m@step1000", str(tmp_path), "nowhere")] == [
@@ -192,16 +206,50 @@ def test_a_model_that_no_section_names_is_measured_for_the_correlations(sections
         jobs.jobs({"02_layer_sweep": sections["02_layer_sweep"]}, ["gpt2"])
 
 
-@pytest.mark.parametrize("error", [ValueError("it broke\nin two lines"), KeyError("it broke"), SystemExit("it broke")])
-def test_a_job_that_fails_stops_no_other_whatever_it_raises(found, error):
+class PanicException(BaseException):
+    """As the Rust code of a tokenizer raises it."""
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("it broke\nin two lines"), "it broke"),
+        (LookupError("it broke"), "it broke"),
+        (SourceError("\n  it broke"), "it broke"),
+        (OSError(" "), "OSError"),
+        (KeyError("it broke"), "KeyError: it broke"),
+        (AttributeError("no attribute 'hidden_size'"), "AttributeError: no attribute 'hidden_size'"),
+        (TypeError(), "TypeError"),
+        (MemoryError(), "MemoryError"),
+        (SystemExit("it broke"), "SystemExit: it broke"),
+        (PanicException("it broke"), "PanicException: it broke"),
+    ],
+)
+def test_a_job_that_fails_stops_no_other_whatever_it_raises(found, error, told):
     def fail():
         raise error
 
     done = []
     first, second, third = found[:3]
     works = [replace(first, work=lambda: done.append(1)), replace(second, work=fail)]
-    assert jobs.run([*works, replace(third, work=lambda: done.append(3))]) == {second.name: "it broke"}
+    assert jobs.run([*works, replace(third, work=lambda: done.append(3))]) == {second.name: told}
     assert done == [1, 3]
+
+
+def test_small_jobs_whose_process_is_killed_stop_no_large_one(found, monkeypatch):
+    def each(function, chosen, *, at_once, cost=None, progress=None):
+        if at_once > 1:
+            raise MemoryError("one of 2 processes was killed")
+        return [function(job) for job in chosen]
+
+    done = []
+    monkeypatch.setattr(jobs, "each", each)
+    monkeypatch.setattr(jobs, "side_by_side", lambda number, memory: 2)
+    large, *_ = [job for job in found if job.notebook.startswith("02")]
+    small = next(job for job in found if job.twin)
+    failures = jobs.run([small, replace(large, work=lambda: done.append(1))])
+    assert failures == {small.name: "one of 2 processes was killed"}
+    assert done == [1]
 
 
 def test_an_interrupt_stops_all_jobs(found):

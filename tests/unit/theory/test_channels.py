@@ -76,6 +76,29 @@ def test_a_probe_gets_states_that_keep_what_the_truth_counts(channel):
         np.testing.assert_array_equal(states, channel.features[z])
 
 
+def test_a_channel_without_noise_fits_the_bounds():
+    """Rounding makes no Bayes error and no information negative: 62 of these errors would be."""
+    for size in range(2, 302):
+        channel = channels.noisy_zipf(size, 0.0)
+        assert 0 <= channel.bayes_error < 1e-12
+        upper = channel.entropy - bounds.feder_merhav(channel.bayes_error)
+        assert bounds.fano(channel.entropy, channel.bayes_error, size) == pytest.approx(upper, abs=1e-9)
+
+
+def test_a_channel_that_lets_nothing_through_has_no_information():
+    for size in range(2, 60):
+        assert 0 <= channels.noisy_zipf(size, 1.0).mutual_information < 1e-12
+    assert channels.GaussianMixture("pair", np.array([[1e-9], [-1e-9]]), 1.0).mutual_information >= 0
+
+
+def test_a_law_in_float32_makes_the_channel_of_its_probabilities():
+    joint = channels.noisy_zipf(40, 0.3).joint
+    found = channels.DiscreteChannel("rounded", joint.astype(np.float32), np.eye(40))
+    assert found.joint.dtype == np.float64
+    exact = information.mutual_information(joint, 0, 1)
+    assert found.mutual_information == pytest.approx(exact, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("build", "told"),
     [

@@ -40,6 +40,31 @@ def test_known_laws():
     assert conditional_total_correlation(three_copies, (0, 1), 2) == 0
 
 
+def test_rounding_makes_no_quantity_negative():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        x, y, z = (rng.dirichlet(np.ones(rng.integers(2, 30))) for _ in range(3))
+        independent = x[:, None, None] * y[:, None] * z
+        independent /= independent.sum()
+        assert 0 <= mutual_information(independent, 0, 1) < 1e-12
+        assert 0 <= mutual_information(independent, 0, 1, given=2) < 1e-12
+        assert 0 <= total_correlation(independent) < 1e-12
+        assert 0 <= conditional_total_correlation(independent, (0, 1), 2) < 1e-12
+        assert 0 <= conditional_entropy(np.diag(x / x.sum()), 0, 1) < 1e-12
+
+
+@pytest.mark.parametrize(("dtype", "close"), [(np.float32, 1e-5), (np.float16, 2e-2)])
+def test_rows_of_a_softmax_in_lower_precision_are_laws(dtype, close):
+    scores = np.random.default_rng(0).normal(0, 2, (100, 5000))
+    exact = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    for law in exact[:, :500] / exact[:, :500].sum(1, keepdims=True) if dtype == np.float16 else exact:
+        assert entropy(law.astype(dtype)) == pytest.approx(entropy(law), rel=close)
+    with pytest.raises(ValueError, match="law must sum to 1 within"):
+        entropy((exact[0] * 1.1).astype(dtype))
+    with pytest.raises(ValueError, match="law must sum to 1 within 1e-09"):
+        entropy(exact[0] * (1 + 1e-6))
+
+
 def test_exclusive_or_shares_nothing_in_pairs():
     law = np.zeros((2, 2, 2))
     for x, y in np.ndindex(2, 2):

@@ -1,13 +1,16 @@
 """The probabilities that a decoder gives to the tokens of an answer after a prompt: log2 p, token by token.
 
 Prompt and answer are tokenised separately and then joined, so an answer has the same tokens after every prompt. What
-separates the two, such as a space, belongs to one of them. A prompt is read once, whatever the number of answers: the
-decoder's cache (keys and values of attention, or the state of a state-space model) is repeated for each answer of a
-batch. Answers are padded at the end, where no earlier token can see the padding, so neither masks nor shifted positions
-are needed, and the tokenizer's padding side does not matter.
+separates the two, such as a space, belongs at the beginning of the answer, where one text of both would have it
+(`warn_of_seams`). A prompt is read once, whatever the number of answers: the decoder's cache (keys and values of
+attention, or the state of a state-space model) is repeated for each answer of a batch. Answers are padded at the end,
+where no earlier token of a decoder can see the padding, so neither masks nor shifted positions are needed, and the
+tokenizer's padding side does not matter.
 """
 
 import copy
+import warnings
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -15,24 +18,28 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from bitskept.instruments.likelihood.surprisal import Head, start_token, token_surprisals
+from bitskept.instruments.likelihood.heads import Head, some_tokens
+from bitskept.instruments.likelihood.surprisal import start_tokens, token_surprisals
 from bitskept.instruments.states import AFTER_BLOCKS, TOKEN_BUDGET, batches
 from bitskept.sources.models import LanguageModel
 
 Ids = Int[np.ndarray, " _token"]
 
+ROUNDED = {torch.float32: 1e-3, torch.bfloat16: 5e-2, torch.float16: 5e-3}
+"""The largest distance of two states, as a share of their length, that rounding explains. An alarm costs only time."""
+_CONTINUES: weakref.WeakKeyDictionary[torch.nn.Module, bool] = weakref.WeakKeyDictionary()
+
 
 def read_prompts(model: LanguageModel, prompts: Sequence[str | None], *, context: int | None = None) -> list[Ids]:
-    """Prompts as token ids: a start token, then the last `context` tokens (default: all). For None, the start token.
+    """Prompts as token ids: `surprisal.start_tokens`, then the last `context` tokens of the prompt (default: all). For
+    None, the start tokens.
 
-    The start token is the one that the tokenizer puts in front of a text, or else `surprisal.start_token`. ValueError
-    for a prompt without tokens, a negative context, and a model without a start token: its first token would have
-    no context.
+    ValueError for a prompt without tokens, a negative context, and a model without a start token: its first token would
+    have no context.
     """
     if context is not None and context < 0:
         raise ValueError(f"context must be a number of tokens, 0 or more, but is {context}")
-    start = (model.tokenizer("")["input_ids"] or [start_token(model)])[:1]
-    if start == [None]:
+    if not (start := start_tokens(model)):
         raise ValueError(f"the tokenizer of {model.id} has no start token, so there is nothing to predict from")
     rows = []
     for number, prompt in enumerate(prompts):
@@ -48,23 +55,49 @@ def read_answers(model: LanguageModel, answers: Sequence[str], *, length: int | 
     """The first `length` tokens of each answer, without special tokens. ValueError for an answer without tokens."""
     if length is not None and length < 1:
         raise ValueError(f"length must be a number of tokens, 1 or more, but is {length}")
-    rows = [_tokens(model, answer)[:length] for answer in answers]
+    # Some tokenizers begin every text with a space. That of an answer is the one that separates it from its prompt.
+    adds_space = _tokens(model, "a a").tolist() == 2 * _tokens(model, "a").tolist()
+    rows = [_tokens(model, answer.removeprefix(" ") if adds_space else answer)[:length] for answer in answers]
     if empty := [number for number, ids in enumerate(rows) if not len(ids)]:
         raise ValueError(f"answer {empty[0]} is empty: leave it out")
     return rows
 
 
+def warn_of_seams(model: LanguageModel, prompts: Sequence[str], answers: Sequence[str]) -> None:
+    """A warning if answers do not continue their prompts as one text would: together the two would be other tokens (a
+    prompt that ends in a space), or there is nothing between two words. Such an answer costs far too many bits.
+    """
+    seams = []
+    for prompt, answer, ids in zip(prompts, answers, read_answers(model, answers), strict=True):
+        apart = np.concatenate([_tokens(model, prompt), ids])
+        within_word = _in_word(prompt[-1:]) and _in_word(answer[:1])
+        if within_word or not np.array_equal(apart, _tokens(model, prompt + answer)):
+            seams.append(f"{prompt[-20:]!r} with {answer[:20]!r}")
+    if seams:
+        message = (
+            f"{len(seams)} of {len(answers)} answers do not continue their prompts as one text would, the first one "
+            f"{seams[0]}: what separates the two, such as a space, belongs at the beginning of the answer"
+        )
+        warnings.warn(message, stacklevel=2)
+
+
+def _in_word(letter: str) -> bool:
+    """Whether it is a digit, or a letter of a script with capital letters (others may put no space between words)."""
+    return letter.isdigit() or letter.lower() != letter.upper()
+
+
 def _tokens(model: LanguageModel, text: str) -> Ids:
-    return np.asarray(model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], dtype=np.int64)
+    return np.asarray(model.tokenize(text, add_special_tokens=False)["input_ids"], dtype=np.int64)
 
 
 def check_room(model: LanguageModel, pairs: Iterable[tuple[Ids, Ids]]) -> None:
     """ValueError if a prompt (with its start token) and an answer together have more tokens than the model takes."""
+    start = len(start_tokens(model))
     for prompt, answer in pairs:
         if len(prompt) + len(answer) > model.longest:
             raise ValueError(
-                f"a prompt of {len(prompt) - 1} tokens and an answer of {len(answer)} are more than the "
-                f"{model.longest - 1} that {model.id} takes after a start token: read fewer of them (context, length)"
+                f"a prompt of {len(prompt) - start} tokens and an answer of {len(answer)} are more than the "
+                f"{model.longest - start} that {model.id} takes after its start: read fewer of them (context, length)"
             )
 
 
@@ -84,11 +117,14 @@ def log2_probabilities(
 
 
 class Context:
-    """A decoder that has read some tokens, ready to predict the next ones."""
+    """A decoder that has read some tokens, ready to predict the next ones. Its `memory` is None for a model without a
+    cache, or with one that does not give the states of a pass over all tokens: these are then read again.
+    """
 
     def __init__(self, model: LanguageModel, ids: Ids) -> None:
         self.model, self.ids = model, ids
-        states, self.memory = advance(model, torch.from_numpy(ids)[None])
+        states, memory = advance(model, torch.from_numpy(ids)[None])
+        self.memory = memory if memory is not None and _continues(model) else None
         self.last: Float[Tensor, " dim"] = states[0, -1]
 
     def states(self, answers: Sequence[Ids]) -> Iterator[tuple[list[int], Float[Tensor, "answer token dim"]]]:
@@ -104,7 +140,7 @@ class Context:
             yield rows, torch.cat([first, self._after(before)], dim=1) if width > 1 else first
 
     def cache_for(self, number: int) -> object:
-        """The cache for these tokens, repeated for `number` rows; None for a model without a cache."""
+        """The cache for these tokens, repeated for `number` rows; None without a cache."""
         memory = copy.deepcopy(self.memory)
         if memory is not None:
             memory.reorder_cache(torch.zeros(number, dtype=torch.long, device=self.model.device))
@@ -115,6 +151,24 @@ class Context:
             return advance(self.model, ids, self.cache_for(len(ids)))[0]
         read = torch.from_numpy(self.ids).expand(len(ids), -1)
         return advance(self.model, torch.cat([read, ids], dim=1))[0][:, len(self.ids) :]
+
+
+def _continues(model: LanguageModel) -> bool:
+    """Whether the states that follow a cache are those of a pass over all tokens, for several tokens at once and one by
+    one. In some families they are not: transformers' Mamba and Jamba continue only with single tokens, Bamba with none.
+    """
+    if model.network not in _CONTINUES:
+        ids = torch.from_numpy(some_tokens(model))[None]
+        read = ids.shape[1] // 2
+        whole = advance(model, ids)[0][:, read:]
+        memory = advance(model, ids[:, :read])[1]
+        at_once, one_by_one = advance(model, ids[:, read:], copy.deepcopy(memory))[0], []
+        for place in range(read, ids.shape[1]):
+            state, memory = advance(model, ids[:, place : place + 1], memory)
+            one_by_one.append(state)
+        away = torch.cat([at_once - whole, torch.cat(one_by_one, dim=1) - whole])
+        _CONTINUES[model.network] = bool((away.norm(dim=-1) <= ROUNDED[model.dtype] * whole.norm(dim=-1)).all())
+    return _CONTINUES[model.network]
 
 
 @torch.inference_mode()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bitskept.instruments.likelihood import diffusion_bound, surprisal
+from bitskept.instruments.likelihood import diffusion_bound, heads, surprisal
 from bitskept.instruments.measurement import measurement, model_facts
 from bitskept.sources import corpora
 from bitskept.sources.models import LanguageModel
@@ -49,17 +49,14 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
     `models.load` and `corpora.load`.
     """
     texts = corpora.load(plan.corpus, sentences=plan.sentences, seed=plan.seed)["text"]
-    head = surprisal.head(model)
+    head = heads.head(model)
     options = {"longest": plan.longest, "progress": model.id if progress else None}
     if plan.way == "diffusion":
         quantity = "bits_per_byte_bound"
         costs = diffusion_bound.bounds(model, head, texts, draws=plan.draws, seed=plan.seed, **options)
     else:
         quantity = "bits_per_byte" if model.kind == "decoder" else "pseudo_bits_per_byte"
-        # A start token needs a position, unless the tokenizer already puts one in front of a text.
-        has_start = model.tokenizer("")["input_ids"][:1] == [model.tokenizer.bos_token_id]
-        start = None if has_start else surprisal.start_token(model)
-        costs = surprisal.surprisals(model, head, texts, start=start, **options)
+        costs = surprisal.surprisals(model, head, texts, **options)
     bits, sizes = costs["bits"].to_numpy(), costs["bytes"].to_numpy()
     low, high = ratio_interval(bits, sizes, seed=plan.seed)
     numbers = {"estimate": bits.sum() / sizes.sum(), "low": low, "high": high, "unit": "bits per byte", "n": len(texts)}

@@ -17,7 +17,9 @@ import pandas as pd
 import torch
 from jaxtyping import Bool, Int
 
-from bitskept.instruments.likelihood.surprisal import PORTION, Head, scored_bytes, token_surprisals
+from bitskept.instruments.likelihood.heads import Head
+from bitskept.instruments.likelihood.surprisal import PORTION, token_surprisals
+from bitskept.instruments.likelihood.text_bytes import scored_bytes
 from bitskept.instruments.states import Encoding, encode, stream
 from bitskept.sources.models import LanguageModel
 

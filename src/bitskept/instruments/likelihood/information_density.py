@@ -24,8 +24,14 @@ import pandas as pd
 from jaxtyping import Float
 from tqdm import tqdm
 
-from bitskept.instruments.likelihood import surprisal
-from bitskept.instruments.likelihood.answers import check_room, log2_probabilities, read_answers, read_prompts
+from bitskept.instruments.likelihood import heads
+from bitskept.instruments.likelihood.answers import (
+    check_room,
+    log2_probabilities,
+    read_answers,
+    read_prompts,
+    warn_of_seams,
+)
 from bitskept.instruments.measurement import measurement, model_facts
 from bitskept.sources import prompts as prompt_sets
 from bitskept.sources.models import LanguageModel
@@ -60,7 +66,7 @@ class Plan:
                 raise ValueError(f"{name} must be at least {least}, but is {value}")
 
 
-@measurement("information_density", 1, source=prompt_sets)
+@measurement("information_density", 2, source=prompt_sets)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """The table of `density` after the columns `FACTS`.
 
@@ -71,7 +77,7 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
     prompts, answers = list(pairs["prompt"]), list(pairs["answer"])[: plan.pairs]
     cuts = {"context": plan.context, "length": plan.length}
     bar = model.id if progress else None
-    head = surprisal.head(model)
+    head = heads.head(model)
     table = density(model, head, prompts[: plan.pairs], answers, others=prompts[plan.pairs :], progress=bar, **cuts)
     return with_facts(table, model, plan.corpus, plan.context)
 
@@ -83,7 +89,7 @@ def measure_all(model_id: str, plans: Sequence[Plan], *, accept_terms: Collectio
 
 def density(
     model: LanguageModel,
-    head: surprisal.Head,
+    head: heads.Head,
     prompts: Sequence[str],
     answers: Sequence[str],
     *,
@@ -100,7 +106,8 @@ def density(
     prompt in the bank the last `context` tokens are read (with 0, the directed information is 0), of an answer the
     first `length`.
 
-    ValueError for an encoder, a bank of one prompt, an empty text, and more tokens than the model takes.
+    A warning if answers do not continue their prompts (`answers.warn_of_seams`). ValueError for an encoder, a bank of
+    one prompt, an empty text, and more tokens than the model takes.
     """
     require_decoder(model)
     if len(prompts) != len(answers):
@@ -109,6 +116,7 @@ def density(
     contexts = read_prompts(model, [None, *bank], context=context)
     targets = read_answers(model, answers, length=length)
     check_room(model, [(max(contexts, key=len), max(targets, key=len))])
+    warn_of_seams(model, prompts, answers)
     bar = tqdm(contexts, desc=progress, unit="prompt", disable=progress is None, leave=False)
     promptless, *prompted = [log2_probabilities(model, head, ids, targets) for ids in bar]
     tables = []

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 
 from bitskept.instruments.embeddings import with_special_tokens
-from bitskept.instruments.likelihood import surprisal
+from bitskept.instruments.likelihood import heads, surprisal
 from bitskept.instruments.likelihood.information_density import require_decoder
 from bitskept.instruments.measurement import measurement, model_facts
 from bitskept.instruments.states import Encoding, encode, stream
@@ -54,13 +54,13 @@ class Plan:
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """One row per quantity (`QUANTITIES`) with a 95 % interval over sentences.
 
-    A token is scored if another precedes it. ValueError for an encoder, SourceError for a model without a head; other
-    errors as `models.load` and `corpora.load`.
+    A token is scored if another precedes it; the first one is if the tokenizer puts a start token in front of it.
+    ValueError for an encoder, SourceError for a model without a head; other errors as `models.load` and `corpora.load`.
     """
     require_decoder(model)
     scored, counted = _encodings(model, plan)
     shares = frequencies(counted, len(model.tokenizer))
-    sums, sizes = context_bits(model, surprisal.head(model), scored, shares, model.id if progress else None)
+    sums, sizes = context_bits(model, heads.head(model), scored, shares, model.id if progress else None)
     bits, errors = ratio_interval(sums[:-1], sizes, seed=plan.seed), share_interval(sums[-1:], sizes)
     low, high = np.concatenate([bits, errors], axis=1)
     numbers = {"estimate": sums.sum(1) / sizes.sum(), "low": low, "high": high, "unit": list(QUANTITIES.values())}
@@ -94,7 +94,7 @@ def frequencies(encoding: Encoding, types: int) -> Float[np.ndarray, " {types}"]
 @torch.inference_mode()
 def context_bits(
     model: LanguageModel,
-    head: surprisal.Head,
+    head: heads.Head,
     encoding: Encoding,
     shares: Float[np.ndarray, " vocab"],
     progress: str | None = None,

@@ -1,11 +1,11 @@
 """The cost of a text under a model, in bits: -log2 of its probability or, for encoders, of its pseudo-likelihood.
 
 A `LanguageModel` is a network without its head. Any function from states of the last layer to logits over the
-vocabulary can serve as the head; `head` loads the one that was trained with the network.
+vocabulary can serve as the head; `heads.head` gives the one that was trained with the network.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from bitskept.instruments.embeddings import with_special_tokens
+from bitskept.instruments.likelihood.heads import Head
+from bitskept.instruments.likelihood.text_bytes import scored_bytes
 from bitskept.instruments.states import Encoding, encode, stream
 from bitskept.sources.models import LanguageModel
-from bitskept.sources.packages import SourceError
-
-Head = Callable[[Float[Tensor, "token dim"]], Float[Tensor, "token vocab"]]
 
 CHUNK = 256
 """Tokens whose logits are held at once: for a large vocabulary they take more memory than the states."""
@@ -31,7 +30,6 @@ def surprisals(
     head: Head,
     texts: Sequence[str],
     *,
-    start: int | None = None,
     longest: int | None = None,
     progress: str | None = None,
 ) -> pd.DataFrame:
@@ -39,9 +37,8 @@ def surprisals(
 
     Bits per byte, bits.sum() / bytes.sum(), can be compared between tokenizers; bits per token cannot.
 
-    A decoder's bits are -log2 p(text): the sum over its tokens, each given those before it. The first token is given a
-    start token: the one that the tokenizer puts in front of a text, or else `start`. With neither, the first token is
-    not scored, and is left out of `tokens` and `bytes`.
+    A decoder's bits are -log2 p(text): the sum over its tokens, each given those before it. The first token is given
+    the `start_tokens`. Where there are none it is not scored, and is left out of `tokens` and `bytes`.
 
     An encoder's bits are the negative pseudo-log-likelihood of Salazar and others (2020): the sum over its tokens, each
     masked in turn and given all others. They are not a code length: the tokens of one word predict each other.
@@ -49,84 +46,49 @@ def surprisals(
     Special tokens are not scored. Texts of more than `longest` tokens (default: the most that the model takes) are cut,
     with a warning. ValueError for an encoder without a mask token.
     """
-    room = model.longest - (model.kind == "decoder" and start is not None)
+    start = missing_start(model)
+    room = model.longest - len(start)
     encoding = encode(model, texts, longest=min(longest or room, room))
     scored = encoding.measured
     if model.kind == "encoder":
         bits = _pseudo(model, head, encoding, progress)
     else:
-        if start is None:
+        if not start:
             scored = [mask & (np.arange(len(mask)) > 0) for mask in scored]
         bits = _causal(model, head, encoding, scored, start, progress)
     table = {"bits": bits, "tokens": [int(mask.sum()) for mask in scored], "bytes": scored_bytes(model, texts, scored)}
     return pd.DataFrame(table).astype({"bits": float, "tokens": int, "bytes": int})
 
 
-def start_token(model: LanguageModel) -> int | None:
-    """The token that separated texts when a decoder was trained, to be put in front of a text: <|endoftext|> if it is
-    in the vocabulary (the start and end tokens of a chat model are those of a turn), else the start or the end token.
+def start_tokens(model: LanguageModel) -> list[int]:
+    """The tokens in front of every text: those that the tokenizer puts there, or else `missing_start`."""
+    return _front(model) or missing_start(model)
+
+
+def missing_start(model: LanguageModel) -> list[int]:
+    """The token to put in front of a text, for a decoder whose tokenizer puts none there: the one that separated texts
+    in training, <|endoftext|> if it is in the vocabulary (the start and end tokens of a chat model are those of a
+    turn), else the start or the end token.
 
     It matters: of 1,675 minimal pairs (BLiMP) SmolLM2-135M-Instruct gets 0.76 right after <|endoftext|> and 0.72 if the
     first token is not scored; of 402 others 0.78 and 0.74, and 0.72 after its own start token, which begins a turn.
-    None for an encoder.
+    Empty for other models, and where there is no such token.
     """
-    if model.kind == "encoder":
-        return None
+    if model.kind == "encoder" or _front(model):
+        return []
     tokenizer = model.tokenizer
     fallback = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-    return tokenizer.get_vocab().get("<|endoftext|>", fallback)
+    start = tokenizer.get_vocab().get("<|endoftext|>", fallback)
+    return [] if start is None or start >= len(model.embeddings) else [start]
 
 
-def head(model: LanguageModel) -> Head:
-    """The head that was trained with a model, from the folder of its network (for an adapter: the base model's folder).
-
-    If the model ties its head to the input embeddings, those of `model` are used. SourceError if the folder holds no
-    such head, as for encoders that were tuned for sentence embeddings; ValueError for random weights.
+def _front(model: LanguageModel) -> list[int]:
+    """The special tokens that the tokenizer puts in front of a text; an empty text would not tell them from those that
+    it puts at the end.
     """
-    import transformers
-
-    if model.seed is not None:
-        raise ValueError(f"{model.id} has random weights, and a head that was trained says nothing about them")
-    kind = transformers.AutoModelForCausalLM if model.kind == "decoder" else transformers.AutoModelForMaskedLM
-    folder = model.network.name_or_path
-    log = transformers.utils.logging
-    level = log.get_verbosity()
-    log.set_verbosity_error()  # missing weights are reported below
-    try:
-        whole, report = kind.from_pretrained(
-            folder, dtype=model.dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
-        )
-    finally:
-        log.set_verbosity(level)
-    # transformers would fill missing weights with random numbers.
-    if missing := sorted(report["missing_keys"]):
-        what = "next" if model.kind == "decoder" else "masked"
-        raise SourceError(
-            f"{model.id} has no head to predict {what} tokens with ({folder} lacks {missing[0]}), so it gives no "
-            "likelihoods and no minimal pairs: leave them out, or take a model that was published with its head"
-        )
-    if whole.config.tie_word_embeddings:
-        whole.get_output_embeddings().weight = model.embeddings
-    setattr(whole, whole.base_model_prefix, _GivenStates())
-    whole = whole.to(model.device).eval()
-    return lambda states: whole(inputs_embeds=states[None]).logits[0]
-
-
-class _GivenStates(torch.nn.Module):
-    """Takes the place of a network's body and returns the embeddings that it is given as the last states, so that only
-    the head is computed, with what belongs to it: a transform, a scale, a cap on the logits.
-    """
-
-    @property
-    def decoder(self) -> torch.nn.Module:
-        return self  # OPT calls this part of its body
-
-    def forward(self, *_: object, inputs_embeds: Tensor, **__: object) -> object:
-        from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
-
-        output = BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=inputs_embeds)
-        output.cache_params = None  # Mamba passes them on
-        return output
+    encoding = encode(model, ["a"])
+    [ids], [places] = encoding.ids, np.nonzero(encoding.measured[0])
+    return ids[: places[0]].tolist() if len(places) else []
 
 
 def _causal(
@@ -134,7 +96,7 @@ def _causal(
     head: Head,
     encoding: Encoding,
     scored: list[Bool[np.ndarray, " _length"]],
-    start: int | None,
+    start: list[int],
     progress: str | None,
 ) -> Float[np.ndarray, " text"]:
     # A token is predicted from the state of the one before it, so a first token that is scored needs one.
@@ -182,16 +144,3 @@ def token_surprisals(
         for part, wanted in zip(states.split(CHUNK), targets.split(CHUNK), strict=True)
     ]
     return torch.cat(parts).cpu().numpy().astype(float) / math.log(2)
-
-
-def scored_bytes(
-    model: LanguageModel, texts: Sequence[str], scored: Sequence[Bool[np.ndarray, " _token"]]
-) -> list[int]:
-    """The UTF-8 bytes of the scored part of each text: from the end of the token before it to the end of its last."""
-    spans = model.tokenizer(list(texts), return_offsets_mapping=True, truncation=False, verbose=False)["offset_mapping"]
-    sizes = []
-    for text, offsets, mask in zip(texts, spans, scored, strict=True):
-        places = np.flatnonzero(mask)
-        start = offsets[places[0] - 1][1] if len(places) and places[0] else 0
-        sizes.append(len(text[start : offsets[places[-1]][1]].encode()) if len(places) else 0)
-    return sizes

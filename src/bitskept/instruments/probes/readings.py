@@ -112,12 +112,12 @@ def token_reading(
 
     If there are more than `types`, the rarest share one row, "any other". That row is a function of the token, so
     bounds remain bounds, and memory does not grow with the text. With `shuffle` (a seed) the targets are permuted over
-    all sentences: a control, which must give 0 bits.
+    all sentences: a control, which must give 0 bits. ValueError if all tokens are the same.
     """
     tokens, offsets = _flat(encoding)
     if shuffle is not None:
         tokens = np.random.default_rng(shuffle).permutation(tokens)
-    size, rows = _alphabet(tokens, vocabulary, types)
+    size, rows = _alphabet(tokens, vocabulary, types, "every token of the text")
     return Reading(tuple(layers), size, rows, torch.from_numpy(tokens), offsets, shuffled=shuffle is not None)
 
 
@@ -128,7 +128,7 @@ def sentence_readings(
     shorter sentences are left out.
 
     The alphabet of a position is the types that the encoded sentences have there, `types` at most. ValueError where no
-    sentence is long enough.
+    sentence is long enough, and for a position where all have the same token.
     """
     tokens, offsets = _flat(encoding)
     long = np.array([measured.sum() >= positions for measured in encoding.measured], dtype=bool)
@@ -136,7 +136,8 @@ def sentence_readings(
         raise ValueError(f"no sentence has {positions} tokens, as many as are to be read from it")
     readings = []
     for position in range(positions):
-        size, rows = _alphabet(tokens[offsets.numpy()[long] + position], vocabulary, types)
+        here = f"the token at position {position} of every sentence"
+        size, rows = _alphabet(tokens[offsets.numpy()[long] + position], vocabulary, types, here)
         shared = (tuple(layers), size, rows, torch.from_numpy(tokens), offsets)
         readings += [Reading(*shared, pooling=name, position=position, shortest=positions) for name in POOLINGS]
     return readings
@@ -149,9 +150,16 @@ def _flat(encoding: Encoding) -> tuple[Int[np.ndarray, " token"], Int[Tensor, " 
     return np.concatenate(sentences), torch.from_numpy(lengths.cumsum() - lengths)
 
 
-def _alphabet(tokens: Int[np.ndarray, " token"], vocabulary: int, most: int) -> tuple[int, Int[Tensor, " vocabulary"]]:
-    """The number of types, at most `most`, and the row of each token of the vocabulary; the most frequent first."""
+def _alphabet(
+    tokens: Int[np.ndarray, " token"], vocabulary: int, most: int, what: str
+) -> tuple[int, Int[Tensor, " vocabulary"]]:
+    """The number of types, at most `most`, and the row of each token of the vocabulary; the most frequent first.
+
+    ValueError, for `what` is to be read, if there is only one type: it has no bits that a state could keep.
+    """
     counts = np.bincount(tokens, minlength=vocabulary)
+    if np.count_nonzero(counts) < 2:
+        raise ValueError(f"{what} is the same, so there are 0 bits to keep: take a text of more than one kind of token")
     order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
     rows = torch.full((vocabulary,), -1)
     rows[torch.from_numpy(order)] = torch.arange(len(order)).clamp(max=most - 1)

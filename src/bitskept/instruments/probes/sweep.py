@@ -99,7 +99,7 @@ def sweep(
 
     def batches(sentences: Int[np.ndarray, " sentence"], part: str) -> Iterator[StateBatch]:
         bar = f"{label(model)}: {part}" if progress else None
-        return stream(model, encoding, sentences, layers=layers, progress=bar)
+        return stream(model, encoding, sentences, layers=layers, part=f"{part} sentences", progress=bar)
 
     for batch in batches(train, "training"):
         for task in tasks:

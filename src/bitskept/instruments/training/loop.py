@@ -55,10 +55,9 @@ def train(
     """
     if len(items) != schedule.steps * schedule.batch:
         raise ValueError(f"{schedule.steps} steps of {schedule.batch} items need as many items, not {len(items)}")
-    transformers.utils.logging.set_verbosity_error()
     with PartialState().main_process_first():
         last = _last_whole(folder)
-    with full_disk_explained(folder), _random_state_restored():
+    with full_disk_explained(folder), _random_state_restored(), _quiet():
         options = transformers.TrainingArguments(
             output_dir=str(folder),
             max_steps=schedule.steps,
@@ -124,7 +123,11 @@ class _Trainer(transformers.Trainer):
         super()._save(output_dir, {name: weight.detach() for name, weight in weights if weight.requires_grad})
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
-        """No warning: weights that are not trained are not saved in a checkpoint."""
+        """RuntimeError unless a checkpoint holds the weights that are trained; others are not saved in it."""
+        trained = {name for name, weight in self.model.named_parameters() if weight.requires_grad}
+        if wrong := sorted(trained.intersection(load_result.missing_keys).union(load_result.unexpected_keys)):
+            folder, what = self.args.output_dir, f"{len(wrong)} weights too few or too many, {wrong[0]} among them"
+            raise RuntimeError(f"a checkpoint in {folder} has {what}: remove that folder, and run this again")
 
     @torch.no_grad()
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
@@ -179,3 +182,15 @@ def _random_state_restored() -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(numpy)  # noqa: NPY002
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the log of transformers, whose level is restored: when a model is loaded it says what was not."""
+    log = transformers.utils.logging
+    level = log.get_verbosity()
+    log.set_verbosity_error()
+    try:
+        yield
+    finally:
+        log.set_verbosity(level)

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from bitskept.base.files import commit, scratch
-from bitskept.instruments.likelihood.surprisal import scored_bytes
+from bitskept.instruments.likelihood.text_bytes import scored_bytes
 from bitskept.instruments.states import Encoding, cut_as_planned, encode
 from bitskept.instruments.training import byte_pairs
 from bitskept.instruments.training.builds import Build, class_name, network

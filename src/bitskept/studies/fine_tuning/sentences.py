@@ -57,17 +57,26 @@ def gains(differences: pd.DataFrame) -> str:
 
 
 def poolings(table: pd.DataFrame) -> str:
-    """Similarity under each pooling, before and after, and what leaving out the first position changes."""
-    means = table[table["quantity"] == "spearman"].groupby(["model", "pooling"])[["before", "after"]].mean()
-    lines = []
+    """Similarity under each pooling, before and after, and what leaving out the first position changes.
+
+    A pooling under which no similarity is defined is left out: where all texts begin with the same word, a decoder has
+    the same state at the first position of each.
+    """
+    similarity, lines = table[table["quantity"] == "spearman"], []
     for model in table["model"].unique():
-        rows = means.loc[model].loc[list(POOLINGS)]
-        changes = ", ".join(f"{name} {row['before']:.2f} to {row['after']:.2f}" for name, row in rows.iterrows())
-        worth = rows.loc["mean without first", "before"] - rows.loc["mean", "before"]
-        lines.append(
-            f"- **{model}**, similarity on average, before and after: {changes}. Before tuning, leaving the first "
-            f"position out of the mean changes the similarity by {worth:+z.2f}."
-        )
+        of_model = similarity[similarity["model"] == model]
+        means = of_model.groupby("pooling")[["before", "after"]].mean().reindex(POOLINGS).dropna()
+        if means.empty:
+            lines.append(f"- **{model}**: no similarity was measured that is defined.")
+            continue
+        changes = ", ".join(f"{name} {row['before']:.2f} to {row['after']:.2f}" for name, row in means.iterrows())
+        line = f"- **{model}**, similarity on average, before and after: {changes}."
+        if {"mean", "mean without first"} <= set(means.index):
+            worth = means.loc["mean without first", "before"] - means.loc["mean", "before"]
+            line += (
+                f" Before tuning, leaving the first position out of the mean changes the similarity by {worth:+z.2f}."
+            )
+        lines.append(line)
     return "\n".join(lines)
 
 

@@ -20,9 +20,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bitskept.base.publishing import makes_table
-from bitskept.instruments.likelihood import answers, surprisal
+from bitskept.instruments.likelihood import answers, heads
+from bitskept.instruments.likelihood.heads import Head
 from bitskept.instruments.likelihood.information_density import MARGINALS, distinct_prompts, require_decoder, with_facts
-from bitskept.instruments.likelihood.surprisal import CHUNK, Head
+from bitskept.instruments.likelihood.surprisal import CHUNK
 from bitskept.instruments.measurement import at_least, measurement
 from bitskept.instruments.states import TOKEN_BUDGET
 from bitskept.sources import prompts
@@ -58,14 +59,14 @@ class Plan:
         at_least(self, samples=2, length=1, others=1, place=0)
 
 
-@measurement("continuations", 1, source=prompts)
+@measurement("continuations", 2, source=prompts)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """The table of `flow` for continuations that the model draws, after the columns `information_density.FACTS`.
 
     SourceError for a model without a head; other errors as `prompts.load`, `sample` and `flow`.
     """
     require_decoder(model)
-    head = surprisal.head(model)
+    head = heads.head(model)
     texts = list(prompts.load(plan.corpus, pairs=max(plan.place, plan.others) + 1, seed=plan.seed)["prompt"])
     prompt = texts.pop(plan.place)
     options = {"context": plan.context, "progress": model.id if progress else None}

@@ -150,9 +150,10 @@ def reward(table: pd.DataFrame) -> Figure:
     ways = dict(list(table.groupby("way")))
     figure, (left, right) = _panels(2, width_ratios=(3, 2))
     left.plot("rate", "reward", data=ways["cheapest"], color="black", linewidth=1.2, label="these samples")
-    looks = {"reweighted": ("C0", "o", "reweighted, 95 %"), "best_of": ("C2", "s", "best of N, 95 %")}
+    looks = {"reweighted": ("C0", "o", "reweighted, 95 % if sure"), "best_of": ("C2", "s", "best of N, 95 %")}
     for way, (colour, marker, label) in looks.items():
-        rows = ways[way]
+        if (rows := ways.get(way)) is None:  # too few samples to reweight
+            continue
         band = [rows["reward"] - rows["reward_low"], rows["reward_high"] - rows["reward"]]
         left.errorbar(rows["rate"], rows["reward"], yerr=band, fmt=marker, color=colour, capsize=3, label=label)
     left.plot("rate", "reward", "x", data=ways["bound"], color="C3", label="best of N, at its bound")

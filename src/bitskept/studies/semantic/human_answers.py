@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bitskept.instruments.likelihood import answers, surprisal
+from bitskept.instruments.likelihood import answers, heads
 from bitskept.instruments.likelihood.information_density import require_decoder, with_facts
 from bitskept.instruments.measurement import at_least, measurement
 from bitskept.sources import prompts
@@ -40,7 +40,7 @@ class Plan:
         at_least(self, prompts=2, length=1, others=1)
 
 
-@measurement("human_answers", 1, source=prompts)
+@measurement("human_answers", 2, source=prompts)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """The table of `continuations.flow` with a column `whose`, after the columns `information_density.FACTS`. Each
     prompt is a sample with two answers: a human one, and one that the model draws.
@@ -48,7 +48,8 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
     ValueError where too few answers are long enough; other errors as `continuations.measure`.
     """
     require_decoder(model)
-    head, pairs = surprisal.head(model), prompts.load(plan.corpus, pairs=4 * plan.prompts, seed=plan.seed)
+    head, pairs = heads.head(model), prompts.load(plan.corpus, pairs=4 * plan.prompts, seed=plan.seed)
+    answers.warn_of_seams(model, list(pairs["prompt"]), list(pairs["answer"]))
     written = answers.read_answers(model, list(pairs["answer"]), length=plan.length)
     both = zip(pairs["prompt"], written, strict=True)
     long = [(prompt, answer) for prompt, answer in both if len(answer) == plan.length][: plan.prompts]

@@ -41,8 +41,9 @@ def frontier(
     """Rate and reward as far as samples with these rewards show them, one row per point. Columns: way, at, reward, rate
     (bits), their 95 % intervals by bootstrap over samples (for "best_of" of the reward only), and effective samples.
 
-    `way` is "reweighted" at a slope lambda, where that can be estimated; "best_of" so many draws from the samples,
-    computed exactly; or "bound", the same reward at the rate log2 N - (N - 1) / (N ln 2) that bounds best-of-N.
+    `way` is "reweighted" at a slope lambda, as far as there is an estimate, with an interval only where that covers the
+    truth; "best_of" so many draws from the samples, computed exactly; or "bound", the same reward at the rate
+    log2 N - (N - 1) / (N ln 2) that bounds best-of-N.
     Errors as `rate_reward.estimate` and `rate_reward.best_of`.
     """
     points = rate_reward.estimate(rewards, np.asarray(slopes, float), seed=seed)
@@ -56,7 +57,7 @@ def frontier(
         point = {"at": float(number), "reward": best.reward}
         rows.append(point | {"way": "best_of", "reward_low": low, "reward_high": high, "rate": best.rate})
         rows.append(point | {"way": "bound", "rate": best.bound})
-    return pd.concat([tilted[points["estimable"]], pd.DataFrame(rows)], ignore_index=True)
+    return pd.concat([tilted.dropna(subset="reward"), pd.DataFrame(rows)], ignore_index=True)
 
 
 @makes_table

@@ -177,12 +177,26 @@ def examples(texts: Sequence[str], rewards: Float[np.ndarray, " text"]) -> str:
 
 def reward(points: pd.DataFrame, rewards: Float[np.ndarray, " sample"]) -> str:
     """What a higher reward costs, and how much more best-of-N pays; `points` is a table of `rewards.frontier`."""
-    far, best, bound = (points[points["way"] == way].iloc[-1] for way in ("reweighted", "best_of", "bound"))
-    reached, earned = (_named(row, "reward", ".1%") for row in (far, best))
+    best, bound = (points[points["way"] == way].iloc[-1] for way in ("best_of", "bound"))
+    tilted = points[points["way"] == "reweighted"]
+    sure = tilted[tilted["rate_low"].notna()]
+    if tilted.empty:
+        reached = f"{len(rewards)} samples are too few to reweight. "
+    elif len(sure) == len(tilted):
+        reached = (
+            f"Reweighting {len(rewards)} samples reaches {_reached(sure)}, with {sure['effective'].iloc[-1]:.0f} "
+            "effective samples left; these samples cannot show more. "
+        )
+    else:
+        far = tilted.iloc[-1]
+        as_far = f"Reweighting {len(rewards)} samples reaches {_reached(sure)}. Beyond that" if len(sure) else "Already"
+        reached = (
+            f"{as_far} a few samples with high rewards decide how large reward and rate are, which leaves them without "
+            f"an interval: at the steepest slope these samples suggest {far['reward']:.1%} at {far['rate']:.2f} bits. "
+        )
     return (
-        f"The mean reward is {rewards.mean():.1%} of the words without reweighting. Reweighting {len(rewards)} samples "
-        f"reaches {reached} at {_named(far, 'rate', BITS)} bits, with {far['effective']:.0f} effective samples left; "
-        f"these samples cannot show more. Best of {best['at']:.0f} earns {earned} and costs {best['rate']:.2f} bits, "
+        f"The mean reward is {rewards.mean():.1%} of the words without reweighting. {reached}"
+        f"Best of {best['at']:.0f} earns {_named(best, 'reward', '.1%')} and costs {best['rate']:.2f} bits, "
         f"where the bound is {bound['rate']:.2f}; reweighting would earn the same for "
         f"{cheapest_rate(rewards, best['reward']):.2f}."
     )
@@ -209,6 +223,11 @@ def _excludes_0(row: Mapping[str, Any]) -> bool:
 
 def _named(row: pd.Series, name: str, style: str) -> str:
     return quote({"estimate": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}, style)
+
+
+def _reached(points: pd.DataFrame) -> str:
+    last = points.iloc[-1]
+    return f"{_named(last, 'reward', '.1%')} at {_named(last, 'rate', BITS)} bits"
 
 
 def _tokens(number: int) -> str:

@@ -1,10 +1,19 @@
+import copy
 import dataclasses
 
+import families
 import numpy as np
 import pytest
 import torch
 
-from bitskept.instruments.likelihood.answers import check_room, log2_probabilities, read_answers, read_prompts
+from bitskept.instruments.likelihood.answers import (
+    check_room,
+    log2_probabilities,
+    read_answers,
+    read_prompts,
+    warn_of_seams,
+)
+from bitskept.instruments.likelihood.information_density import density
 from bitskept.instruments.likelihood.surprisal import surprisals
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -28,7 +37,7 @@ def test_without_a_prompt_an_answer_costs_what_a_text_costs(tiny, head, family):
     texts = ["the cat sat", "Größe: 42 🙂", "a"]
     found = scores(tiny(family), head, None, texts)
     np.testing.assert_allclose(
-        [-values.sum() for values in found], surprisals(tiny(family), head, texts, start=0).bits, rtol=1e-5
+        [-values.sum() for values in found], surprisals(tiny(family), head, texts).bits, rtol=1e-5
     )
 
 
@@ -41,6 +50,7 @@ def test_prompt_and_answer_cost_what_their_tokens_cost_together(tiny, head):
 def test_a_prompt_is_read_once_for_all_its_answers(tiny, head):
     read = []
     model = tiny("llama")
+    scores(model, head, "it", ["a"])  # the first time, the cache is tried out
     hook = model.network.register_forward_pre_hook(
         lambda _, __, options: read.append(tuple(options["input_ids"].shape)), with_kwargs=True
     )
@@ -94,6 +104,56 @@ def test_what_does_not_fit_into_the_model_is_refused(tiny, prompt, answer, messa
     with pytest.raises(ValueError, match=message):
         check_room(model, zip(read_prompts(model, [prompt]), answers, strict=True))
     check_room(model, zip(read_prompts(model, [prompt], context=0), answers, strict=True))
+
+
+ONE_TEXT = [
+    ("The capital is", " Paris."),
+    ("Question: is it?\nAnswer:", " Yes"),
+    ("It sat.", "\nThe cat"),
+    ("It sat.\n", "The cat"),
+    ("He said (", "it)"),
+    ("猫は", "座った"),
+]
+SEAMS = [("it sat on ", "the mat"), ("it sat on", "the mat"), ("1", "998"), ("It sat.\n", "\nThe cat")]
+MERGES = ("gpt2", "smollm", "llama2", "gemma")
+
+
+def with_tokenizer(model, name):
+    tokenizer, network = families.tokenizer(name), copy.deepcopy(model.network)
+    network.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    return dataclasses.replace(model, tokenizer=tokenizer, network=network)
+
+
+@pytest.mark.parametrize("name", MERGES)
+def test_an_answer_that_continues_its_prompt_has_the_tokens_of_one_text(tiny, name):
+    """Where a tokenizer begins every text with a space, that of the answer is not doubled."""
+    model, pairs = with_tokenizer(tiny("llama"), name), ONE_TEXT[:2]
+    warn_of_seams(model, *zip(*pairs, strict=True))
+    for prompt, answer in pairs:
+        [before], [after] = read_prompts(model, [prompt]), read_answers(model, [answer])
+        front = 1 if name in ("smollm", "gpt2") else 0  # <|endoftext|>, which their tokenizers leave out
+        assert [*before[front:], *after] == model.tokenizer(prompt + answer)["input_ids"]
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gemma"])
+def test_texts_that_continue_each_other_need_no_warning(tiny, name):
+    warn_of_seams(with_tokenizer(tiny("llama"), name), *zip(*ONE_TEXT, strict=True))
+
+
+@pytest.mark.parametrize("name", MERGES)
+@pytest.mark.parametrize(("prompt", "answer"), SEAMS[:3])
+def test_a_seam_inside_a_word_is_named(tiny, name, prompt, answer):
+    model = with_tokenizer(tiny("llama"), name)
+    words = rf"^1 of 3 answers do not continue .* the first one '{prompt[-20:]}' with '{answer}': what separates"
+    with pytest.warns(UserWarning, match=words):
+        warn_of_seams(model, ["it", prompt, "it"], [" is", answer, " was"])
+
+
+def test_a_measurement_warns_of_seams_once(tiny, head):
+    model = with_tokenizer(tiny("llama"), "gemma")
+    with pytest.warns(UserWarning, match=r"^2 of 3 answers .* 'it sat on ' with 'the mat'") as warned:
+        density(model, lambda states: states.new_zeros(len(states), 600), *zip(*SEAMS[:2], ("it", "!"), strict=True))
+    assert len(warned) == 1
 
 
 def test_a_decoder_needs_a_start_token(tiny):

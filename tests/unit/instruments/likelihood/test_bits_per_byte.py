@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bitskept.instruments.likelihood import surprisal
+from bitskept.instruments.likelihood import heads, surprisal
 from bitskept.instruments.likelihood.bits_per_byte import COLUMNS, Plan, measure
 from bitskept.instruments.training import byte_pairs
 from bitskept.instruments.training.builds import Build, network
@@ -50,7 +50,7 @@ def test_each_objective_has_its_quantity(corpus, model, way, quantity):
 def test_it_is_all_bits_over_all_bytes(corpus):
     [row] = measure("causal", replace(PLAN, corpus=corpus, dtype="float32"), progress=False).to_dict("records")
     model = models.load("causal")
-    costs = surprisal.surprisals(model, surprisal.head(model), TEXTS, start=surprisal.start_token(model))
+    costs = surprisal.surprisals(model, heads.head(model), TEXTS)
     assert row["estimate"] == pytest.approx(costs["bits"].sum() / sum(len(text) for text in TEXTS))
 
 

@@ -1,9 +1,13 @@
+import copy
+import dataclasses
 from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from pandas.testing import assert_frame_equal
 
+from bitskept.instruments import states
 from bitskept.instruments.probes import sweep as module
 from bitskept.instruments.probes.sweep import COLUMNS, Plan, measure, split, sweep
 from bitskept.instruments.states import encode, stream
@@ -209,3 +213,36 @@ def test_a_sweep_that_is_stopped_leaves_nothing_and_the_next_gives_the_same(
     again = measure(model, plan, progress=False)
     monkeypatch.setenv("BITSKEPT_HOME", str(tmp_path / "another home"))
     assert_frame_equal(measure(model, plan, progress=False), again)
+
+
+def test_a_part_with_one_kind_of_token_gives_numbers_and_a_text_of_one_is_refused(tiny):
+    one = [" ".join(["the"] * length) for length in range(3, 13)]
+    for texts in (one + TEXTS[:20], TEXTS[:10] + one + TEXTS[10:20], TEXTS[:20] + one):  # test, validation, training
+        table = sweep(tiny("bert"), texts, ["news"] * 30, Plan("few", 10, 10, 10, side_layers=2, trained_epochs=1))
+        assert table["estimate"].notna().all()
+    with pytest.raises(ValueError, match="every token of the text is the same, so there are 0 bits to keep"):
+        sweep(tiny("bert"), one, ["news"] * 10, Plan("few", 4, 3, 3, side_layers=2))
+    begun = [f"un {text}" for text in TEXTS[:30]]
+    with pytest.raises(ValueError, match="the token at position 0 of every sentence is the same"):
+        sweep(tiny("bert"), begun, ["news"] * 30, Plan("few", 10, 10, 10, side_layers=2, sentence_positions=2))
+
+
+def test_a_state_that_is_not_finite_is_named_with_its_layer_and_part(tiny, monkeypatch):
+    """NaN in the validation states alone made every bound 0 bits."""
+    model, seen = tiny("bert"), []
+    plan = Plan("few", 20, 10, 20, side_layers=2)
+    validation = split(encode(model, TEXTS[:50]), plan)[1].tolist()
+
+    def spoilt(model, encoding, group, layers, stacked, part):
+        if set(group) & set(validation):
+            seen.append(part)
+            model = dataclasses.replace(model, network=copy.deepcopy(model.network))
+            with torch.no_grad():
+                model.network.encoder.layer[1].output.LayerNorm.weight[2] = float("nan")
+        return forward(model, encoding, group, layers, stacked, part)
+
+    forward = states._forward
+    monkeypatch.setattr(states, "_forward", spoilt)
+    with pytest.raises(ValueError, match="bert: a state of layer 2 has a value that is not finite, in the valid"):
+        sweep(model, TEXTS[:50], DOMAINS[:50], plan)
+    assert seen == ["validation sentences"]

@@ -367,15 +367,6 @@ def test_random_groups_that_lost_a_state_do_not_count_for_the_floor(anchors):
     assert (4 * error < (expected.mean(0) - result.floor.values[0]) / 3).all()  # a third of a pair's gain is not lost
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_states_that_are_not_finite_are_refused_with_their_entry(anchors, text, value):
-    states, sets = text
-    spoilt = states.clone()
-    spoilt[2, np.flatnonzero(sets["common"] >= 0)[3], 1] = value
-    with pytest.raises(ValueError, match="the states at entry 2 hold a value that is not finite"):
-        accumulate(anchors, spoilt, sets)
-
-
 def test_one_token_has_no_entropy(anchors):
     with pytest.raises(ValueError, match="soft information needs at least 2 tokens with a state, but has 1"):
         accumulate(anchors, noise(0, 1), {"x": np.zeros(1, int)})

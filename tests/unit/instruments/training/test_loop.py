@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from transformers.utils import logging
 
 from bitskept.instruments.training.loop import Diverged, train
 from bitskept.instruments.training.schedule import Schedule, in_order
@@ -109,6 +110,17 @@ def test_checkpoints_hold_what_is_trained_alone(tmp_path):
 
     train(Line(), ITEMS, collate, SCHEDULE, tmp_path, seed=0)
     assert set(load_file(tmp_path / "checkpoint-8" / "model.safetensors")) == {"weight"}
+
+
+def test_a_checkpoint_of_other_weights_is_refused_and_the_log_of_the_library_stays_as_it_was(tmp_path):
+    level = logging.get_verbosity()
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(ends_at=10), ITEMS, collate, SCHEDULE, tmp_path, seed=5)
+    other = Line()
+    other.added = nn.Parameter(torch.ones(2))
+    with pytest.raises(RuntimeError, match=r"has 1 weights too few or too many, added among them: remove that folder"):
+        train(other, ITEMS, collate, SCHEDULE, tmp_path, seed=5)
+    assert logging.get_verbosity() == level
 
 
 def test_a_gradient_that_is_no_number_ends_the_run_with_the_last_good_checkpoint(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bitskept.instruments.likelihood import surprisal as likelihood
+from bitskept.instruments.likelihood import heads, surprisal
 from bitskept.instruments.states import encode, stream
 from bitskept.instruments.training import byte_pairs, twins
 from bitskept.instruments.training.builds import Build, network
@@ -103,7 +103,7 @@ def test_a_twin_learns_and_its_checkpoints_are_models(whole, grown, tokenizer, f
 @pytest.mark.parametrize("family", ["llama", "mamba2"])
 def test_the_held_out_objective_of_a_causal_twin_is_its_likelihood(whole, grown, family):
     model = models.load(grown(family, "causal")[6])
-    found = likelihood.surprisals(model, likelihood.head(model), TEXTS[2:10], start=likelihood.start_token(model))
+    found = surprisal.surprisals(model, heads.head(model), TEXTS[2:10])
     [last] = [row["estimate"] for row in curve(whole(family, "causal"))[:3] if row["step"] == 6]
     assert last == pytest.approx(found["bits"].sum() / found["bytes"].sum(), rel=1e-5)
     assert found["bytes"].tolist() == [len(text.encode()) for text in TEXTS[2:10]]

@@ -76,6 +76,15 @@ def test_what_the_first_position_costs_the_mean():
     )
 
 
+def test_poolings_without_a_similarity_are_left_out():
+    rows = [{"model": "m", "quantity": "spearman", "pooling": "mean", "before": 0.2, "after": 0.4},
+            {"model": "n", "quantity": "linear_accuracy", "pooling": "mean", "before": 0.2, "after": 0.4}]  # fmt: skip
+    assert sentences.poolings(pd.DataFrame(rows)) == (
+        "- **m**, similarity on average, before and after: mean 0.20 to 0.40.\n"
+        "- **n**: no similarity was measured that is defined."
+    )
+
+
 def ranks(*spearmans):
     return pd.DataFrame(
         [{"model": "m", "task": f"t{place}", "quantity": "spearman", "spearman": value, "best": 0.6,

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bitskept.instruments.likelihood import answers
-from bitskept.instruments.likelihood import surprisal as likelihood
+from bitskept.instruments.likelihood import answers, heads
 from bitskept.instruments.training import byte_pairs
 from bitskept.instruments.training.builds import Build, network
 from bitskept.sources import models, prompts
@@ -44,7 +43,7 @@ def test_densities_are_those_of_what_people_wrote(plan):
     model = models.load("causal")
     [answer] = answers.read_answers(model, [pair["answer"]], length=4)
     contexts = answers.read_prompts(model, [pair["prompt"], None], context=6)
-    scored = [answers.log2_probabilities(model, likelihood.head(model), ids, [answer])[0] for ids in contexts]
+    scored = [answers.log2_probabilities(model, heads.head(model), ids, [answer])[0] for ids in contexts]
     assert rows["density"].to_numpy() == pytest.approx(np.subtract(*scored), abs=1e-4)
 
 

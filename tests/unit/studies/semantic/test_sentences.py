@@ -154,20 +154,39 @@ def test_the_best_and_a_middling_continuation_are_quoted():
     assert said == "> 50%: …b c\n>\n> 20%: …e\n>\n> 10%: …a"
 
 
-def test_a_reward_has_its_price():
+def priced(*tilted):
     rows = [
-        *({"way": "reweighted", "reward": 0.05}, {"way": "best_of", "at": 2.0, "reward": 0.06}),
-        {"way": "reweighted", "reward": 0.1, "rate": 0.4, "rate_low": 0.3, "rate_high": 0.5, "effective": 60.0},
+        *({"way": "reweighted"} | row for row in tilted),
+        {"way": "best_of", "at": 2.0, "reward": 0.06, "rate": 0.7},
         {"way": "best_of", "at": 4.0, "reward": 0.1, "rate": 1.5},
         {"way": "bound", "at": 4.0, "reward": 0.1, "rate": 1.7},
     ]
     table = pd.DataFrame(rows)
     table = table.assign(reward_low=table["reward"] - 0.02, reward_high=table["reward"] + 0.03)
-    said = sentences.reward(table, np.array([0.0, 0.1]))
+    return table if tilted else table.assign(rate_low=np.nan)
+
+
+NEAR = {"at": 2.0, "reward": 0.06, "rate": 0.2, "rate_low": 0.1, "rate_high": 0.3, "effective": 90.0}
+FAR = {"at": 4.0, "reward": 0.1, "rate": 0.4, "rate_low": 0.3, "rate_high": 0.5, "effective": 60.0}
+
+
+def test_a_reward_has_its_price():
+    said = sentences.reward(priced(NEAR, FAR), np.array([0.0, 0.1]))
     assert "The mean reward is 5.0% of the words without reweighting. Reweighting 2 samples" in said
     assert "reaches 10.0% [8.0%, 13.0%] at 0.40 [0.30, 0.50] bits, with 60 effective" in said
-    assert "Best of 4 earns 10.0% [8.0%, 13.0%] and costs 1.50 bits, where the bound is 1.70" in said
+    assert "cannot show more. Best of 4 earns 10.0% [8.0%, 13.0%] and costs 1.50 bits, where the bound is 1.70" in said
     assert "the same for 1.00." in said  # always the second of two samples
+
+
+def test_a_reward_without_an_interval_is_no_finding():
+    unsure = {"rate_low": np.nan, "rate_high": np.nan}
+    said = sentences.reward(priced(NEAR, FAR | unsure), np.array([0.0, 0.1]))
+    assert "samples reaches 6.0% [4.0%, 9.0%] at 0.20 [0.10, 0.30] bits. Beyond that a few samples" in said
+    assert "without an interval: at the steepest slope these samples suggest 10.0% at 0.40 bits. Best of 4" in said
+    said = sentences.reward(priced(NEAR | unsure, FAR | unsure), np.array([0.0, 0.1]))
+    assert "reweighting. Already a few samples with high rewards decide" in said
+    assert "reaches" not in said
+    assert "2 samples are too few to reweight. Best of 4" in sentences.reward(priced(), np.array([0.0, 0.1]))
 
 
 def test_the_verdict_counts_what_is_sure_and_what_is_rejected():
