@@ -76,8 +76,7 @@ def load(
                 network = transformers.AutoModel.from_config(config, dtype=torch.float32)
             round_weights(network, torch_dtype)
     tokenizer = load_tokenizer(folder, network)
-    if hasattr(network, "pooler"):
-        network.pooler = None
+    _take_off_parts_of_heads(network)
     network.config.return_dict = True
     network = network.to(where).eval()
     kind = _kind(id, network.config)
@@ -131,6 +130,14 @@ def _trained(folder: Path, dtype: torch.dtype) -> torch.nn.Module:
     if not hasattr(network.config, "quantization_config"):
         check_formats(folder, report["unexpected_keys"])
     return network
+
+
+def _take_off_parts_of_heads(network: Any) -> None:
+    """Take off what only a head uses: the pooler, and in OPT-350m the map of the last states to narrower ones."""
+    if hasattr(network, "pooler"):
+        network.pooler = None
+    if hasattr(getattr(network, "decoder", None), "project_out"):
+        network.decoder.project_out = None
 
 
 def _adapted(id: str, folder: Path, base: LanguageModel, dtype: torch.dtype) -> LanguageModel:

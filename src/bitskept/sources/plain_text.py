@@ -14,7 +14,8 @@ def load_tokenizer(folder: Path, network: Any) -> Any:
     """The tokenizer in a folder, with a padding token whose id the network knows.
 
     Special tokens that the network does not know are taken away. Padding is masked, so any token can stand for it. A
-    text that is too long is cut at its end. SourceError for a tokenizer that cannot be read, or that does not belong to the network.
+    text that is too long is cut at its end. SourceError for a tokenizer that cannot be read, or that does not belong to
+    the network.
     """
     with readable(what := f"the tokenizer in {folder}"), heard(what):
         tokenizer = read_tokenizer(folder)

@@ -112,6 +112,18 @@ def test_batches_hold_every_index_once_and_keep_to_the_budget(lengths, budget):
         assert max(lengths[index] for index in group) * (len(group) + 1) > budget
 
 
+@given(st.lists(st.integers(1, 9), max_size=40), st.integers(1, 40))
+def test_batches_of_one_length(lengths, budget):
+    groups = batches(lengths, budget, mixed=False)
+    assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
+    for group in groups:
+        assert len({lengths[index] for index in group}) == 1
+        assert len(group) == 1 or lengths[group[0]] * len(group) <= budget
+    for group, following in pairwise(groups):
+        same = lengths[group[0]] == lengths[following[0]]
+        assert not same or lengths[group[0]] * (len(group) + 1) > budget  # no batch is closed while there is room
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(["the", "cat", "42", "!"]), max_size=9), min_size=1, max_size=8), st.data())
 def test_each_measured_token_comes_exactly_once(tiny, words, data):

@@ -291,3 +291,18 @@ def test_a_tokenizer_that_panics_is_named(tiny, save):
     model = models.load(str(save(tiny("llama").network, tokenizer)))
     with pytest.raises(SourceError, match=r"a text with the tokenizer of .*model cannot be read \(PanicException"):
         encode(model, ["a" * 60 + "b"])
+
+
+def test_the_states_of_opt_350m_have_one_width(tiny, save):
+    tokenizer = tiny("llama").tokenizer
+    options = {"ffn_dim": 24, "word_embed_proj_dim": 8, "do_layer_norm_before": False}
+    network = random_network("OPT", tokenizer, **options)
+    model = models.load(str(save(network, tokenizer)))
+    assert (model.width, model.embeddings.shape[1]) == (16, 8)
+    narrow = network.decoder.project_out
+    for sentence, found in states(model).items():
+        ids = torch.from_numpy(encode(model, TEXTS).ids[sentence])[None]
+        with torch.inference_mode():
+            output = network(input_ids=ids, output_hidden_states=True)
+            torch.testing.assert_close(found[:-1, :], torch.cat(output.hidden_states[:-1]), rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(narrow(found[-1]), output.last_hidden_state[0], rtol=1e-4, atol=1e-4)

@@ -39,8 +39,11 @@ def head(model: LanguageModel) -> Head:
             f"the network of {model.id} is a {type(model.network).__name__}, and its head belongs to a "
             f"{type(whole).__name__}, which has no such part, so it gives no likelihoods: leave them out"
         )
+    narrowed = getattr(getattr(whole.get_submodule(name), "decoder", None), "project_out", None)
     whole.set_submodule(name, model.network)
     whole.tie_weights()
+    if narrowed is not None:  # OPT-350m's map to the width of its embeddings, which is taken off its network
+        whole.lm_head = torch.nn.Sequential(narrowed, whole.lm_head)
     ids = some_tokens(model)
     options = {"input_ids": torch.from_numpy(ids)[None].to(model.device), "return_dict": True}
     with torch.inference_mode():

@@ -28,8 +28,8 @@ def word_classes(model: LanguageModel, texts: Sequence[str], longest: int) -> li
 
     if not model.tokenizer.is_fast:
         raise ValueError(f"the tokenizer of {model.id} cannot tell which characters a token covers")
-    options = {"return_offsets_mapping": True, "return_special_tokens_mask": True, "verbose": False}
-    encoded = model.tokenizer(list(texts), truncation=True, max_length=longest, **options)
+    options = {"return_offsets_mapping": True, "return_special_tokens_mask": True}
+    encoded = model.tokenize(list(texts), truncation=True, max_length=longest, **options)
     return [
         [_word_class(text, *span, ENGLISH_STOP_WORDS) for span, special in zip(spans, mask, strict=True) if not special]
         for text, spans, mask in zip(texts, encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True)

@@ -152,7 +152,14 @@ def fine_tune(model: LanguageModel, texts: Sequence[str], plan: Plan, target: Pa
 
 
 def objective(model: LanguageModel, encoding: Encoding, plan: Plan) -> Objective:
-    """The objective of an arm. ValueError for continuing the pre-training of an encoder that has no mask token."""
+    """The objective of an arm. ValueError for continuing the pre-training of an encoder that has no mask token, and for
+    a model that does not mask the padding of a batch.
+    """
+    if not model.masks_padding:
+        raise ValueError(
+            f"{model.id} does not mask padding, and the texts of a training batch are padded to one length: tune "
+            "another model"
+        )
     name = plan.arm if plan.arm != "continued" else "causal" if model.kind == "decoder" else "masked"
     if name == "masked" and model.tokenizer.mask_token_id is None:
         raise ValueError(f"{model.id} has no mask token, so its pre-training cannot be continued: leave out this arm")
@@ -163,7 +170,8 @@ def objective(model: LanguageModel, encoding: Encoding, plan: Plan) -> Objective
 class Recovery(nn.Module):
     """A network with the head q: log q(x | z) = <W z, e_x> - log sum_x' exp <W z, e_x'>, and W starts as the identity.
 
-    e_x is the input embedding of x, which no arm changes. A decoder with tied embeddings that continues its
+    e_x is the input embedding of x, which no arm changes; where it is narrower than a state, W starts as the identity
+    of its first dimensions. A decoder with tied embeddings that continues its
     pre-training therefore starts with its original head.
     """
 
@@ -179,7 +187,7 @@ class Recovery(nn.Module):
                 options = {"lora_alpha": 2 * plan.rank, "target_modules": "all-linear", "fan_in_fan_out": transposed}
                 network = peft.get_peft_model(network, peft.LoraConfig(r=plan.rank, **options))
         self.network = network
-        self.head = nn.Linear(model.width, model.width, bias=False, device=model.device)
+        self.head = nn.Linear(model.width, model.embeddings.shape[1], bias=False, device=model.device)
         nn.init.eye_(self.head.weight)
 
     def forward(self, ids: Tensor, attention: Tensor, wanted: Tensor, weights: Tensor) -> dict[str, Tensor]:

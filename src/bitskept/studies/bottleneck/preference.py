@@ -77,7 +77,7 @@ def _answers(
     ids, measured, prompts = [], [], []
     for row in pairs:
         texts = [f"{row['prompt']} {row[name]}" for name in ("preferred", "rejected")]
-        encoded = model.tokenizer(texts, verbose=False, return_offsets_mapping=True, return_special_tokens_mask=True)
+        encoded = model.tokenize(texts, return_offsets_mapping=True, return_special_tokens_mask=True)
         if max(map(len, encoded["input_ids"])) > longest:
             continue
         for tokens, spans, special in zip(*(encoded[name] for name in ENCODED), strict=True):
