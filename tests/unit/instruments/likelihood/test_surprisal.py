@@ -88,6 +88,11 @@ def test_a_text_starts_the_same_everywhere(tiny, linear, template, special, star
         assert value == pytest.approx(expected / np.log(2), rel=1e-4)
 
 
+def test_a_start_token_that_the_network_does_not_know_is_none(tiny):
+    model = with_tokenizer(tiny("llama"), additional_special_tokens=["<|endoftext|>"])
+    assert start_tokens(model) == []
+
+
 def test_what_is_cut_is_not_scored(tiny):
     with pytest.warns(UserWarning, match="1 of 1 sentences are longer than the 4 tokens"):
         table = surprisals(tiny("llama"), uniform, ["the cat sat"], longest=4)

@@ -1,9 +1,11 @@
 import dataclasses
+import unicodedata
 
 import families
 import numpy as np
 import pytest
-from tokenizers import pre_tokenizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from bitskept.instruments.likelihood.text_bytes import scored_bytes
 
@@ -52,6 +54,16 @@ def test_any_part_of_a_text_has_the_bytes_of_its_tokens(count, name, text):
 def test_two_tokens_of_an_emoji_are_two_bytes(count):
     assert count("gpt2", "🙂", [True, True]) == 2
     assert count("llama2", "🙂", [False, True, True, True]) == 2  # <s>, the start of the text, and two bytes
+
+
+def test_a_character_that_became_many_has_no_more_bytes_than_it_had(tiny):
+    letters = sorted(set(unicodedata.normalize("NFKC", "ﷺ!")))
+    backend = Tokenizer(models.BPE({letter: number for number, letter in enumerate(letters)}, []))
+    backend.normalizer = normalizers.NFKC()
+    model = dataclasses.replace(tiny("llama"), tokenizer=PreTrainedTokenizerFast(tokenizer_object=backend))
+    assert len(model.tokenizer("ﷺ!")["input_ids"]) == 19
+    for number, size in ((1, 1), (2, 2), (10, 3), (18, 3), (19, 4)):
+        assert scored_bytes(model, ["ﷺ!"], [np.ones(number, dtype=bool)]) == [size]
 
 
 def test_a_text_that_is_scored_whole_has_all_of_its_bytes(count):
