@@ -9,17 +9,49 @@ import struct
 
 import pytest
 import torch
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, pre_tokenizers, processors
+from tokenizers.models import Unigram
 
+from bitskept.instruments.states import encode, stream
 from bitskept.sources import models
 
 slow = settings.get_profile("slow")
 
 
+# No mask for padding, positions after the padding's, two widths: each with a tokenizer of its kind.
+FAMILIES = {
+    "fnet": {"use_tpu_fourier_optimizations": False},
+    "xlm-roberta": {"num_attention_heads": 2},
+    "opt": {"num_attention_heads": 2, "ffn_dim": 24, "word_embed_proj_dim": 8, "do_layer_norm_before": False},
+}
+
+
+def unigrams():
+    """A tokenizer whose special tokens are among its pieces."""
+    pieces = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581", -2.0), ("\u2581the", -3.0)]
+    tokenizer = Tokenizer(Unigram(pieces + [(letter, -5.0) for letter in "aceiknostu<>/,.!42[]SEPA"], unk_id=3))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    frame = [("<s>", 0), ("</s>", 2)]
+    tokenizer.post_processor = processors.TemplateProcessing("<s> $A </s>", special_tokens=frame)
+    names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+
+
 @pytest.fixture(scope="module")
 def folders(place, tiny):
     """Small models and an adapter of one of them, on disk."""
+    tokenizers = {"fnet": tiny("bert").tokenizer, "xlm-roberta": unigrams(), "opt": tiny("llama").tokenizer}
+    for name, options in FAMILIES.items():
+        known = {"vocab_size": len(tokenizers[name]), "pad_token_id": 1, "initializer_range": 0.4}
+        sizes = {"hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 24, "max_position_embeddings": 40}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            config = transformers.AutoConfig.for_model(name, **known, **sizes, **options)
+            transformers.AutoModel.from_config(config).save_pretrained(place / name)
+        tokenizers[name].save_pretrained(place / name)
     import peft
 
     (place / "project" / "params" / "models.yaml").write_text("{}")
@@ -44,14 +76,29 @@ def changed(folders, name, file, content):
     return copy
 
 
-def sound(model):
-    with torch.inference_mode():
-        out = model.network(**model.tokenizer("the cat sat", return_tensors="pt"), output_hidden_states=True)
-    return len(out.hidden_states) == model.layers + 1
+def sound(model, outcome_of, name):
+    """Whether each text has the same states by itself and in a batch; or whether an error names the model."""
+    texts = ["the cat sat", "it", "A </s> the [SEP] <bos> 42!"]
+
+    def measured(rows):
+        encoding = encode(model, [texts[row] for row in rows])
+        return [
+            (rows[place], batch.states[:, batch.sentences == place].float())
+            for batch in stream(model, encoding, range(len(rows)))
+            for place in batch.sentences.unique().tolist()
+        ]
+
+    together, _ = outcome_of(lambda: dict(measured([0, 1, 2])), name)
+    for row, states in (together or {}).items():
+        assert states.shape[::2] == (model.layers + 1, model.width)
+        [(_, alone)], _ = outcome_of(lambda row=row: measured([row]), name)
+        torch.testing.assert_close(states, alone, rtol=1e-2, atol=1e-2 * float(alone.abs().max()))
+    return True
 
 
-def test_the_sound_folders_are_read(folders):
-    assert all(sound(models.load(str(folders / name))) for name in ("bert", "llama", "adapter"))
+def test_the_sound_folders_are_read(folders, outcome_of):
+    for name in (*FAMILIES, "bert", "llama", "adapter"):
+        assert sound(models.load(str(folders / name)), outcome_of, str(folders / name))
 
 
 @slow
@@ -60,6 +107,10 @@ def test_the_sound_folders_are_read(folders):
     ("name", "file"),
     [
         ("bert", "config.json"),
+        ("fnet", "config.json"),
+        ("xlm-roberta", "config.json"),
+        ("opt", "config.json"),
+        ("xlm-roberta", "tokenizer.json"),
         ("llama", "config.json"),
         ("bert", "tokenizer.json"),
         ("llama", "tokenizer.json"),
@@ -74,7 +125,8 @@ def test_a_changed_description(name, file, data, seed, folders, outcome_of, muta
     else:
         content = json.dumps(data.draw(mutated_tree(json.loads(content)))[0]).encode()
     copy = changed(folders, name, file, content)
-    outcome_of(lambda: models.load(str(copy), seed=seed, device="cpu"), str(copy))
+    model, _ = outcome_of(lambda: models.load(str(copy), seed=seed, device="cpu"), str(copy))
+    assert model is None or sound(model, outcome_of, str(copy))
 
 
 @st.composite
@@ -106,7 +158,7 @@ def test_changed_weights(name, file, data, folders, outcome_of, mutated_bytes, m
     content = data.draw(headers((folders / name / file).read_bytes(), mutated_bytes, mutated_tree))
     copy = changed(folders, name, file, content)
     model, _ = outcome_of(lambda: models.load(str(copy), device="cpu"), str(copy))
-    assert model is None or sound(model)
+    assert model is None or sound(model, outcome_of, str(copy))
 
 
 def test_an_adapter_that_leads_back_to_itself_or_is_pickled_is_refused(folders, outcome_of):
