@@ -131,13 +131,21 @@ def base_of(folder: Path) -> str | None:
 
 
 def _named_base(path: Path) -> str:
+    """The id of the base that an adapter's description names: as it stands, or by the repository and the revision that
+    peft writes down.
+    """
     check(path.parent)
     try:
-        base = json.loads(path.read_text("utf-8"))["base_model_name_or_path"]
-    except (OSError, ValueError, RecursionError, LookupError, TypeError):
-        base = None
+        content = json.loads(path.read_text("utf-8"))
+        base, revision = content["base_model_name_or_path"], content.get("revision")
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        base = revision = None
     if not base or not isinstance(base, str):
         raise SourceError(f"{path} names no model to be added to: set base_model_name_or_path to the id of one")
+    on_hub = {id: entry for id, entry in registry("models").items() if "hub" in entry}
+    base = next((id for id, entry in on_hub.items() if entry["hub"] == base), base)
+    if base in on_hub and isinstance(revision, str) and revision not in ("", on_hub[base]["revision"]):
+        return f"{base}@{revision}"
     return base
 
 

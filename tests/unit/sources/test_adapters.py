@@ -81,6 +81,16 @@ def adapt(base, config, folder, seed=1):
         return model, model(IDS, output_hidden_states=True).hidden_states
 
 
+def adapt_network(base, targets, folder, seed=0):
+    """An adapter of random weights on the network without a head, as our own training makes them; its states of IDS."""
+    torch.manual_seed(seed)
+    config = lora(base.name, target_modules=targets, init_lora_weights=False, base_model_name_or_path=str(base))
+    network = peft.get_peft_model(transformers.AutoModel.from_pretrained(base), config).eval()
+    network.save_pretrained(folder)
+    with torch.inference_mode():
+        return network(IDS, output_hidden_states=True).hidden_states
+
+
 def ours(folder, **options):
     model = models.load(str(folder), **options)
     with torch.inference_mode():
@@ -133,12 +143,13 @@ def test_an_adapter_that_the_trainer_of_transformers_made(bases, tmp_path, famil
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "bert"])
 def test_an_adapter_trained_on_the_network_alone(bases, tmp_path, family):
-    torch.manual_seed(0)
-    config = lora(family, init_lora_weights=False, base_model_name_or_path=str(bases(family)))
-    network = peft.get_peft_model(transformers.AutoModel.from_pretrained(bases(family)), config).eval()
-    network.save_pretrained(tmp_path / "adapter")
-    with torch.inference_mode():
-        expected = network(IDS, output_hidden_states=True).hidden_states
+    expected = adapt_network(bases(family), TARGETS.get(family, ["q_proj", "down_proj"]), tmp_path / "adapter")
+    torch.testing.assert_close(ours(tmp_path / "adapter")[1], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_what_an_adapter_says_of_a_pooler_does_not_matter(bases, tmp_path):
+    expected = adapt_network(bases("bert"), ["query", "pooler.dense"], tmp_path / "adapter")
+    assert any("pooler" in key for key in load_file(tmp_path / "adapter" / "adapter_model.safetensors"))
     torch.testing.assert_close(ours(tmp_path / "adapter")[1], expected, rtol=1e-5, atol=1e-5)
 
 
@@ -181,14 +192,20 @@ def test_the_bits_of_an_adapted_model_are_those_of_the_model_that_was_trained(ba
     assert bits == pytest.approx((loss * (ids.shape[1] - 1)).item() / torch.log(torch.tensor(2.0)).item(), rel=1e-5)
 
 
-def test_an_adapter_of_an_adapted_model(bases, tmp_path):
-    adapt(bases("llama"), lora(), tmp_path / "first")
-    adapt(bases("llama"), lora(target_modules=["v_proj"]), tmp_path / "second", seed=2)
+@pytest.mark.parametrize("with_head", [True, False])
+def test_an_adapter_of_an_adapted_model(bases, tmp_path, with_head):
+    for seed, name, target in ((1, "first", "q_proj"), (2, "second", "v_proj")):
+        if with_head:
+            adapt(bases("llama"), lora(target_modules=[target]), tmp_path / name, seed)
+        else:
+            adapt_network(bases("llama"), [target], tmp_path / name, seed)
     edit_description(tmp_path / "second", base_model_name_or_path=str(tmp_path / "first"))
-    whole = peft.PeftModel.from_pretrained(whole_model(bases("llama")), tmp_path / "first").merge_and_unload()
-    whole = peft.PeftModel.from_pretrained(whole, tmp_path / "second").merge_and_unload()
+    kind = transformers.AutoModelForCausalLM if with_head else transformers.AutoModel
+    model = kind.from_pretrained(bases("llama"))
+    for name in ("first", "second"):
+        model = peft.PeftModel.from_pretrained(model, tmp_path / name).merge_and_unload()
     with torch.inference_mode():
-        expected = whole(IDS, output_hidden_states=True).hidden_states
+        expected = model(IDS, output_hidden_states=True).hidden_states
     torch.testing.assert_close(ours(tmp_path / "second")[1], expected, rtol=1e-5, atol=1e-5)
 
 

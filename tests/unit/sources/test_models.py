@@ -226,6 +226,23 @@ def test_a_hub_model_that_is_here_needs_no_network(library, home, encoder):
         models.load("tiny-hub")
 
 
+@pytest.mark.parametrize(
+    ("base", "revision", "id"),
+    [
+        ("someone/tiny", None, "tiny-hub"),
+        ("someone/tiny", "main", "tiny-hub"),
+        ("someone/tiny", "step1", "tiny-hub@step1"),
+        ("tiny-hub", "step1", "tiny-hub@step1"),
+        ("tiny", "step1", "tiny"),  # a package has no revisions
+        ("someone/unknown", None, "someone/unknown"),
+    ],
+)
+def test_the_base_of_an_adapter_may_be_named_by_its_repository(library, tmp_path, base, revision, id):
+    description = {"base_model_name_or_path": base, "revision": revision}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(description))
+    assert model_files.base_of(tmp_path) == id
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
 def test_a_byte_that_changed_in_a_copy_from_the_hub_is_found(library, home, encoder, file):
