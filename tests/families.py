@@ -207,6 +207,19 @@ def network(family, seed=0):
     return whole
 
 
+def start(family):
+    """The token that stands before a text: the one that the tokenizer puts there, or that separated texts in training.
+
+    None for an encoder.
+    """
+    kind = KINDS[FAMILIES[family].tokenizer]
+    if FAMILIES[family].kind == "encoder":
+        return None
+    if not kind.template.startswith("$A"):
+        return kind.template.split()[0]
+    return _END if _END in kind.roles.values() else kind.roles.get("bos", kind.roles["eos"])
+
+
 @functools.cache
 def tokenizer(family):
     """The tokenizer of a family, as it is read from the published files."""

@@ -58,6 +58,15 @@ def put_data_sets(hub, sentences):
     labelled = [{"text": text, "label": len(text) % 2} for text in sentences]
     for place, part in enumerate(("train", "test")):
         (folder / f"{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in labelled[place::2]))
+    folder = hub.place("Salesforce/wikitext", kind="datasets")
+    parts = {"train": sentences[:2], "validation": sentences[:50], "test": sentences[50:80]}
+    (folder / "wikitext-2-v1").mkdir()
+    for part, lines in parts.items():
+        name = f"wikitext-2-v1/{part}-00000-of-00001.parquet"
+        pd.DataFrame({"text": [" = Heading = \n", *(f" {line} \n" for line in lines)]}).to_parquet(folder / name)
+    files = [{"split": part, "path": f"wikitext-2-v1/{part}-*"} for part in parts]
+    card = {"configs": [{"config_name": "wikitext-2-v1", "data_files": files}]}
+    (folder / "README.md").write_text(f"---\n{yaml.safe_dump(card)}---\n# WikiText\n")
     folder = hub.place("Anthropic/hh-rlhf", kind="datasets") / "harmless-base"
     folder.mkdir()
     lines = []

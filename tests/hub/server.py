@@ -170,22 +170,27 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _api(self, kind, repository, what, revision, inside, url, body):
         if not (folder := self._folder(kind, repository, revision)):
-            return
-        listed = [path for path in files(folder) if path.relative_to(folder).as_posix().startswith(inside)]
+            return None
         if what == "tree":
+            if not (folder / inside).is_dir():
+                return self._refuse(404, "EntryNotFound")
             recursive = parse_qs(url.query).get("recursive", ["false"])[0].lower() == "true"
-            shown = [path for path in listed if recursive or path.parent == folder / inside]
-            self._json([self._about(folder, path) for path in shown])
+            shown = (folder / inside).rglob("*") if recursive else (folder / inside).iterdir()
+            self._json([self._about(folder, path) for path in sorted(shown)])
         elif what == "paths-info":
             wanted = json.loads(body)["paths"] if body.startswith(b"{") else parse_qs(body.decode())["paths"]
             self._json([self._about(folder, folder / name) for name in wanted if (folder / name).is_file()])
         else:
-            siblings = [{"rfilename": path.relative_to(folder).as_posix()} for path in listed]
+            siblings = [{"rfilename": path.relative_to(folder).as_posix()} for path in files(folder)]
             facts = {"id": repository, "sha": commit(folder), "siblings": siblings, "private": False, "tags": []}
             self._json(facts | {"gated": "manual" if repository in self.hub.gated else False, "downloads": 0})
+        return None
 
     def _about(self, folder, path):
-        about = {"type": "file", "path": path.relative_to(folder).as_posix(), "size": path.stat().st_size}
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir():
+            return {"type": "directory", "path": name, "size": 0, "oid": hashlib.sha1(name.encode()).hexdigest()}
+        about = {"type": "file", "path": name, "size": path.stat().st_size}
         if digest := self.hub.large(path):
             about["lfs"] = {"oid": digest, "size": path.stat().st_size, "pointerSize": 134}
         return about | {"oid": blob(path)}

@@ -70,6 +70,8 @@ def likelihood(id, place):
     """The bits of each sentence are transformers' own: its loss, or one forward pass for each hidden token."""
     model = models.load(id, accept_terms=repositories.TERMS)
     whole = original(model_files.fetch(id, accept_terms=repositories.TERMS), model.kind)
+    start = model.tokenizer.convert_ids_to_tokens(surprisal.start_tokens(model))
+    assert model.kind == "encoder" or start == [families.start(families.family_of(id))]
     table = surprisal.surprisals(model, heads.head(model), TEXTS)
     for text, row in zip(TEXTS, table.itertuples(), strict=True):
         bits = _pseudo_bits(whole, model, text) if model.kind == "encoder" else _bits(whole, model, text)

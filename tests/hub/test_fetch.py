@@ -117,6 +117,20 @@ def test_data_sets_are_fetched(online):
     assert online.hub.requests == []
 
 
+def test_a_corpus_is_read_from_the_hub(place, tmp_path, monkeypatch):
+    """By `datasets`, in a process whose whole environment is the hub's."""
+    home = tmp_path / "home"
+    done = place.bitskept("fetch", "wikitext", BITSKEPT_HOME=str(home))
+    assert done.returncode == 0, done.stderr[-2000:]
+    (path,) = (home / "text").glob("Salesforce--wikitext-wikitext-2-v1-*.txt")
+    lines = path.read_text("utf-8").splitlines()
+    assert len(lines) == 80
+    assert lines[0] == repositories.sentences(1)[0]
+    online = len(place.hub.requests)
+    assert place.bitskept("fetch", "wikitext", BITSKEPT_HOME=str(home)).returncode == 0
+    assert len(place.hub.requests) == online
+
+
 # ---- a network that fails for a while ----
 
 

@@ -15,11 +15,11 @@ from bitskept.sources.leaderboard import SCORES
 PROFILE = "from-hub"
 STEMS = ("02_layer_sweep", "03_fine_tuning", "04_ib_correlations")
 if repositories.WHOLE:
-    MODELS = list(repositories.FIRST.values())
+    MODELS = list(repositories.ON_HUB)
 else:  # an encoder, and as many decoders as p-values need
     MODELS = ["deberta-v3-small", "gpt2", "opt-125m", "llama2-7b", "gemma3-270m-full", "qwen2.5-0.5b", "falcon-7b"]
     MODELS += ["phi-1", "pythia-14m"]
-SHOWN = MODELS if repositories.WHOLE else ["deberta-v3-small", "llama2-7b"]
+SHOWN = list(repositories.FIRST.values()) if repositories.WHOLE else ["deberta-v3-small", "llama2-7b"]
 TUNED = ["bert-base", "gpt2", "gemma3-270m-full"] if repositories.WHOLE else ["llama2-7b"]
 MISSING = "gpt2@not-there"  # a revision that the hub does not have
 DECODERS = [id for id in MODELS if repositories.ON_HUB[id]["kind"] == "decoder"]

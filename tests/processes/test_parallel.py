@@ -61,6 +61,20 @@ def test_processes_have_one_thread_and_the_settings_of_this_call(two_cores, monk
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
+def test_nothing_is_left_of_processes_whose_jobs_are_done(tmp_path):
+    """Even if the process that had them is killed afterwards, as a notebook's kernel may be."""
+    (tmp_path / "short_jobs.py").write_text("def double(number):\n    return 2 * number\n")
+    code = (
+        "import os, signal, short_jobs; from bitskept.base import parallel; os.sched_getaffinity = lambda _: {0, 1}; "
+        "print(parallel.each(short_jobs.double, [1, 2, 3], at_once=2), flush=True); "
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert (ended.stdout, ended.stderr) == ("[2, 4, 6]\n", "")  # the streams are open until the last child has ended
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
 @pytest.mark.parametrize("jobs", [2, 1])
 def test_processes_end_with_one_that_is_killed_whether_they_have_a_job_or_none(tmp_path, jobs):
     (tmp_path / "long_jobs.py").write_text(

@@ -1,6 +1,7 @@
 """The look of every figure: style, colours, and elements that many figures share."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
 import yaml
@@ -65,6 +67,14 @@ def colour(model_id: str) -> tuple[float, float, float]:
     return palette[place % len(palette)]
 
 
+def colours_by_family(model_ids: Iterable[str]) -> dict[str, tuple[float, float, float]]:
+    """A colour for each model, the same for a family: "smollm" of "smollm2-135m", "pythia" of "pythia-70m@step1000"."""
+    family = {id: re.match("[a-z]*", id.lower())[0] for id in model_ids}
+    names = sorted(set(family.values()))
+    palette = sns.color_palette("colorblind" if len(names) <= 10 else "husl", len(names))
+    return {id: palette[names.index(name)] for id, name in family.items()}
+
+
 def shades(number: int) -> list[tuple[float, float, float]]:
     """A number of colours from dark to light, for things that have an order."""
     return sns.color_palette("viridis", number)
@@ -97,6 +107,32 @@ def _label(rows: pd.DataFrame, options: dict[str, Any]) -> dict[str, str]:
     if not label or label.startswith("_") or rows[["low", "high"]].notna().all(axis=1).any():
         return {}
     return {"label": f"{label} (no interval)"}
+
+
+def label_points(axes: Axes, places: Mapping[str, tuple[float, float]], size: float | int = 9) -> None:
+    """Write each name beside its point, where it covers no other name and no point if there is such a place, with a
+    line to the point if that is not close by. Call it last: the places depend on the limits and labels of the axes.
+    """
+    axes.margins(x=0.15)
+    axes.figure.draw_without_rendering()  # finds the limits and the layout
+    unit = 72 / axes.figure.dpi
+    points = axes.transData.transform(np.array(list(places.values()))) * unit
+    (left, bottom), (right, top) = axes.get_window_extent().get_points() * unit
+    across, up = (steps.ravel() for steps in np.meshgrid(np.arange(-12, 13), np.arange(-6, 7)))
+    far = abs(across) + 1.5 * abs(up) + 0.1 * (across < 0)  # best at the right: intervals go up and down
+    taken = np.hstack([points - 5, points + 5])  # boxes: left, bottom, right, top
+    for (name, place), (x, y) in zip(places.items(), points, strict=True):
+        width, height = 0.64 * size * len(name), 1.1 * size
+        lefts = x + 7 * across - np.select([across > 0, across < 0], [0, width], width / 2)
+        bottoms = y + 0.9 * size * up - height / 2
+        boxes = np.stack([lefts, bottoms, lefts + width, bottoms + height], axis=1)
+        apart = (boxes[:, None, :2] >= taken[:, 2:]) | (boxes[:, None, 2:] <= taken[:, :2])
+        outside = (boxes[:, :2] < (left, bottom)).any(1) | (boxes[:, 2:] > (right, top)).any(1)
+        best = np.lexsort([far, (~apart.any(2)).sum(1) + outside])[0]
+        taken = np.vstack([taken, boxes[best]])
+        line = {"arrowstyle": "-", "linewidth": 0.5, "color": "grey", "shrinkA": 0} if far[best] > 2.5 else None
+        offset = {"xytext": boxes[best, :2] - (x, y), "textcoords": "offset points"}
+        axes.annotate(name, place, **offset, fontsize=size, arrowprops=line, va="bottom")
 
 
 def rendered(figure: Figure, name: str) -> dict[str, bytes]:

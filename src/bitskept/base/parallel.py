@@ -4,6 +4,7 @@ all cores.
 On a GPU jobs run one at a time, and so they do in processes that train one model together.
 """
 
+import gc
 import os
 import threading
 import time
@@ -17,6 +18,8 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 PROCESSES = "BITSKEPT_PROCESSES"
 """The most processes that may run side by side."""
+THREADS = [f"{library}_NUM_THREADS" for library in ("OMP", "MKL", "OPENBLAS", "BLIS", "NUMEXPR", "NUMBA")]
+"""What tells a library how many threads it may use."""
 MEMORY = 3 * 2**30
 """Bytes that a small job may take. No more jobs run side by side than there is memory for."""
 
@@ -93,21 +96,27 @@ def _gpu() -> bool:
 def _in_processes(
     function: Callable[[Job], Result], order: Sequence[tuple[int, Job]], at_once: int
 ) -> Iterator[tuple[int, Result]]:
-    from joblib import Parallel, delayed, parallel_config
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
+    from concurrent.futures import as_completed
 
-    # Processes outlive a call, and the variables that they inherited may have changed.
+    from joblib.externals.loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
+
     settings = {name: value for name, value in os.environ.items() if name.startswith("BITSKEPT_")}
-    with parallel_config("loky", n_jobs=at_once, inner_max_num_threads=1):
-        # All of them watch from their start: one that never gets a job would outlive this process by minutes.
-        work = Parallel(return_as="generator_unordered", initializer=end_with, initargs=(os.getpid(),))
-        try:
-            yield from work(delayed(_job)(function, place, job, settings) for place, job in order)
-        except TerminatedWorkerError as error:
-            raise MemoryError(
-                f"one of {at_once} processes side by side was killed, as the system does when memory runs out: set "
-                f"{PROCESSES}=1 and run this again; what was finished is kept"
-            ) from error
+    # joblib.Parallel would keep the processes, their memory and their semaphores until this one ends; and if it was
+    # killed, as a notebook's kernel that takes long to end, there were warnings of leaked semaphores and lost files.
+    # All of them watch from their start: one that never gets a job would outlive this process by minutes.
+    pool = ProcessPoolExecutor(at_once, initializer=end_with, initargs=(os.getpid(),), env=dict.fromkeys(THREADS, "1"))
+    try:
+        for future in as_completed([pool.submit(_job, function, place, job, settings) for place, job in order]):
+            yield future.result()
+    except TerminatedWorkerError as error:
+        raise MemoryError(
+            f"one of {at_once} processes side by side was killed, as the system does when memory runs out: set "
+            f"{PROCESSES}=1 and run this again; what was finished is kept"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, kill_workers=True)
+        del pool
+        gc.collect()  # its semaphores end with it, and it is part of cycles
 
 
 def _job(function: Callable[[Job], Result], place: int, job: Job, settings: dict[str, str]) -> tuple[int, Result]:

@@ -60,7 +60,7 @@ class Plan:
             raise ValueError(f"layers must be at least 1, but is {self.layers}")
 
 
-@measurement("effective_rank", 1)
+@measurement("effective_rank", 2)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """RankMe, alpha-ReQ and variance of each layer, with 95 % intervals over sentences. Columns: `COLUMNS`.
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -19,6 +20,7 @@ from bitskept.base.store import RUN_LOG
 from bitskept.run import notebooks, run_record
 from bitskept.run.run_record import Run
 
+PERIOD = 60.0  # seconds
 INJECTED = "injected-parameters"  # papermill's tag of the cell that it adds
 
 
@@ -76,7 +78,7 @@ def _run(notebook: Path, parameters: Path, write_back: bool) -> Run:
     started, clock, cpu, finished = run_record.now(), time.perf_counter(), _cpu_seconds(), False
     before = written(figures, profile)
     try:
-        with _environment(settings):
+        with _environment(settings), _told_now_and_then(stem, log):
             execute(notebook, executed, {"profile": profile if registered else str(parameters)})
         check_figures(notebook, before, written(figures, profile))
         if write_back:
@@ -198,6 +200,28 @@ def _cpu_seconds() -> float:
 def _say(line: str) -> None:
     tqdm.write(line, file=sys.stderr)  # above progress bars
     sys.stderr.flush()
+
+
+@contextmanager
+def _told_now_and_then(stem: str, log: Path) -> Iterator[None]:
+    """Where there is no terminal for a progress bar, a line every `PERIOD` seconds says how far a notebook is."""
+    finished, began = threading.Event(), time.monotonic()
+
+    def tell() -> None:
+        while not finished.wait(PERIOD):
+            from_store, computed, _ = run_record.count_results(log)
+            minutes = (time.monotonic() - began) / 60
+            _say(f"{stem}: {minutes:.0f} min so far, {computed} results computed, {from_store} from the store")
+
+    teller = threading.Thread(target=tell, daemon=True)
+    if not sys.stderr.isatty():
+        teller.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        if teller.is_alive():
+            teller.join()
 
 
 @contextmanager

@@ -152,3 +152,33 @@ def test_the_label_says_where_there_is_no_interval_at_all():
         figures.curve(axes, part, "layer", **({"label": label} if label else {}))
         figures.points(axes, part, [0.0, 1.0], **({"label": label} if label else {}))
     assert axes.get_legend_handles_labels()[1] == ["known", "few (no interval)"] * 2
+
+
+def test_a_family_has_one_colour():
+    ids = ["smollm2-135m", "smollm-1.7b-instruct", "pythia-70m@step1000", "pythia-12b", "My-own", "my-other", "7b"]
+    found = figures.colours_by_family(ids)
+    assert found["smollm2-135m"] == found["smollm-1.7b-instruct"]
+    assert found["pythia-70m@step1000"] == found["pythia-12b"]
+    assert found["My-own"] == found["my-other"]
+    assert len(set(found.values())) == 4
+    many = [f"{letter}{other}" for letter in "abc" for other in "defgh"]
+    assert len(set(figures.colours_by_family(many).values())) == 15
+
+
+@pytest.mark.parametrize("number", [1, 3, 75])
+def test_each_of_many_points_has_its_name_beside_it_and_no_two_names_overlap(number):
+    random = np.random.default_rng(0)
+    places = {f"model-{place}": tuple(random.normal(size=2).tolist()) for place in range(number)}
+    with figures.style():
+        figure = Figure(figsize=(13, 9), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(*zip(*places.values(), strict=True), "o")
+        figures.label_points(axes, places, size=8)
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in axes.texts]
+    assert [text.get_text() for text in axes.texts] == list(places)
+    for text, (x, y) in zip(axes.texts, places.values(), strict=True):
+        assert tuple(text.xy) == (x, y)
+    overlaps = sum(box.count_overlaps(boxes) - 1 for box in boxes)
+    assert overlaps <= 0.05 * number
+    assert all(axes.get_window_extent().padded(2).contains(box.x0, box.y0) for box in boxes)

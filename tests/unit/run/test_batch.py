@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sys
+import time
 
 import nbformat
 import pytest
@@ -138,6 +140,23 @@ def test_messages_for_the_user_are_passed_on_and_nothing_else(capsys):
 
 
 # ---- the list of notebooks ----
+
+
+def test_a_long_notebook_is_heard_of_where_there_is_no_terminal(tmp_path, monkeypatch, capsys):
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"digest": "a", "from_store": false, "seconds": 3}\n{"digest": "b", "from_store": true}\n')
+    monkeypatch.setattr(batch, "PERIOD", 0.05)
+    with batch._told_now_and_then("02_layer_sweep", log):
+        time.sleep(0.5)
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) >= 2
+    assert set(told) == {"02_layer_sweep: 0 min so far, 1 results computed, 1 from the store"}
+    time.sleep(0.2)
+    assert capsys.readouterr().err == "", "it ends with the notebook"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with batch._told_now_and_then("02_layer_sweep", log):
+        time.sleep(0.2)
+    assert capsys.readouterr().err == "", "a terminal has a progress bar"
 
 
 def test_notebooks_are_chosen_by_name_number_or_file_and_keep_their_order(toy):

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bitskept.base.figures import colour, curve
+from bitskept.base.figures import colour, colours_by_family, curve, label_points
 from bitskept.instruments.soft_entropy.compression import KINDS
 from bitskept.studies.bottleneck.amount_of_text import PAPER
 from bitskept.studies.bottleneck.by_width import width_name
@@ -235,24 +235,27 @@ def labels(table: pd.DataFrame) -> Figure:
 
 
 def correlations(table: pd.DataFrame) -> Figure:
-    """Token optimality of each model against its score, or against its complexity where no score is known."""
-    rows = table.set_index("model")
+    """Token optimality of each model against its score or, if no score is known, its complexity."""
+    rows, colours = table.set_index("model"), colours_by_family(table["model"].unique())
     scored = rows["average"].notna().any()
-    figure, panels = _panels(1, 2, (13, 5))
+    many, labels = len(colours) > 20, []
+    figure, panels = _panels(2, 1, (13, 18)) if many else _panels(1, 2, (13, 5))
     for axes, (end, kind) in zip(panels, list(KINDS.items())[:2], strict=True):
         x = rows.loc[rows["quantity"] == f"complexity{end}", "estimate"]
         if scored:
             x = rows["average"].groupby("model").first()
-        for model, row in rows[rows["quantity"] == f"optimality{end}"].assign(x=x).dropna(subset="x").iterrows():
+        known = rows[rows["quantity"] == f"optimality{end}"].assign(x=x).dropna(subset=["x", "estimate"])
+        for model, row in known.iterrows():
             error = [[row["estimate"] - row["low"]], [row["high"] - row["estimate"]]]
-            axes.errorbar(row["x"], row["estimate"], error, fmt="o", capsize=3, color=colour(model), label=model)
+            axes.errorbar(row["x"], row["estimate"], error, fmt="o", color=colours[model], elinewidth=1)
         axes.set(xlabel="average score" if scored else "token complexity (bits)", ylabel="token optimality", title=kind)
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles[:12], names[:12], loc="outside lower center", ncols=4)
+        labels.append((axes, {name: (*at,) for name, *at in known[["x", "estimate"]].itertuples(name=None)}))
+    for axes, places in labels:
+        label_points(axes, places, size=8 if many else 11)
     return figure
 
 
-def _panels(lines: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, Any]:
+def _panels(lines: int, columns: int, size: tuple[float | int, float | int], **options: Any) -> tuple[Figure, Any]:
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(lines, columns, **options)
 

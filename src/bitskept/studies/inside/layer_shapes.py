@@ -64,7 +64,7 @@ class Plan:
         at_least(self, points=3, groups=2, starts=0, layers=1)
 
 
-@measurement("geometry", 1)
+@measurement("geometry", 2)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """Means over groups with 95 % intervals (Student), in units of the mean distance; `n` is the number of points in a
     group. Columns: `COLUMNS`. Errors as `corpora.load`, `embed` and `distances`.
