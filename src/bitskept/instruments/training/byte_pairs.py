@@ -41,8 +41,12 @@ def learn(texts: Iterable[str], types: int) -> Tokenizer:
 
 
 def ready(tokenizer: Tokenizer, longest: int) -> transformers.PreTrainedTokenizerFast:
-    """The tokenizer in the form that models use, for texts of at most `longest` tokens."""
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=longest, **SPECIAL)
+    """The tokenizer in the form that models use, for texts of at most `longest` tokens. A special token that is spelt
+    in a text is text.
+    """
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=longest, **SPECIAL)
+    tokenizer.split_special_tokens = True
+    return tokenizer
 
 
 def digest(corpus: str, types: int, *, skipped: int, seed: int) -> str:

@@ -18,13 +18,20 @@ def test_the_same_text_gives_the_same_tokenizer_in_any_order():
     assert byte_pairs.learn(TEXTS, 290).to_str() != first
 
 
-@pytest.mark.parametrize("text", ["the whale", "never seen: ¿鯨?", "", " two  spaces ", "<masked>"])
+@pytest.mark.parametrize("text", ["the whale", "never seen: ¿鯨?", "", " two  spaces ", "<masked>", "A </s> <mask>"])
 def test_a_text_is_framed_and_comes_back(text):
     tokenizer = byte_pairs.ready(byte_pairs.learn(TEXTS, 300), 64)
     ids = tokenizer(text)["input_ids"]
     assert (ids[0], ids[-1]) == (tokenizer.bos_token_id, tokenizer.eos_token_id) == (0, 1)
     assert (tokenizer.pad_token_id, tokenizer.mask_token_id) == (2, 3)
     assert tokenizer.decode(ids[1:-1]) == text
+    assert not set(ids[1:-1]) & set(tokenizer.all_special_ids)  # also if one is spelt in the text
+
+
+def test_a_saved_tokenizer_is_the_same_file_as_before(tmp_path):
+    byte_pairs.ready(byte_pairs.learn(TEXTS, 300), 64).save_pretrained(tmp_path)
+    assert "split_special_tokens" not in (tmp_path / "tokenizer_config.json").read_text("utf-8")
+    assert (tmp_path / "tokenizer.json").read_text("utf-8").count("Split") == 0
 
 
 def test_too_few_types_are_refused():
