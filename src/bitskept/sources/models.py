@@ -1,5 +1,6 @@
 """Language models by id: from a folder, registry packages used as archives, or the hub; and random copies of them."""
 
+import logging
 import math
 import re
 from collections.abc import Collection
@@ -111,6 +112,7 @@ def _trained(folder: Path, dtype: torch.dtype) -> torch.nn.Module:
     import transformers
 
     options = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
+    logging.getLogger("transformers.modeling_utils").addFilter(_says_more)
     network, report = transformers.AutoModel.from_pretrained(folder, dtype=dtype, **options, **LOCAL)
     if missing := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
         raise SourceError(f"{folder} lacks {len(missing)} weights, {missing[0]} among them: get a complete copy")
@@ -130,6 +132,13 @@ def _trained(folder: Path, dtype: torch.dtype) -> torch.nn.Module:
     if not hasattr(network.config, "quantization_config"):
         check_formats(folder, report["unexpected_keys"])
     return network
+
+
+def _says_more(record: logging.LogRecord) -> bool:
+    """Whether a line of the log is another than transformers' report of weights, all of which `_trained` checks: it
+    would list the head of every model that has one.
+    """
+    return "LOAD REPORT" not in record.getMessage()
 
 
 def _take_off_parts_of_heads(network: Any) -> None:
