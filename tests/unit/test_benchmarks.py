@@ -13,10 +13,10 @@ from bitskept.instruments.probes.sweep import Plan
 
 TEXTS = [
     f"the cat sat {word} {other}"
-    for word in ("the", "42", "unlocked", "it", "cat")
+    for word in ("the", "42", "unlocked", "it", "cat", "sat", "!")
     for other in ("the", "42", "sat", "it", "cat , the", "!", "cat .", "42 the")
 ]
-PLAN = Plan("mixed", train=24, validation=6, test=10, shuffled=False, side_layers=2, types=6)
+PLAN = Plan("mixed", train=24, validation=6, test=20, shuffled=False, side_layers=2, types=6)
 
 
 @pytest.fixture

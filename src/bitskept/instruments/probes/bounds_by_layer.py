@@ -99,8 +99,9 @@ def bound_rows(outcome: Outcome, counts: Int[np.ndarray, " type"], *, seed: int)
         # No information is negative, although the estimate of a bound on it may be.
         yield from _layer_rows(outcome.layers, *np.maximum(0, [estimates, lows, highs]), facts)
     if layers > 2:
-        replicates = widened(cluster_bootstrap(saved, sizes, replicates=REPLICATES, seed=seed), information, len(sizes))
-        for row in _shape_rows(np.maximum(0, information), np.maximum(0, replicates)):
+        replicates = cluster_bootstrap(saved, sizes, replicates=REPLICATES, seed=seed)
+        wide = widened(replicates, information, len(sizes))
+        for row in _shape_rows(*(np.maximum(0, bits) for bits in (information, replicates, wide))):
             yield row | {"unit": BITS} | sample
 
 
@@ -130,20 +131,21 @@ def _layer_rows(
 
 
 def _shape_rows(
-    curve: Float[np.ndarray, " layer"], replicates: Float[np.ndarray, "replicate layer"]
+    curve: Float[np.ndarray, " layer"],
+    replicates: Float[np.ndarray, "replicate layer"],
+    wide: Float[np.ndarray, "replicate layer"],
 ) -> Iterator[dict[str, Any]]:
     """Forgetting, late forgetting (over the second half of the layers) and rise of the cross-entropy bound.
 
-    `replicates` are `widened`. All three are maxima over layers, which noise alone makes positive. The estimate is
-    therefore reduced by its bootstrap bias (Efron and Tibshirani 1993). From the lower end the most that noise alone
-    gives for a flat curve is subtracted: the 97.5 % point of shape(replicates - curve), as shape(curve) exceeds
-    shape(truth) by at most shape(curve - truth).
+    All three are maxima over layers, which noise alone makes positive. The estimate is therefore reduced by its
+    bootstrap bias (Efron and Tibshirani 1993). The interval is from the `widened` replicates `wide`, NaN where they
+    are. From its lower end the most that noise alone gives for a flat curve is subtracted: the 97.5 % point of
+    shape(wide - curve), as shape(curve) exceeds shape(truth) by at most shape(curve - truth).
     """
     for quantity, shape in (("forgetting", _forgetting), ("late_forgetting", _late_forgetting), ("rise", _rise)):
-        value, drawn = shape(curve), shape(replicates)
-        low, _ = percentiles(drawn)
-        _, noise = percentiles(shape(replicates - curve))
-        estimate = 2 * value - drawn.mean()
+        value, estimate = shape(curve), 2 * shape(curve) - shape(replicates).mean()
+        low, _ = percentiles(shape(wide))
+        _, noise = percentiles(shape(wide - curve))
         yield {"quantity": quantity, "estimate": estimate, "low": value - noise, "high": 2 * value - low}
 
 
