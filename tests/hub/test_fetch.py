@@ -35,6 +35,7 @@ def online(place, tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_IMPLICIT_TOKEN", True)
     huggingface_hub.close_session()
+    place.hub.forget()
     yield place
     place.hub.forget()
     huggingface_hub.close_session()
