@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -63,6 +64,15 @@ def test_rows_of_a_softmax_in_lower_precision_are_laws(dtype, close):
         entropy((exact[0] * 1.1).astype(dtype))
     with pytest.raises(ValueError, match="law must sum to 1 within 1e-09"):
         entropy(exact[0] * (1 + 1e-6))
+
+
+@pytest.mark.parametrize("types", [128_256, 262_144])
+def test_a_softmax_over_the_vocabulary_of_a_large_model_is_a_law(types):
+    generator = torch.Generator().manual_seed(0)
+    for spread in (0, 0.01, 1, 3):
+        law = (spread * torch.randn(types, generator=generator)).softmax(-1).numpy()
+        exact = law.astype(float) / law.sum(dtype=float)
+        assert entropy(law) == pytest.approx(entropy(exact), rel=1e-9)
 
 
 def test_exclusive_or_shares_nothing_in_pairs():
