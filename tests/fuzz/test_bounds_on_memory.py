@@ -103,9 +103,9 @@ def cases(place, tiny):
 
     for name, text, says in (
         ("line.txt", LONG, "no sentence"),
-        ("line.jsonl", json.dumps({"text": LONG}), None),
-        ("line.csv", f'text\n"{LONG}"', None),
-        ("quotes.csv", 'text\n"' + 'a"' * 5_000_000, None),
+        ("line.jsonl", json.dumps({"text": LONG}), "no sentence"),
+        ("line.csv", f'text\n"{LONG}"', "no sentence"),
+        ("quotes.csv", 'text\n"' + 'a"' * 5_000_000, "quotation mark"),
         ("deep.jsonl", '{"text":' + "[" * 5_000_000, "of another format"),
         ("digits.jsonl", '{"text": ' + "1" * 5_000_000 + "}", "of another format"),
         ("halves.jsonl", '{"text": "' + "\\ud800" * 1_000_000 + '"}', "is no text"),

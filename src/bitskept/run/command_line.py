@@ -203,9 +203,12 @@ def columns(rows: list[dict[str, Any]]) -> str:
 def fetch(ids: list[str], accept_terms: list[str]) -> None:
     """Download models, corpora and tasks by id. One that cannot be had stops no other; the errors come at the end.
 
-    LookupError, before anything is downloaded, for an unknown id.
+    Before anything is downloaded: LookupError for an unknown id, ValueError for a BITSKEPT_HOME or BITSKEPT_DATA that
+    is no folder.
     """
+    from bitskept import named_folder
     from bitskept.base import params
+    from bitskept.base.store import home
     from bitskept.sources import corpora, model_files, on_disk, registry, tasks, unknown
 
     sweep = params.read_yaml(params.find("laptop"))["02_layer_sweep"]
@@ -215,6 +218,8 @@ def fetch(ids: list[str], accept_terms: list[str]) -> None:
     for id in chosen:
         if id.partition("@")[0] not in known and not on_disk(id):
             raise unknown("model or corpus", id, known)
+    home()  # folders that cannot be are said once, not with every id
+    named_folder("BITSKEPT_DATA")
     failures = []
     for id in chosen:
         try:
