@@ -54,7 +54,7 @@ def fano_region(table: pd.DataFrame, section: TheoryBounds) -> Figure:
     left.plot(1 - dots["named right"], dots["estimate"], "k.", **look)
     left.set(xlabel="error of the best predictor", ylabel="H(X|Z) in bits", xlim=(0, 1.15))
     left.set_title("What an error rate allows")
-    left.legend(loc="upper left")
+    left.legend(loc="lower right")
     curves = table[table["quantity"] == "Fano bound"].groupby("alphabet")
     for (size, rows), line in zip(curves, (":", "--", "-"), strict=True):
         right.plot(rows["named right"], rows["estimate"], line, color="C0", label=f"|A| = {size:,}")
