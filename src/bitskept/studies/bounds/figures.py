@@ -46,7 +46,7 @@ def fano_region(table: pd.DataFrame, section: TheoryBounds) -> Figure:
         error = np.linspace(0, 1 - 1 / size, 300)
         fano, least = bounds.fano_equivocation(error, size), bounds.feder_merhav(error)
         left.fill_between(error, least, fano, alpha=0.15, color="C0")
-        left.plot(error, fano, color="C0")
+        left.plot(error, fano, color="C0", label="Fano" if size == section.fano_alphabets[0] else None)
         left.text(error[-1], fano[-1], f"  |A| = {size}", va="center")
     left.plot(error, least, color="C3", label="Feder and Merhav")
     dots = table[table["quantity"] == "equivocation"]
@@ -54,7 +54,7 @@ def fano_region(table: pd.DataFrame, section: TheoryBounds) -> Figure:
     left.plot(1 - dots["named right"], dots["estimate"], "k.", **look)
     left.set(xlabel="error of the best predictor", ylabel="H(X|Z) in bits", xlim=(0, 1.15))
     left.set_title("What an error rate allows")
-    left.legend(loc="upper left")
+    left.legend(loc="lower right")
     curves = table[table["quantity"] == "Fano bound"].groupby("alphabet")
     for (size, rows), line in zip(curves, (":", "--", "-"), strict=True):
         right.plot(rows["named right"], rows["estimate"], line, color="C0", label=f"|A| = {size:,}")
@@ -72,7 +72,7 @@ def probes(table: pd.DataFrame) -> Figure:
         axes.plot(curve.index, curve[0.5], "o-", label=bound if bound == "Fano" else f"{bound}, probe {probe}")
         axes.fill_between(curve.index, curve[0.05], curve[0.95], alpha=0.15)
     axes.axhline(table["truth"].iloc[0], color="black", label="the truth, I(X;Z)")
-    axes.set(xscale="log", xlabel="training samples a class", ylabel="bits proved", ylim=(0, 3.05))
+    axes.set(xscale="log", xlabel="training samples per class", ylabel="bits proved", ylim=(0, 3.05))
     axes.set_xticks(table["training"].unique(), table["training"].unique())
     axes.legend(loc="lower right")
     return figure
@@ -86,9 +86,16 @@ def coverage(table: pd.DataFrame) -> Figure:
     left, right = figure.subplots(1, 2)
     tight = table[(table["channel"] == "symmetric") & (table["samples"] == largest)]
     for bound, rows in tight.groupby("bound", sort=False):
-        left.plot(1 - rows["delta"], rows["coverage"], "o-", label=bound)
+        # Rings, which can be seen around the dots of the certificate: both often hold in every repetition.
+        look = {"markersize": 13, "markerfacecolor": "none"} if bound == "same samples" else {}
+        left.plot(1 - rows["delta"], rows["coverage"], "o-", label=bound, **look)
     left.plot([0.75, 1], [0.75, 1], ":", color="grey", label="as promised")
-    left.set(xlabel="promised, 1 − δ", ylabel="kept", title=f"Symmetric channel, N = {largest:,}", ylim=(0, 1.03))
+    left.set(
+        xlabel="promised, 1 − δ",
+        ylabel="share of repetitions in which it held",
+        title=f"Symmetric channel, N = {largest:,}",
+        ylim=(0, 1.03),
+    )
     left.legend(loc="lower right")
     at_delta = table[table["delta"] == delta].assign(share=table["bits"] / table["truth"])
     for channel, rows in at_delta.groupby("channel", sort=False):
@@ -116,9 +123,10 @@ def interval_coverage(table: pd.DataFrame) -> Figure:
         axes.axhline(0.05, color="grey", linestyle=":", label="promised: 5 %")
         if len(without := rows.loc[rows["n"] == 0, "clusters"]):
             axes.axvspan(numbers[0] * 0.9, without.max() * 1.1, color="grey", alpha=0.15)
-            axes.text(numbers[0], 0.0022, f"no interval\nup to {without.max()}", fontsize="small")
-        axes.set(xscale="log", yscale="log", xlabel="sentences", title=data.replace(" of the ", "\nof the "))
-        axes.set(ylim=(0.0015, 1), xlim=(numbers[0] * 0.9, numbers[-1] * 1.1))
+            axes.text(numbers[0], 0.001, f"no interval\nup to {without.max()}", fontsize="small")
+        axes.set_yscale("symlog", linthresh=0.01)  # shows 0 as well
+        axes.set(xscale="log", xlabel="sentences", title=data.replace(" of the ", "\nof the "))
+        axes.set(ylim=(0, 1), xlim=(numbers[0] * 0.9, numbers[-1] * 1.1))
         axes.set_xticks(numbers, numbers)
         axes.set_xticks([], minor=True)
         axes.yaxis.set_major_formatter(PercentFormatter(1))
@@ -141,6 +149,6 @@ def plug_in(table: pd.DataFrame, section: TheoryBounds) -> Figure:
     left.legend()
     for (name, rows), line in zip(table[~spread].groupby("quantity", sort=False), ("-", "-", "--"), strict=True):
         right.plot(rows["samples"], rows["estimate"], line, label=name)
-    right.set(xscale="log", yscale="log", xlabel="samples", ylabel="bits", title="Taken off")
+    right.set(xscale="log", yscale="log", xlabel="samples", ylabel="bits", title="What is taken off H(X)")
     right.legend()
     return figure

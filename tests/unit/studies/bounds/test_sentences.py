@@ -106,7 +106,7 @@ def test_coverage():
     assert "of 100 repetitions; the lowest share of the certificate is 0.990" in text
     assert "only 50% of the time" in text
     assert "holds 100.0% of the time, where 80% were promised" in text
-    assert "With 100 samples the certificate proves from 25% (erasure) to 50% (symmetric)" in text
+    assert "With 100 samples and δ = 0.2 the certificate proves from 25% (erasure) to 50% (symmetric)" in text
     assert "With 10 samples, taking $H(X)$ from all sentences" in text
     assert "most for erasure: from 0.00 to 0.25 bits" in text
     # Three standard errors of 100 repetitions at 0.2 are 0.12.
@@ -128,7 +128,7 @@ def intervals_table(high=0.96, none=True):
 def test_interval_coverage():
     text = sentences.interval_coverage(intervals_table())
     assert "62% contain the truth in the worst case (lognormal surprisal, 8 sentences)" in text
-    assert "87.5% or more do (least for lognormal surprisal, 20 sentences). All of them cover at least" in text
+    assert "87.5% or more do (least for lognormal surprisal, 20 sentences). None covers significantly less" in text
     assert text.endswith("there is no interval (lognormal surprisal: none up to 8 sentences).")
     assert sentences.interval_coverage(intervals_table(none=False)).endswith("there is no interval.")
     single = intervals_table().replace({"clusters": 8}, 1)
@@ -139,7 +139,7 @@ def test_interval_coverage():
 def test_interval_coverage_says_where_too_few_are_covered(high, short):
     text = sentences.interval_coverage(intervals_table(high))
     assert ("**Too few are covered** for lognormal surprisal with 20 sentences." in text) == short
-    assert ("All of them cover" in text) != short
+    assert ("None covers" in text) != short
 
 
 def test_plug_in():
