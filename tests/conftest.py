@@ -91,7 +91,7 @@ def _tiny(family):
     import torch
     import transformers
 
-    from bitskept.sources.models import LanguageModel
+    from bitskept.sources.language_model import LanguageModel
 
     encoder = family in ("bert", "mpnet")
     tokenizer = _word_piece() if encoder else _byte_level(start="<bos>" if family == "gemma" else None)

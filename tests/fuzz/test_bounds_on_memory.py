@@ -13,6 +13,7 @@ import pytest
 
 import bitskept
 from bitskept.sources import models
+from bitskept.sources.adapters import peft_without_warnings
 
 ROOM = 1_500_000_000  # bytes of address space that the process may take in addition to that of its libraries
 GROWTH = 400_000_000  # bytes of memory that it may fill
@@ -70,7 +71,7 @@ def cases(place, tiny):
     tiny("bert").network.save_pretrained(place / "sound")
     tiny("bert").tokenizer.save_pretrained(place / "sound")
     base = models.load(str(place / "sound"), device="cpu").network
-    with models.peft_without_warnings():
+    with peft_without_warnings():
         adapter = peft.LoraConfig(
             r=2, init_lora_weights=False, target_modules=["query"], base_model_name_or_path=str(place / "sound")
         )

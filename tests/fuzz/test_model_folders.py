@@ -17,6 +17,7 @@ from tokenizers.models import Unigram
 
 from bitskept.instruments.states import encode, stream
 from bitskept.sources import models
+from bitskept.sources.adapters import peft_without_warnings
 
 slow = settings.get_profile("slow")
 
@@ -59,7 +60,7 @@ def folders(place, tiny):
         tiny(family).network.save_pretrained(place / family)
         tiny(family).tokenizer.save_pretrained(place / family)
     base = models.load(str(place / "llama"), dtype="float32", device="cpu").network
-    with models.peft_without_warnings():
+    with peft_without_warnings():
         options = {"target_modules": ["q_proj"], "base_model_name_or_path": str(place / "llama")}
         config = peft.LoraConfig(r=2, init_lora_weights=False, **options)
         peft.get_peft_model(base, config).save_pretrained(place / "adapter")

@@ -4,8 +4,7 @@ import inspect
 import json
 import os
 import platform
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
@@ -18,8 +17,9 @@ from matplotlib.figure import Figure
 
 from bitskept import __version__, root
 from bitskept.base import figures, provenance
-from bitskept.base.files import locked, sha256, write_whole
+from bitskept.base.files import locked, write_whole
 from bitskept.base.params import Section
+from bitskept.base.path_names import without_paths
 
 RUN = "BITSKEPT_RUN"
 """Set by `bitskept run`: the profile whose figures and tables the notebooks make."""
@@ -74,12 +74,8 @@ class Publisher:
         if "made by" not in table.attrs:
             raise ValueError(f"figure {name}: its table has to come from a function marked by makes_table")
         pictures, tables = folders(os.environ.get(RUN, CUSTOM))
-        made_by, parameters, models = table.attrs["made by"], self._section.model_dump(), self._fingerprints
-        of_models = table["model"].dropna().astype(str).unique() if "model" in table else ()
-        given = [value for value in _strings(parameters) if not _is_path(value) or _exists(value)]  # or it is a text
-        names = names_of_paths([*given, *models, *of_models], models)
-        parameters, models = without_paths(parameters, names), without_paths(models, names)
-        table = _table_without_paths(table, names)
+        made_by = table.attrs["made by"]
+        parameters, models, table = without_paths(self._section.model_dump(), self._fingerprints, table)
         section = type(self._section).model_validate(parameters)
         content = table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
         rendered = figures.rendered(drawn(draw, read_table(BytesIO(content)), section), name)
@@ -109,59 +105,6 @@ def _origin(
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return (json.dumps(origin, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def names_of_paths(values: Iterable[str], fingerprints: Mapping[str, str]) -> dict[str, str]:
-    """What a published file calls a model or text that is given by a path: the name of its folder or file. If something
-    else has that name too, part of its fingerprint follows. Paths tell who works where, and mean nothing elsewhere.
-    """
-    values = list(dict.fromkeys(values))
-    paths = list(filter(_is_path, values))
-    short = {path: Path(path.replace("\\", "/").rstrip("/")).name or "root" for path in paths}
-    taken = Counter([*short.values(), *(value for value in values if value not in short)])
-    unique = {path: fingerprints.get(path) or sha256(path.encode()) for path in paths}
-    return {path: name if taken[name] == 1 else f"{name}-{unique[path][:8]}" for path, name in short.items()}
-
-
-def without_paths(value: Any, names: Mapping[str, str]) -> Any:
-    """A value with these paths replaced by their names, in all strings that it contains."""
-    if isinstance(value, str):
-        for path in sorted(names, key=len, reverse=True):  # a folder may lie in another one
-            value = value.replace(path, names[path])
-        return value
-    if isinstance(value, Mapping):
-        return {without_paths(key, names): without_paths(item, names) for key, item in value.items()}
-    return type(value)(without_paths(item, names) for item in value) if isinstance(value, list | tuple) else value
-
-
-def _is_path(value: str) -> bool:
-    return bool({"/", "\\"} & set(value.partition("@")[0])) or value.startswith("~")  # a revision may have a slash
-
-
-def _exists(value: str) -> bool:
-    try:
-        return Path(value).expanduser().exists()
-    except (OSError, RuntimeError, ValueError):  # too long, an unknown user, a NUL byte
-        return False
-
-
-def _table_without_paths(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    if not names:
-        return table
-    texts = [name for name, kind in table.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]
-    columns = {name: table[name].map(lambda cell: without_paths(cell, names)) for name in texts}
-    return table.assign(**columns).rename(columns=lambda name: without_paths(name, names))
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """All strings in parameters."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from _strings([*value.keys(), *value.values()])
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _strings(item)
 
 
 def drawn(draw: Callable[..., Figure], table: pd.DataFrame, section: Section) -> Figure:

@@ -17,7 +17,7 @@ from scipy.stats import t as student
 from bitskept.instruments.measurement import MODEL, label, measurement, to_table
 from bitskept.instruments.states import StateBatch, encode, resolve_layers, stream
 from bitskept.sources import corpora
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 
 Spectrum = Float[np.ndarray, " dim"]
 """Eigenvalues of a covariance, from the largest."""

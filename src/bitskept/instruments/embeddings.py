@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from bitskept.instruments.probes.readings import POOLINGS, pool
 from bitskept.instruments.states import Encoding, encode, resolve_layers, stream
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 
 
 def embed(

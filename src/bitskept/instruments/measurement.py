@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from bitskept.base import store
-from bitskept.sources import corpora, models
-from bitskept.sources.models import LanguageModel
+from bitskept.sources import corpora, model_files, models
+from bitskept.sources.language_model import LanguageModel
+from bitskept.sources.precision import resolve_dtype
 
 MODEL = ("model", "kind", "weights", "seed")
 """The columns that name a model in every table."""
@@ -52,7 +53,7 @@ class Measurement:
         progress: bool = True,
     ) -> pd.DataFrame:
         """The table. `weights` is the seed of a randomly initialised copy. Model and text are fetched if needed."""
-        models.fetch(model_id, accept_terms=accept_terms)
+        model_files.fetch(model_id, accept_terms=accept_terms)
         key = self.key(model_id, plan, weights)
 
         def compute() -> pd.DataFrame:
@@ -94,8 +95,8 @@ def text_key(plan: Any, source: ModuleType = corpora) -> dict[str, Any]:
 
 def model_key(model_id: str, key: dict[str, Any], weights: int | None = None) -> dict[str, Any]:
     """A key with the model, and with the dtype that the plan's dtype stands for on this machine."""
-    dtype = models.resolve_dtype(key["dtype"], models.resolve_device("auto"))
-    return key | {"id": model_id, "model": models.fingerprint(model_id, seed=weights), "dtype": dtype}
+    dtype = resolve_dtype(key["dtype"])
+    return key | {"id": model_id, "model": model_files.fingerprint(model_id, seed=weights), "dtype": dtype}
 
 
 def model_facts(model: LanguageModel) -> dict[str, Any]:

@@ -16,21 +16,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
-from bitskept.sources.language_model import AFTER_BLOCKS, LanguageModel
+from bitskept.sources.language_model import LanguageModel
 from bitskept.sources.packages import SourceError
-
-__all__ = [
-    "AFTER_BLOCKS",
-    "TOKEN_BUDGET",
-    "Encoding",
-    "LayerByLayer",
-    "StateBatch",
-    "batches",
-    "cut_as_planned",
-    "encode",
-    "resolve_layers",
-    "stream",
-]
 
 TOKEN_BUDGET = 2048
 """Tokens in a batch, padding included: enough for large matrix products, few enough for a laptop's memory."""

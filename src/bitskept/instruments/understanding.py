@@ -20,7 +20,7 @@ from bitskept.instruments.measurement import INTEGERS, MODEL, measurement, model
 from bitskept.instruments.probes.readings import POOLINGS
 from bitskept.instruments.states import resolve_layers
 from bitskept.sources import task_files, tasks
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 
 if TYPE_CHECKING:
     import datasets

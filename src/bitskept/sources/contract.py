@@ -1,7 +1,7 @@
 """The contract of a model: what the instruments assume of its states, checked on a few tokens when it is loaded."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -34,7 +34,7 @@ def checked(model: LanguageModel) -> LanguageModel:
     tokens or its `longest` text; and for states that are not one for each token and layer, are not of one width, do not
     end in the network's own last state or are not finite.
     """
-    ids = _ids(model)
+    ids = some_tokens(model)
     first = len(ids) // 2
     with _in_words(model, f"a text of {len(ids)} tokens"):
         whole, embedded = _with_input_of_blocks(model, ids)
@@ -60,8 +60,10 @@ def checked(model: LanguageModel) -> LanguageModel:
     return model
 
 
-def _ids(model: LanguageModel) -> list[int]:
-    """Different tokens of the vocabulary, special ones left out if there are others."""
+def some_tokens(model: LanguageModel) -> list[int]:
+    """About `TOKENS` tokens to try a model on, different ones as far as possible, and special ones only if there are no
+    others. SourceError where there are fewer than two.
+    """
     rows, special = len(model.embeddings), set(model.tokenizer.all_special_ids)
     usable = [token for token in range(rows) if token not in special] or [*range(rows)]
     number = min(TOKENS, model.longest)
@@ -128,10 +130,17 @@ def _with_article(kind: str) -> str:
     return f"an {kind}" if kind == "encoder" else f"a {kind}"
 
 
-def _blocks(model: LanguageModel) -> torch.nn.ModuleList | None:
-    """The blocks, where the network holds them in a list."""
+@contextmanager
+def _before_the_first_block(model: LanguageModel, look: Callable[..., None]) -> Iterator[None]:
+    """Call `look` with the arguments of the first block before that is called, if the network has a list of blocks."""
     lists = [part for part in model.network.modules() if isinstance(part, torch.nn.ModuleList)]
-    return next((part for part in lists if len(part) == model.layers), None)
+    blocks = next((part for part in lists if len(part) == model.layers), None)
+    hook = blocks[0].register_forward_pre_hook(look, with_kwargs=True) if blocks else None
+    try:
+        yield
+    finally:
+        if hook:
+            hook.remove()
 
 
 def _with_input_of_blocks(model: LanguageModel, ids: list[int]) -> tuple[States, Tensor | None]:
@@ -143,17 +152,12 @@ def _with_input_of_blocks(model: LanguageModel, ids: list[int]) -> tuple[States,
     def look(_: Any, args: tuple[Any, ...], options: dict[str, Any]) -> None:
         seen.extend(value for value in (*args, options.get("hidden_states")) if isinstance(value, Tensor))
 
-    blocks = _blocks(model)
-    hook = blocks[0].register_forward_pre_hook(look, with_kwargs=True) if blocks else None
-    try:
+    with _before_the_first_block(model, look):
         states = _states(model, [ids])
-    finally:
-        if hook:
-            hook.remove()
     return states, seen[0][None].float() if seen and seen[0].shape == states.shape[1:] else None
 
 
-class _BeforeTheFirstBlock(Exception):
+class _Stopped(Exception):
     """Raised to end a pass where positions have been looked up: attention over long texts would take seconds."""
 
 
@@ -161,18 +165,12 @@ def _check_longest(model: LanguageModel, ids: list[int]) -> None:
     """SourceError if the table of positions has no row for the last token of the longest text."""
 
     def stop(*_: Any) -> None:
-        raise _BeforeTheFirstBlock
+        raise _Stopped
 
-    blocks = _blocks(model)
-    hook = blocks[0].register_forward_pre_hook(stop) if blocks else None
     row = torch.tensor([list(itertools.islice(itertools.cycle(ids), model.longest))], device=model.device)
-    try:
-        what = f"a text of {model.longest:,} tokens, the longest by its files,"
-        with _in_words(model, what), suppress(_BeforeTheFirstBlock):
-            model.network(input_ids=row, attention_mask=torch.ones_like(row))
-    finally:
-        if hook:
-            hook.remove()
+    what = f"a text of {model.longest:,} tokens, the longest by its files,"
+    with _in_words(model, what), _before_the_first_block(model, stop), suppress(_Stopped):
+        model.network(input_ids=row, attention_mask=torch.ones_like(row))
 
 
 @contextmanager

@@ -127,6 +127,20 @@ def heard(what: Path | str) -> Iterator[None]:
         raise SourceError(f"{what} is read only in part ({' '.join(wrong[0].split()):.300}): get a complete copy")
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the log of transformers, whose level is restored: when a model is loaded it says what was not."""
+    import transformers
+
+    log = transformers.utils.logging
+    level = log.get_verbosity()
+    log.set_verbosity_error()
+    try:
+        yield
+    finally:
+        log.set_verbosity(level)
+
+
 def check_formats(folder: Path, unused: Collection[str]) -> None:
     """SourceError for weights in a format of quantisation that config.json does not mention: transformers would take
     the codes for weights.

@@ -11,30 +11,16 @@ from typing import Any, Literal
 import torch
 
 from bitskept.sources import registry
-from bitskept.sources.adapters import merge, peft_without_warnings
+from bitskept.sources.adapters import merge
 from bitskept.sources.contract import checked
-from bitskept.sources.language_model import AFTER_BLOCKS, LanguageModel
-from bitskept.sources.loaded_files import ADAPTER, weight_files
+from bitskept.sources.language_model import LanguageModel
+from bitskept.sources.loaded_files import weight_files
 from bitskept.sources.model_checks import check_formats, check_sizes, heard, readable
 from bitskept.sources.model_files import base_of, fetch, fingerprint
 from bitskept.sources.packages import SourceError
 from bitskept.sources.plain_text import load_tokenizer
 from bitskept.sources.precision import resolve_device, resolve_dtype, round_weights
 from bitskept.sources.tokenizer_files import LOCAL
-
-__all__ = [
-    "ADAPTER",
-    "AFTER_BLOCKS",
-    "LanguageModel",
-    "fetch",
-    "fingerprint",
-    "fingerprints",
-    "load",
-    "number_of_weights",
-    "peft_without_warnings",
-    "resolve_device",
-    "resolve_dtype",
-]
 
 BUFFER = re.compile(r"(masked_bias|(attn|attention)\.bias|inv_freq|position_ids|version)$")  # in old files; no weights
 
@@ -60,8 +46,7 @@ def load(
 
     transformers.utils.logging.disable_progress_bar()
     folder = fetch(id, accept_terms=accept_terms, verify=True)
-    where = resolve_device(device)
-    torch_dtype = getattr(torch, resolve_dtype(dtype, where))
+    where, torch_dtype = resolve_device(device), getattr(torch, resolve_dtype(dtype, device))
     if base := base_of(folder):
         if seed is None:
             return checked(_adapted(id, folder, load(base, device=device, accept_terms=accept_terms), torch_dtype))

@@ -100,21 +100,20 @@ def partial_spearman(x: Values, y: Values, given: Controls) -> float:
     return float(_correlation(_residuals(rank_x, controls), _residuals(rank_y, controls)))
 
 
-def rank_interval(correlation: float, units: int, controls: int = 0, *, level: float = 0.95) -> tuple[float, float]:
-    """The interval (low, high) of a rank correlation over so many units, given so many `controls`: artanh(r) with a
-    standard error of √((1 + r²/2) / (units - controls - 3)) (Bonett and Wright 2000).
+def rank_interval(correlation: float, units: int) -> tuple[float, float]:
+    """The 95 % interval (low, high) of a rank correlation over so many units: artanh(r) with a standard error of
+    √((1 + r²/2) / (units - 3)) (Bonett and Wright 2000).
 
     It needs no resampling, which fails for few units: with normal values whose correlation is 0.9 the percentiles of
     a bootstrap cover it .59 (4 units) to .89 (6) of the time, this interval .94 to 1 from 4 units on. A correlation of
-    ±1, which few units may show by chance, is taken for ±(1 - 1 / units²). ValueError for fewer than 4 units and one
-    more for each control, for a correlation beyond ±1, and unless 0 < level < 1.
+    ±1, which few units may show by chance, is taken for ±(1 - 1 / units²). ValueError for fewer than 4 units, and for a
+    correlation beyond ±1.
     """
-    at_least(f"the number of units with {controls} controls", units, 4 + controls)
+    at_least("the number of units", units, 4)
     at_least("1 - |correlation|", 1 - abs(correlation), -1e-12)
-    tail = (1 - float(between("level", level, 0, 1))) / 2
     most = 1 - 1 / units**2
     centre = np.arctanh(np.clip(correlation, -most, most))
-    reach = norm.isf(tail) * np.sqrt((1 + correlation**2 / 2) / (units - controls - 3))
+    reach = norm.ppf(0.975) * np.sqrt((1 + correlation**2 / 2) / (units - 3))
     return float(np.tanh(centre - reach)), float(np.tanh(centre + reach))
 
 

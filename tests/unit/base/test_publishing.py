@@ -195,11 +195,3 @@ def test_no_path_is_published_but_the_name_at_its_end(project, tmp_path, monkeyp
     assert all(word in picture for word in (*names[:2], "text.txt his/her"))
     for path in (project / "build").rglob("*.*"):
         assert b"NAME" not in path.read_bytes()
-
-
-def test_names_of_paths_are_those_of_folders_unless_something_else_has_them():
-    assert publishing.names_of_paths(["gpt2", "/x/own/", "~/tilde"], {}) == {"/x/own/": "own", "~/tilde": "tilde"}
-    found = publishing.names_of_paths(["gpt2", "/x/gpt2", "C:\\y\\gpt2"], {"/x/gpt2": "0123456789"})
-    assert found["/x/gpt2"] == "gpt2-01234567"
-    assert found["C:\\y\\gpt2"].startswith("gpt2-")
-    assert len(set(found.values())) == 2

@@ -74,16 +74,6 @@ def test_states_that_are_not_one_for_each_token_and_layer(tiny, family, alter, m
         checked(replace(tiny(family), network=Altered(tiny(family).network, alter)))
 
 
-def test_the_last_state_is_that_of_the_network_whatever_its_configuration_says(tiny):
-    untied = copy.deepcopy(tiny("llama"))
-    untied.network.config.tie_last_hidden_states = False
-    untied = checked(untied)
-    [batch], [expected] = (list(stream(model, encode(model, TEXTS[:1]), [0])) for model in (untied, tiny("llama")))
-    torch.testing.assert_close(batch.states, expected.states)
-    output = untied.network(**untied.tokenizer(TEXTS[0], return_tensors="pt"), output_hidden_states=True)
-    assert not torch.allclose(output.hidden_states[-1], output.last_hidden_state, atol=0.1)  # what it would have been
-
-
 def test_the_kind_is_what_attention_does(tiny):
     seeing = copy.deepcopy(tiny("llama"))
     seeing.network.config.is_causal = False

@@ -11,6 +11,7 @@ import transformers
 from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
 
 from bitskept.sources import models
+from bitskept.sources.adapters import peft_without_warnings
 from bitskept.sources.loaded_files import loaded, weight_files
 from bitskept.sources.packages import SourceError
 
@@ -193,7 +194,7 @@ def test_an_adapter_counts_with_its_own_files_and_its_base(folder, tmp_path):
 
     network = transformers.AutoModel.from_pretrained(folder)
     options = {"target_modules": ["q_proj"], "base_model_name_or_path": str(folder), "init_lora_weights": False}
-    with models.peft_without_warnings():
+    with peft_without_warnings():
         peft.get_peft_model(network, peft.LoraConfig(r=2, **options)).save_pretrained(tmp_path / "adapter")
     adapter = tmp_path / "adapter"
     before = models.fingerprint(str(adapter))

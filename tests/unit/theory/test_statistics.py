@@ -130,8 +130,6 @@ def test_a_common_cause_is_taken_away():
     assert permutation_p(x, y, permutations=999, seed=0) == 1 / 1000
     assert abs(partial_spearman(x, y, cause)) < 0.12
     assert permutation_p(x, y, cause, permutations=999, seed=0) > 0.05
-    low, high = rank_interval(partial_spearman(x, y, cause), 300, controls=1)
-    assert low < 0 < high
 
 
 def test_permutation_p_is_that_of_all_permutations():
@@ -164,16 +162,6 @@ def test_the_interval_of_a_correlation_covers_it_over_few_units_as_well(units, s
         covered.append(low <= truth <= high)
     assert np.mean(covered) > 0.93
     assert np.mean(covered) < 0.975 or units < 12  # it is not just wide
-
-
-def test_the_interval_of_a_partial_correlation_covers_it():
-    rng, covered = np.random.default_rng(12), []
-    for _ in range(500):
-        cause = rng.normal(size=12)
-        x, y = cause + rng.normal(size=(2, 12))
-        low, high = rank_interval(partial_spearman(x, y, cause), 12, controls=1)
-        covered.append(low <= 0 <= high)
-    assert 0.92 < np.mean(covered) < 0.985
 
 
 def test_a_perfect_order_of_few_units_is_not_certain():
@@ -228,11 +216,9 @@ def test_numbers_outside_their_range_are_refused():
     x, y = np.arange(5.0), np.array([1.0, 3, 2, 5, 4])
     with pytest.raises(ValueError, match="permutations must be at least 1, but is 0"):
         permutation_p(x, y, permutations=0, seed=0)
-    with pytest.raises(ValueError, match="number of units with 2 controls must be at least 6, but is 5"):
-        rank_interval(0.5, 5, controls=2)
+    with pytest.raises(ValueError, match="number of units must be at least 4, but is 3"):
+        rank_interval(0.5, 3)
     with pytest.raises(ValueError, match="correlation"):
         rank_interval(1.2, 10)
-    with pytest.raises(ValueError, match=r"level .* but is 1"):
-        rank_interval(0.5, 10, level=1.0)
     with pytest.raises(ValueError, match=r"each p-value must be a rate from 0 to 1, but is 1\.2"):
         holm(np.array([0.5, 1.2]))

@@ -18,10 +18,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from bitskept.instruments.likelihood.heads import Head, some_tokens
+from bitskept.instruments.likelihood.heads import Head
 from bitskept.instruments.likelihood.surprisal import start_tokens, token_surprisals
-from bitskept.instruments.states import AFTER_BLOCKS, TOKEN_BUDGET, batches
-from bitskept.sources.models import LanguageModel
+from bitskept.instruments.states import TOKEN_BUDGET, batches
+from bitskept.sources.contract import some_tokens
+from bitskept.sources.language_model import AFTER_BLOCKS, LanguageModel
 
 Ids = Int[np.ndarray, " _token"]
 
@@ -158,7 +159,7 @@ def _continues(model: LanguageModel) -> bool:
     one. In some families they are not: transformers' Mamba and Jamba continue only with single tokens, Bamba with none.
     """
     if model.network not in _CONTINUES:
-        ids = torch.from_numpy(some_tokens(model))[None]
+        ids = torch.tensor([some_tokens(model)])
         read = ids.shape[1] // 2
         whole = advance(model, ids)[0][:, read:]
         memory = advance(model, ids[:, :read])[1]

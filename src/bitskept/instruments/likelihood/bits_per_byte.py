@@ -7,7 +7,7 @@ import pandas as pd
 from bitskept.instruments.likelihood import diffusion_bound, heads, surprisal
 from bitskept.instruments.measurement import measurement, model_facts
 from bitskept.sources import corpora
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 from bitskept.theory.intervals import ratio_interval
 
 COLUMNS = ["model", "kind", "weights", "seed", "corpus", "quantity", "estimate", "low", "high", "unit", "n"]

@@ -21,7 +21,7 @@ from bitskept.instruments.likelihood.heads import Head
 from bitskept.instruments.likelihood.surprisal import PORTION, token_surprisals
 from bitskept.instruments.likelihood.text_bytes import scored_bytes
 from bitskept.instruments.states import Encoding, encode, stream
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 
 
 def hidden_places(tokens: int, rate: float, random: np.random.Generator) -> Int[np.ndarray, " hidden"]:

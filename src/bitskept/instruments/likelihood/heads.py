@@ -10,17 +10,17 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from bitskept.instruments.states import Encoding, stream
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.contract import some_tokens
+from bitskept.sources.language_model import LanguageModel
+from bitskept.sources.model_checks import quiet
 from bitskept.sources.packages import SourceError
 
 Head = Callable[[Float[Tensor, "token dim"]], Float[Tensor, "token vocab"]]
 
-TOKENS = 10
-"""Tokens on which a model is tried, as when its head is compared with the whole model."""
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 2e-3}
 """How far two logits may differ, as a share of the largest one."""
 
@@ -28,7 +28,7 @@ TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 2e-3}
 def head(model: LanguageModel) -> Head:
     """The head that was trained with a model, from the folder of its network (for an adapter: the base model's folder).
 
-    If the model ties its head to the input embeddings, those of `model` are used. On `TOKENS` tokens the head must give
+    If the model ties its head to the input embeddings, those of `model` are used. On `some_tokens` the head must give
     the logits of the whole model. SourceError if it does not, and if the folder holds no head, as for encoders that
     were tuned for sentence embeddings; ValueError for random weights, and for a family that has no head of this kind.
     """
@@ -44,7 +44,7 @@ def head(model: LanguageModel) -> Head:
     whole.tie_weights()
     if narrowed is not None:  # OPT-350m's map to the width of its embeddings, which is taken off its network
         whole.lm_head = torch.nn.Sequential(narrowed, whole.lm_head)
-    ids = some_tokens(model)
+    ids = np.array(some_tokens(model))
     options = {"input_ids": torch.from_numpy(ids)[None].to(model.device), "return_dict": True}
     with torch.inference_mode():
         logits, output = whole(**options).logits[0], model.network(**options)
@@ -56,12 +56,6 @@ def head(model: LanguageModel) -> Head:
 
     _check(model, apply, ids, logits)
     return apply
-
-
-def some_tokens(model: LanguageModel) -> Int[np.ndarray, " token"]:
-    """At most `TOKENS` different tokens to try a model on, without the one that pads."""
-    known = np.delete(np.arange(len(model.embeddings)), model.tokenizer.pad_token_id)
-    return known[np.linspace(0, len(known) - 1, min(TOKENS, model.longest)).astype(int)]
 
 
 def _with_head(model: LanguageModel) -> torch.nn.Module:
@@ -79,16 +73,12 @@ def _with_head(model: LanguageModel) -> torch.nn.Module:
             f"family ({model.network.config.model_type}) has no head to predict {what} tokens with, so it gives no "
             "likelihoods and no minimal pairs: leave them out"
         )
-    folder, log = model.network.name_or_path, transformers.utils.logging
-    level = log.get_verbosity()
-    log.set_verbosity_error()  # missing weights are reported below
-    try:
-        auto = transformers.AutoModelForCausalLM if decoder else transformers.AutoModelForMaskedLM
+    folder = model.network.name_or_path
+    auto = transformers.AutoModelForCausalLM if decoder else transformers.AutoModelForMaskedLM
+    with quiet():  # missing weights are reported below
         whole, report = auto.from_pretrained(
             folder, dtype=model.dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
         )
-    finally:
-        log.set_verbosity(level)
     # transformers would fill missing weights with random numbers.
     if missing := sorted(report["missing_keys"]):
         raise SourceError(

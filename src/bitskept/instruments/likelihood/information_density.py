@@ -34,7 +34,7 @@ from bitskept.instruments.likelihood.answers import (
 )
 from bitskept.instruments.measurement import measurement, model_facts
 from bitskept.sources import prompts as prompt_sets
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 from bitskept.theory.intervals import ratio_interval
 
 MARGINALS = ("mixture", "left_out", "promptless")

@@ -20,7 +20,7 @@ from bitskept.instruments.likelihood.information_density import require_decoder
 from bitskept.instruments.measurement import measurement, model_facts
 from bitskept.instruments.states import Encoding, encode, stream
 from bitskept.sources import corpora
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 from bitskept.theory.intervals import ratio_interval, share_interval
 
 COLUMNS = ["model", "kind", "weights", "seed", "corpus", "quantity", "estimate", "low", "high", "unit", "n"]

@@ -17,7 +17,7 @@ from bitskept.instruments.embeddings import with_special_tokens
 from bitskept.instruments.likelihood.heads import Head
 from bitskept.instruments.likelihood.text_bytes import scored_bytes
 from bitskept.instruments.states import Encoding, encode, stream
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 
 CHUNK = 256
 """Tokens whose logits are held at once: for a large vocabulary they take more memory than the states."""

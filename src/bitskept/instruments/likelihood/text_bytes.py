@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool
 
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 
 BYTE = re.compile("<0x[0-9A-F]{2}>")
 

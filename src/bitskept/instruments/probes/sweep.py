@@ -20,7 +20,7 @@ from bitskept.instruments.probes.readings import Reading, View, sentence_reading
 from bitskept.instruments.probes.token_groups import frequency_bands, word_classes
 from bitskept.instruments.states import Encoding, StateBatch, encode, resolve_layers, stream
 from bitskept.sources import corpora
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 
 VALIDATION_ITEMS = 400
 """The approximate number of validation states in memory, spread evenly over the validation sentences."""

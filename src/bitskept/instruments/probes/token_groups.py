@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from jaxtyping import Int
 
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 
 BANDS = {0: "unseen", 1: "1-2", 3: "3-10", 11: "11-100", 101: "over 100"}
 """The smallest training count of each band."""

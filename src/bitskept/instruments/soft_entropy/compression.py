@@ -17,7 +17,7 @@ from bitskept.instruments.soft_entropy.labels import Labels, k_grams
 from bitskept.instruments.soft_entropy.sentence_labels import LabelInformation, SentenceSums
 from bitskept.instruments.states import encode, stream
 from bitskept.sources import corpora
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 from bitskept.theory.statistics import percentiles
 
 KINDS = {"": "raw", "_corrected": "corrected", "_extrapolated": "extrapolated"}

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from bitskept.base.files import full_disk_explained
 from bitskept.instruments.training.schedule import Schedule
+from bitskept.sources.model_checks import quiet
 from bitskept.sources.seals import SEAL, broken, seal
 
 KEPT = 2
@@ -57,7 +58,7 @@ def train(
         raise ValueError(f"{schedule.steps} steps of {schedule.batch} items need as many items, not {len(items)}")
     with PartialState().main_process_first():
         last = _last_whole(folder)
-    with full_disk_explained(folder), _random_state_restored(), _quiet():
+    with full_disk_explained(folder), _random_state_restored(), quiet():
         options = transformers.TrainingArguments(
             output_dir=str(folder),
             max_steps=schedule.steps,
@@ -182,15 +183,3 @@ def _random_state_restored() -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(numpy)  # noqa: NPY002
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the log of transformers, whose level is restored: when a model is loaded it says what was not."""
-    log = transformers.utils.logging
-    level = log.get_verbosity()
-    log.set_verbosity_error()
-    try:
-        yield
-    finally:
-        log.set_verbosity(level)

@@ -24,8 +24,11 @@ from bitskept.instruments.training.masking import LEFT_OUT
 from bitskept.instruments.training.objectives import Batch, Objective
 from bitskept.instruments.training.schedule import Schedule, check_run, training_items
 from bitskept.instruments.training.stored_runs import Run, checkpoint_folder, write_curve, write_sealed
-from bitskept.sources import corpora, models
-from bitskept.sources.models import LanguageModel
+from bitskept.sources import corpora, model_files, models
+from bitskept.sources.adapters import peft_without_warnings
+from bitskept.sources.language_model import LanguageModel
+from bitskept.sources.loaded_files import ADAPTER
+from bitskept.sources.precision import resolve_dtype
 
 VERSION = 1
 """Raise it when the same plan would give another model."""
@@ -87,7 +90,7 @@ def tune(plan: Plan, *, accept_terms: Collection[str] = ()) -> Tuned:
 
     Errors as `loop.train`, `models.load` and `corpora.load`; SourceError where the tuned model is damaged.
     """
-    models.fetch(plan.model, accept_terms=accept_terms)
+    model_files.fetch(plan.model, accept_terms=accept_terms)
     run = _run(plan)
 
     def train(folder: Path) -> None:
@@ -106,8 +109,8 @@ def is_tuned(plan: Plan) -> bool:
 def _run(plan: Plan) -> Run:
     corpora.fetch(plan.corpus)
     key = asdict(plan) | {
-        "dtype": models.resolve_dtype(plan.dtype, models.resolve_device("auto")),
-        "base": models.fingerprint(plan.model),
+        "dtype": resolve_dtype(plan.dtype),
+        "base": model_files.fingerprint(plan.model),
         "text": corpora.fingerprint(plan.corpus),
     }
     return Run("fine_tuning", VERSION, key, f"tuned/{Path(plan.model).name}-{plan.arm}-{plan.seed}")
@@ -181,7 +184,7 @@ class Recovery(nn.Module):
         network = model.network.requires_grad_(not plan.rank)
         self.register_buffer("table", model.embeddings.detach().clone() if not plan.rank else None, persistent=False)
         if plan.rank:
-            with models.peft_without_warnings() as peft:
+            with peft_without_warnings() as peft:
                 # GPT-2 keeps the weights of its linear maps transposed; told so, peft need not find out, and warn.
                 transposed = any(isinstance(module, Conv1D) for module in network.modules())
                 options = {"lora_alpha": 2 * plan.rank, "target_modules": "all-linear", "fan_in_fan_out": transposed}
@@ -230,7 +233,7 @@ def _save(network: nn.Module, model: LanguageModel, plan: Plan, folder: Path) ->
     network.peft_config["default"].base_model_name_or_path = plan.model
     network.save_pretrained(folder, save_embedding_layers=False)
     # peft keeps the names of the changed maps as a set: sorted, the same run gives the same file.
-    path = folder / models.ADAPTER
+    path = folder / ADAPTER
     description = json.loads(path.read_text("utf-8"))
     description["target_modules"] = sorted(description["target_modules"])
     path.write_text(json.dumps(description, indent=1), "utf-8")

@@ -22,8 +22,9 @@ from bitskept.instruments.training.builds import Build, class_name, network
 from bitskept.instruments.training.objectives import Learner, Objective
 from bitskept.instruments.training.schedule import Schedule, check_run, training_items
 from bitskept.instruments.training.stored_runs import CURVE, Run, checkpoint_folder, write_curve, write_sealed
-from bitskept.sources import corpora, models
-from bitskept.sources.models import LanguageModel
+from bitskept.sources import corpora
+from bitskept.sources.language_model import LanguageModel
+from bitskept.sources.precision import resolve_device, resolve_dtype
 from bitskept.sources.seals import SEAL, seal
 
 VERSION = 1
@@ -115,7 +116,7 @@ def tokenizer(plan: Plan) -> PreTrainedTokenizerBase:
 def _run(plan: Plan) -> Run:
     corpora.fetch(plan.corpus)
     key = asdict(plan) | {
-        "dtype": models.resolve_dtype(plan.dtype, models.resolve_device("auto")),
+        "dtype": resolve_dtype(plan.dtype),
         "text": corpora.fingerprint(plan.corpus),
         "tokenizer": byte_pairs.digest(plan.corpus, plan.vocabulary, skipped=plan.held_out, seed=plan.text_seed),
     }
@@ -179,7 +180,7 @@ def train_twin(
 
 def untrained(tokenizer: PreTrainedTokenizerBase, plan: Plan) -> LanguageModel:
     """A twin before its first step; its network includes its head."""
-    where = models.resolve_device("auto")
+    where = resolve_device("auto")
     whole = network(plan.build, tokenizer, causal=plan.causal, seed=plan.seed).to(where)
     kind = "decoder" if plan.causal else "encoder"
     return LanguageModel("twin", kind, tokenizer, whole, torch.float32, where, fingerprint="", seed=plan.seed)

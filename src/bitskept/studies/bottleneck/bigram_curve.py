@@ -8,7 +8,7 @@ from scipy import sparse
 
 from bitskept.base.store import stored
 from bitskept.instruments.states import encode
-from bitskept.sources import corpora, models
+from bitskept.sources import corpora, model_files, models
 from bitskept.theory.bottleneck import bigrams, curve
 from bitskept.theory.information import mutual_information
 
@@ -39,9 +39,9 @@ def bigram_curve(model_id: str, plan: Plan) -> pd.DataFrame:
     These are plug-in estimates, so `information` and the curve are biased upwards; `shuffled`, the information with the
     second tokens permuted, shows by how much. Errors as `models.load` and `corpora.load`.
     """
-    models.fetch(model_id)
+    model_files.fetch(model_id)
     corpora.fetch(plan.corpus)
-    key = asdict(plan) | {"model": models.fingerprint(model_id), "text": corpora.fingerprint(plan.corpus)}
+    key = asdict(plan) | {"model": model_files.fingerprint(model_id), "text": corpora.fingerprint(plan.corpus)}
     return stored("bigram_curve", VERSION, key, lambda: _computed(model_id, plan))
 
 

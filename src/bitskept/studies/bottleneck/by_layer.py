@@ -29,7 +29,7 @@ def at_largest(table: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
     """
     largest = table[table["sentences"] == section.sentences[-1]]
     facts = [name for name in largest if name not in ("anchor_seed", "estimate", "low", "high")]
-    largest = largest.assign(error=(largest["high"] - largest["low"]) / 3.92)
+    largest = largest.assign(error=(largest["high"] - largest["low"]) / 3.92)  # 2 × 1.96 standard errors
     draws = largest.groupby(facts, dropna=False, sort=False)
     counts = draws.agg(runs=("estimate", "size"), known=("estimate", "count"), sure=("error", "count"))
     numbers = draws.agg(mean=("estimate", "mean"), variance=("estimate", "var"), error=("error", "mean")).astype(float)

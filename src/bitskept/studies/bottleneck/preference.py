@@ -15,7 +15,7 @@ from bitskept.instruments.soft_entropy.compression import Instrument
 from bitskept.instruments.soft_entropy.sentence_labels import SentenceSums
 from bitskept.instruments.states import Encoding, stream
 from bitskept.sources import tasks
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 
 if TYPE_CHECKING:
     import datasets

@@ -19,7 +19,7 @@ Sizes = Float[np.ndarray, " cluster"]
 
 BATCH = 200
 """Data sets that share one draw of the bootstrap, because they are computed at once."""
-PERCENTILES, REPAIRED = "bootstrap percentiles", "intervals of this project"
+PERCENTILES, OURS = "bootstrap percentiles", "intervals of this project"
 COLUMNS = ["data", "clusters", "method", "coverage", "low", "high", "none", "n"]
 
 
@@ -62,7 +62,7 @@ def by_percentiles(values: Values, sizes: Sizes, seed: int) -> Ends:
     return percentiles(cluster_bootstrap(values, sizes, seed=seed))
 
 
-def repaired(draw: Draw, values: Values, sizes: Sizes, seed: int) -> Ends:
+def by_ours(draw: Draw, values: Values, sizes: Sizes, seed: int) -> Ends:
     """The interval that this project prints for such data."""
     if draw in SHARES:
         return share_interval(values, sizes)
@@ -91,10 +91,10 @@ def count(clusters: Sequence[int], data_sets: int, seed: int) -> pd.DataFrame:
     rows = []
     for (name, draw), number in product(KINDS.items(), clusters):
         sizes = np.linspace(8, 32, number).round()
-        rng, within = np.random.default_rng([seed, list(KINDS).index(name), number]), {PERCENTILES: [], REPAIRED: []}
+        rng, within = np.random.default_rng([seed, list(KINDS).index(name), number]), {PERCENTILES: [], OURS: []}
         for batch, start in enumerate(range(0, data_sets, BATCH)):
             values, weights, truth = draw(min(BATCH, data_sets - start), sizes, rng)
-            both = by_percentiles(values, weights, seed + batch), repaired(draw, values, weights, seed + batch)
+            both = by_percentiles(values, weights, seed + batch), by_ours(draw, values, weights, seed + batch)
             for answers, (low, high) in zip(within.values(), both, strict=True):
                 answers += np.where(np.isnan(low), np.nan, (low <= truth) & (truth <= high)).tolist()
         for method, answers in within.items():

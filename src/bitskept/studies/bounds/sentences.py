@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from bitskept.studies.bounds.interval_coverage import KINDS, PERCENTILES, PROMISED, REPAIRED
+from bitskept.studies.bounds.interval_coverage import KINDS, OURS, PERCENTILES, PROMISED
 from bitskept.theory import bounds, information
 from bitskept.theory.channels import GaussianMixture, zipf
 
@@ -118,9 +118,9 @@ def interval_coverage(table: pd.DataFrame) -> str:
     where they are given.
     """
     given = table[table["n"] > 0]
-    before, after = (given[given["method"] == method] for method in (PERCENTILES, REPAIRED))
+    before, after = (given[given["method"] == method] for method in (PERCENTILES, OURS))
     worst, least = before.loc[before["coverage"].idxmin()], after.loc[after["coverage"].idxmin()]
-    missing = table[(table["method"] == REPAIRED) & (table["n"] == 0)].groupby("data", sort=False)["clusters"].max()
+    missing = table[(table["method"] == OURS) & (table["n"] == 0)].groupby("data", sort=False)["clusters"].max()
     none = "; ".join(f"{data}: none up to {_sentences(most)}" for data, most in missing.items())
     short = after[after["high"] < after["data"].map({name: PROMISED[draw] for name, draw in KINDS.items()})]
     verdict = "None covers significantly less than it is held to."

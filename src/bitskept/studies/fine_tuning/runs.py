@@ -13,7 +13,7 @@ from bitskept.base.parallel import MEMORY, each_stored
 from bitskept.base.publishing import makes_table
 from bitskept.instruments.over_seeds import spread
 from bitskept.instruments.training import recovery
-from bitskept.sources import models
+from bitskept.sources import model_files, models
 from bitskept.studies.fine_tuning.section import FineTuning, plans, run_name
 
 BEFORE, CLAIMED = "before", "recoverability"
@@ -25,7 +25,7 @@ def before(section: FineTuning, names: Collection[str] = ()) -> pd.DataFrame:
     """The models that are measured, or those named, as runs. Missing models are fetched."""
     measured = [model for model in section.measuring if not names or model in names]
     for model in measured:
-        models.fetch(model, accept_terms=section.accept_terms)
+        model_files.fetch(model, accept_terms=section.accept_terms)
     return _runs((model, BEFORE, None, model) for model in measured)
 
 

@@ -31,24 +31,14 @@ from bitskept.base.publishing import makes_table
 from bitskept.instruments.measurement import MODEL, at_least, label, measurement, to_table
 from bitskept.instruments.states import encode
 from bitskept.sources import corpora
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 from bitskept.theory.associative_memory import attention, energy
 from bitskept.theory.intervals import ratio_interval, share_interval
 
 COLUMNS = [
     *MODEL,
-    "corpus",
-    "layer",
-    "head",
-    "form",
-    "step",
-    "quantity",
-    "estimate",
-    "low",
-    "high",
-    "unit",
-    "n",
-    "queries",
+    *("corpus", "layer", "head", "form", "step"),
+    *("quantity", "estimate", "low", "high", "unit", "n", "queries"),
 ]
 FORMS = ("full", "short")
 STEPS = ("keys", "again", "values", "zero")

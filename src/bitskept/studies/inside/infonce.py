@@ -26,7 +26,7 @@ from bitskept.instruments.embeddings import embed
 from bitskept.instruments.measurement import MODEL, at_least, label, measurement, to_table
 from bitskept.instruments.states import resolve_layers
 from bitskept.sources import prompts
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 
 Points = Float[np.ndarray, "pair _dim"]
 Scores = Float[np.ndarray, "x y"]

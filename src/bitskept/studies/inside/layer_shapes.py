@@ -29,7 +29,7 @@ from bitskept.instruments.embeddings import embed
 from bitskept.instruments.measurement import MODEL, at_least, label, measurement, to_table
 from bitskept.instruments.states import resolve_layers
 from bitskept.sources import corpora
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 
 Distances = Float[np.ndarray, "point point"]
 Others = Float[np.ndarray, "other other"]

@@ -6,7 +6,7 @@ import pandas as pd
 from bitskept.base import store
 from bitskept.base.publishing import makes_table
 from bitskept.instruments.measurement import model_key
-from bitskept.sources import models
+from bitskept.sources import model_files, models
 from bitskept.studies.inside.section import InsideTransformer
 from bitskept.theory import johnson_lindenstrauss
 
@@ -21,7 +21,7 @@ def distortions(section: InsideTransformer) -> pd.DataFrame:
     """
     names = ("points", "dimensions", "projections", "seed")
     key = {name: getattr(section, name) for name in names} | {"dtype": "float32"}
-    models.fetch(section.model, accept_terms=section.accept_terms)
+    model_files.fetch(section.model, accept_terms=section.accept_terms)
 
     def compute() -> pd.DataFrame:
         model = models.load(section.model, dtype="float32", accept_terms=section.accept_terms)

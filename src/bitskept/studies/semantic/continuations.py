@@ -27,7 +27,7 @@ from bitskept.instruments.likelihood.surprisal import CHUNK
 from bitskept.instruments.measurement import at_least, measurement
 from bitskept.instruments.states import TOKEN_BUDGET
 from bitskept.sources import prompts
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 from bitskept.theory.intervals import EVEN
 
 COLUMNS = ["sample", "position", "token", "marginal", "density", "divergence", "S", "A", "M"]

@@ -15,7 +15,7 @@ from bitskept.instruments.likelihood import answers, heads
 from bitskept.instruments.likelihood.information_density import require_decoder, with_facts
 from bitskept.instruments.measurement import at_least, measurement
 from bitskept.sources import prompts
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 from bitskept.studies.semantic.continuations import flow, sample
 
 WHOSE = ("people", "model")

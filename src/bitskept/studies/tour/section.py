@@ -4,7 +4,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from bitskept.base.params import Dtype, Name, Section
 from bitskept.instruments.probes.sweep import Plan
-from bitskept.sources import models
+from bitskept.sources.precision import resolve_dtype
 
 
 class Tour(Section):
@@ -30,7 +30,7 @@ def plan(section: Tour) -> Plan:
         validation=section.validation_sentences,
         test=1 + section.test_sentences,
         seed=section.seed,
-        dtype=models.resolve_dtype(section.dtype, models.resolve_device("auto")),
+        dtype=resolve_dtype(section.dtype),
         side_layers=section.layers,
         longest=512,
     )

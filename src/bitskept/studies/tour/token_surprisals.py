@@ -14,7 +14,7 @@ from bitskept.instruments.probes.readings import token_reading
 from bitskept.instruments.probes.sweep import Plan, split
 from bitskept.instruments.states import encode, resolve_layers, stream
 from bitskept.sources import corpora, models
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 from bitskept.studies.tour.section import Tour, plan
 
 VERSION = 1

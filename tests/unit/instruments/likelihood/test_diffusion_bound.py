@@ -16,7 +16,7 @@ from bitskept.instruments.likelihood.diffusion_bound import bounds
 from bitskept.instruments.states import encode
 from bitskept.instruments.training.builds import Build, network
 from bitskept.instruments.training.objectives import Learner, Objective
-from bitskept.sources.models import LanguageModel
+from bitskept.sources.language_model import LanguageModel
 
 WORDS = ["<s>", "</s>", "<pad>", "<mask>", "a", "b", "c"]
 MASK, LENGTH = 3, 3

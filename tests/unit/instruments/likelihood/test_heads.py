@@ -1,12 +1,10 @@
 import dataclasses
 
-import numpy as np
 import pytest
 import torch
 import transformers
 
 from bitskept.instruments.likelihood.heads import head
-from bitskept.instruments.likelihood.surprisal import surprisals
 from bitskept.instruments.states import stream
 from bitskept.sources import models
 from bitskept.sources.packages import SourceError
@@ -38,34 +36,6 @@ def test_a_head_that_is_not_there_is_not_invented(tiny, tmp_path, home, project)
 def test_random_weights_have_no_head(tiny):
     with pytest.raises(ValueError, match="llama has random weights"):
         head(dataclasses.replace(tiny("llama"), seed=3))
-
-
-@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")  # which peft still asks for
-@pytest.mark.parametrize("tied", [True, False])
-def test_an_adapted_model_is_scored_with_its_own_states_and_the_head_of_its_base(tiny, tmp_path, home, project, tied):
-    import peft
-
-    (project / "params" / "models.yaml").write_text("{}")
-    kind = transformers.AutoModelForCausalLM
-    base = saved(tiny("llama"), tmp_path / "base", kind, tie_word_embeddings=tied)
-    config = peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
-    config.base_model_name_or_path = base
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(2)
-        adapted = peft.get_peft_model(transformers.AutoModel.from_pretrained(base), config)
-    adapted.save_pretrained(tmp_path / "adapter")
-    model = models.load(str(tmp_path / "adapter"))
-    table = surprisals(model, head(model), TEXTS)
-
-    whole = kind.from_pretrained(base)
-    whole.model = adapted.merge_and_unload()
-    for text, row in zip(TEXTS, table.itertuples(), strict=True):
-        ids = torch.tensor([[0, *model.tokenizer(text)["input_ids"]]])
-        with torch.inference_mode():
-            loss = whole(ids, labels=ids).loss.item()
-        assert row.bits == pytest.approx(loss * (ids.shape[1] - 1) / np.log(2), rel=1e-5)
-    unadapted = models.load(base)
-    assert np.abs(surprisals(unadapted, head(unadapted), TEXTS)["bits"] - table["bits"]).min() > 0.01
 
 
 def test_a_family_without_such_a_head_is_refused(tiny):

@@ -227,7 +227,7 @@ def test_a_tuned_model_that_is_damaged_is_told_and_tuned_again_once_removed(base
 def test_an_adapter_that_names_no_base_is_refused(base):
     folder = base / "models" / "lost"
     folder.mkdir()
-    (folder / models.ADAPTER).write_text("{}")
+    (folder / "adapter_config.json").write_text("{}")
     with pytest.raises(models.SourceError, match="names no model to be added to"):
         models.load("lost")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bitskept.instruments.soft_entropy import compression
-from bitskept.sources import models
+from bitskept.sources import model_files, models
 from bitskept.studies.bottleneck import section as room
 
 VALUES = {
@@ -56,7 +56,7 @@ def test_what_is_in_the_store_is_not_measured_again(section, monkeypatch):
     assert set(table["sentences"]) == {10, 20}
     monkeypatch.setattr(models, "load", lambda *_, **__: pytest.fail("a model was loaded again"))
     jobs[0].work()
-    monkeypatch.setattr(models, "fetch", lambda *_, **__: pytest.fail("a model was fetched that need not be here"))
+    monkeypatch.setattr(model_files, "fetch", lambda *_, **__: pytest.fail("a model was fetched that need not be here"))
     jobs[1].work()
 
 

@@ -39,7 +39,7 @@ def test_interval_coverage_has_a_panel_for_each_kind_and_says_where_there_is_no_
     panels = drawn(figures.interval_coverage, table, section).axes
     titles = [axes.get_title().replace("\n", " ") for axes in panels]
     assert titles == list(interval_coverage.KINDS)
-    assert labels(panels[0]) == [interval_coverage.PERCENTILES, interval_coverage.REPAIRED, "promised: 5 %"]
+    assert labels(panels[0]) == [interval_coverage.PERCENTILES, interval_coverage.OURS, "promised: 5 %"]
     # One sentence never has an interval; 8 have none where values are skewed.
     assert [text.get_text() for axes in panels for text in axes.texts] == [
         f"no interval\nup to {most}" for most in (1, 1, 1, 8)

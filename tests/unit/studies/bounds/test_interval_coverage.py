@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import binom
 
 from bitskept.studies.bounds import interval_coverage
-from bitskept.studies.bounds.interval_coverage import KINDS, PERCENTILES, PROMISED, REPAIRED, count
+from bitskept.studies.bounds.interval_coverage import KINDS, OURS, PERCENTILES, PROMISED, count
 
 DATA_SETS = 1000
 TABLE = count([1, 5, 8, 20, 60, 250], DATA_SETS, 0).set_index(["data", "clusters", "method"])
@@ -13,14 +13,14 @@ kinds = pytest.mark.parametrize("name", KINDS)
 @kinds
 def test_intervals_keep_their_promise_where_they_are_given(name):
     """If each covered the truth exactly as often as promised, so few would have a chance below 1e-4."""
-    least, rows = PROMISED[KINDS[name]], TABLE.loc[name].xs(REPAIRED, level="method")
+    least, rows = PROMISED[KINDS[name]], TABLE.loc[name].xs(OURS, level="method")
     for clusters, row in rows[rows["n"] > 0].iterrows():
         covered = round(row["coverage"] * row["n"])
         assert binom.cdf(covered, row["n"], least) > 1e-4, (clusters, row["coverage"])
 
 
 def test_where_the_promise_cannot_be_kept_there_is_no_interval():
-    rows = TABLE.xs(REPAIRED, level="method")
+    rows = TABLE.xs(OURS, level="method")
     none = rows[rows["n"] == 0].index.to_frame(index=False).groupby("data", sort=False)["clusters"].max()
     assert none.tolist() == [5, 1, 1, 8]
     assert rows["none"].isin([0, 1]).all()  # never by the luck of a data set, which would change what is covered
@@ -36,7 +36,7 @@ def test_percentiles_cover_too_little_over_few_clusters(name):
 
 
 def test_the_limits_are_those_of_clopper_and_pearson():
-    row = TABLE.loc[("normal values", 8, REPAIRED)]
+    row = TABLE.loc[("normal values", 8, OURS)]
     covered = round(row["coverage"] * row["n"])
     assert binom.sf(covered - 1, row["n"], row["low"]) == pytest.approx(0.025, rel=1e-6)
     assert binom.cdf(covered, row["n"], row["high"]) == pytest.approx(0.025, rel=1e-6)
