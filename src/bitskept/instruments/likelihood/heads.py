@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from bitskept.instruments.states import Encoding, stream
+from bitskept.sources.model_checks import readable
 from bitskept.sources.models import LanguageModel
 from bitskept.sources.packages import SourceError
 
@@ -46,7 +47,11 @@ def head(model: LanguageModel) -> Head:
         whole.lm_head = torch.nn.Sequential(narrowed, whole.lm_head)
     ids = some_tokens(model)
     options = {"input_ids": torch.from_numpy(ids)[None].to(model.device), "return_dict": True}
-    with torch.inference_mode():
+    options |= {"use_cache": False} if model.kind == "decoder" else {}  # some caches fail without earlier tokens
+    with (
+        readable(f"{len(ids)} tokens with {model.id} and its head", "leave its likelihoods out"),
+        torch.inference_mode(),
+    ):
         logits, output = whole(**options).logits[0], model.network(**options)
     whole.set_submodule(name, stand_in := _GivenStates(model.network, output))
 
