@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 from scipy.special import rel_entr
 
 from bitskept.theory.checks import at_least, check_law, finite
-from bitskept.theory.statistics import cluster_bootstrap, percentiles
+from bitskept.theory.intervals import ratio_interval
 
 Law = Float[np.ndarray, " outcome"]
 Rewards = Num[np.ndarray, " _"]
@@ -25,9 +25,6 @@ EDGE = 1e-12
 difference is rounding. In units of the largest absolute reward, or of their span if that is larger."""
 LEAST = 50.0
 """With fewer effective samples there is no estimate."""
-CARRIERS = 20.0
-"""With fewer samples that carry an interval, it would cover the truth less often than it says (simulated: with 20 or
-more, 93 % of the 95 % intervals do; with 5 to 10 only three quarters)."""
 
 
 class Tilt(NamedTuple):
@@ -120,18 +117,19 @@ def estimate(
     seed: int,
 ) -> dict[str, np.ndarray]:
     """Rewards and rates of the tilted laws, from independent samples of pi_0 that are weighted by exp(lambda r), as the
-    columns of a table with a row per slope: slope, reward and rate with 95 % intervals (bootstrap percentiles; _low,
-    _high), effective, carriers, estimable.
+    columns of a table with a row per slope: slope, reward and rate with 95 % intervals (_low, _high), effective,
+    estimable.
 
     The weights are divided by their sum, so the estimates are consistent but not unbiased. `effective` is how many
     samples of pi_lambda the weighted ones are worth, (sum w)² / sum w² (Kong 1992). With fewer than `least` a
     point is NaN: a law that is 2^bits away needs some 2^bits samples (Chatterjee and Diaconis, arXiv 1511.01437),
     and n samples never show more than log2(n / effective) bits.
 
-    `carriers` is how many samples the error of an estimate comes from: (sum v²)² / sum v⁴ for the influences v of the
-    samples, the smaller one of reward and rate. If a few samples make all the difference, so may others that were not
-    drawn, and no resampling shows it. A point is `estimable` if it has `CARRIERS` of them, and otherwise has no
-    interval.
+    An interval is the `ratio_interval` of the mean influence of the samples, since weights are skewed: percentiles of a
+    bootstrap cover a normal reward at lambda = 1.5 only 70 % of the time with 500 samples, this one 90 %. A point is
+    `estimable` if it has both intervals; it has none where the samples do not differ, or hardly any do. No rule may ask
+    in addition whether a few samples make all the difference: it would keep the draws that lack the long tail, of which
+    two thirds of the intervals hold the truth.
 
     ValueError for fewer than 2 samples, rewards or slopes that are not finite, negative slopes, `least` below 1, and
     fewer than one replicate.
@@ -140,42 +138,28 @@ def estimate(
     finite("rewards", rewards)
     at_least("slopes", slopes, 0)
     at_least("least", least, 1)
-    top, ones = rewards.max(), np.ones(len(rewards))
+    top = rewards.max()
     raised = np.exp(slopes[:, None] * np.minimum(rewards - top, 0))
     effective = raised.sum(1) ** 2 / (raised**2).sum(1)
+    weights = raised / raised.mean(1, keepdims=True)
+    below = weights @ (rewards - top) / len(rewards)
+    excess = rewards - top - below[:, None]
+    nats = np.maximum(slopes * below - np.log(raised.mean(1)), 0)
+    estimates = np.stack([top + below, nats / np.log(2)])
+    influences = np.stack([weights * excess, (weights * (slopes[:, None] * excess - 1) + 1) / np.log(2)])
+    away = ratio_interval(influences, np.ones(len(rewards)), replicates=replicates, seed=seed)
+    low, high = (estimates + end for end in away)
+    low[1] = np.maximum(low[1], 0)
+    low[1, slopes == 0] = high[1, slopes == 0] = 0.0  # the prior itself, whatever the samples
     known = effective >= least
-    excess = rewards - top - (raised @ (rewards - top) / raised.sum(1))[:, None]
-    total = raised.mean(1, keepdims=True)
-    influences = np.stack([raised * excess, raised * (slopes[:, None] * excess - 1) + total])  # each times the total
-    carriers = _equal_shares(influences**2).min(0)
-    sure = known & (carriers >= CARRIERS)
-
-    def points(means: np.ndarray) -> np.ndarray:
-        """Rewards and rates [..., 2, slope] from the means of exp(lambda (r - top)) and of r times that."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            reward = top + means[..., 1, :] / means[..., 0, :]
-            nats = slopes * (reward - top) - np.log(means[..., 0, :])
-        return np.where(known, np.stack([reward, np.maximum(nats, 0) / np.log(2)], axis=-2), np.nan)
-
-    sums = np.stack([raised, raised * (rewards - top)])
-    reward, rate = points(sums.sum(-1) / len(rewards))
-    drawn = points(cluster_bootstrap(sums, ones, replicates=replicates, seed=seed))
-    low, high = np.full((2, 2, len(slopes)), np.nan)
-    if sure.any():
-        low[:, sure], high[:, sure] = percentiles(drawn[..., sure])
+    sure = known & np.isfinite(low + high).all(0)
+    (reward, rate), low, high = np.where(known, estimates, np.nan), *np.where(sure, [low, high], np.nan)
     return {
         "slope": slopes.astype(float),
         **{"reward": reward, "reward_low": low[0], "reward_high": high[0]},
         **{"rate": rate, "rate_low": low[1], "rate_high": high[1]},
-        **{"effective": effective, "carriers": carriers, "estimable": sure},
+        **{"effective": effective, "estimable": sure},
     }
-
-
-def _equal_shares(values: Float[np.ndarray, "*rows sample"]) -> Float[np.ndarray, "*rows"]:
-    """How many equal values these are worth, (sum)² / sum of squares; all of them if they are 0."""
-    shares = values / np.maximum(values.max(-1, keepdims=True), np.finfo(float).tiny)
-    squares = (shares**2).sum(-1)
-    return np.where(squares > 0, shares.sum(-1) ** 2 / np.where(squares > 0, squares, 1), values.shape[-1])
 
 
 def _checked(prior: np.ndarray, rewards: np.ndarray) -> tuple[Law, float]:

@@ -159,46 +159,39 @@ def law_of(kind, slopes):
 
 
 @pytest.mark.parametrize(
-    ("kind", "slopes", "n", "often"),
+    ("kind", "slope", "n"),
     [
-        (NORMAL, [0.25, 0.5, 1.0, 1.5], 500, 0.2),
-        (EXPONENTIAL, [1.0, 3.0, 6.0, 10.0], 500, 0.7),
-        (RARE, [1.0, 2.0, 3.0], 800, 0.9),
-        (NORMAL, [0.5, 0.75, 1.0], 2000, 0.3),
+        *((NORMAL, slope, 500) for slope in (0.25, 0.75, 1.0, 1.5)),
+        (NORMAL, 1.0, 2000),
+        *((EXPONENTIAL, slope, 500) for slope in (1.0, 6.0)),
+        *((RARE, slope, 800) for slope in (1.0, 3.0)),
     ],
 )
-def test_what_is_called_estimable_is_covered(kind, slopes, n, often):
-    """Of the 95 % intervals at least 90 % hold the truth, up to binomial error; before, 66 % to 73 % of a normal reward
-    at slope 1.5 did.
+def test_what_is_called_estimable_is_covered_at_every_slope(kind, slope, n):
+    """Of the 95 % intervals at least 85 % hold the truth, up to binomial error, and nearly all points have one: a rule
+    that picks few of them picks those that lack the long tail. Of percentiles at slope 1.5, 70 % did.
     """
-    slopes, covered, asked = np.array(slopes), [], 0
-    draw, reward, rate = law_of(kind, slopes)
-    for seed in range(120):
-        found = SimpleNamespace(**estimate(draw(np.random.default_rng(seed), n), slopes, replicates=300, seed=seed))
-        sure, asked = found.estimable, asked + len(slopes)
-        assert np.isnan(found.rate_low[~sure]).all()
-        assert np.isnan(found.reward_high[~sure]).all()
-        assert np.isfinite(found.rate).tolist() == (found.effective >= 50).tolist()
-        covered += list(((found.reward_low <= reward) & (reward <= found.reward_high))[sure])
-        covered += list(((found.rate_low <= rate) & (rate <= found.rate_high))[sure])
-    assert len(covered) >= often * 2 * asked, "a rule that refuses everything covers everything"
-    assert np.mean(covered) >= 0.9 - 2 * np.sqrt(0.9 * 0.1 / len(covered))
+    covered = {"reward": [], "rate": []}
+    draw, *truth = law_of(kind, np.array([slope]))
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        found = estimate(draw(rng, n), np.array([slope]), replicates=250, seed=seed)
+        assert found["estimable"].tolist() == np.isfinite(found["rate_low"] + found["reward_high"]).tolist()
+        assert np.isfinite(found["rate"]).tolist() == (found["effective"] >= 50).tolist()
+        if found["estimable"][0]:
+            for (name, answers), true in zip(covered.items(), truth, strict=True):
+                answers.append(found[f"{name}_low"][0] <= true[0] <= found[f"{name}_high"][0])
+    for answers in covered.values():
+        assert len(answers) >= 120
+        assert np.mean(answers) >= 0.85 - 2 * np.sqrt(0.85 * 0.15 / len(answers))
 
 
-def test_a_few_samples_that_decide_everything_give_no_interval():
-    """A normal reward at slope 1.5, weighted down to more than 50 effective samples of 500."""
-    refused = 0
-    for seed in range(40):
-        found = estimate(np.random.default_rng(seed).normal(size=500), np.array([0.0, 1.5]), replicates=20, seed=seed)
-        assert found["estimable"][0]
-        refused += not found["estimable"][1]
-    assert refused >= 39
+def test_samples_that_do_not_differ_give_no_interval():
     same = estimate(np.full(60, 0.3), np.array([0.0, 2.0]), seed=0)
-    assert same["estimable"].all()
-    assert same["reward_low"] == pytest.approx(0.3)
-    one = estimate(np.r_[1.0, np.zeros(99)], np.array([0.0]), seed=0)
-    assert one["carriers"] == pytest.approx((0.99**2 + 99 * 0.01**2) ** 2 / (0.99**4 + 99 * 0.01**4))
-    assert not one["estimable"].any()
+    assert not same["estimable"].any()
+    assert same["reward"] == pytest.approx(0.3)
+    assert same["rate"] == pytest.approx(0, abs=1e-12)
+    assert not estimate(np.r_[1.0, np.zeros(99)], np.array([0.0]), seed=0)["estimable"].any()
 
 
 def test_estimates_are_those_of_the_empirical_law():
@@ -217,12 +210,12 @@ def test_estimates_are_those_of_the_empirical_law():
 def test_what_too_few_samples_show_is_refused():
     sample = np.random.default_rng(0).normal(size=1000)
     found = estimate(sample, np.array([0.25, 1.0, 100.0]), seed=0)
-    assert found["estimable"].tolist() == [True, False, False]
+    assert found["estimable"].tolist() == [True, True, False]
     assert found["effective"][2] < 5
     for name in ("reward", "rate"):
         assert np.isfinite(found[name]).tolist() == [True, True, False]
         for end in ("low", "high"):
-            assert np.isfinite(found[f"{name}_{end}"]).tolist() == [True, False, False]
+            assert np.isfinite(found[f"{name}_{end}"]).tolist() == [True, True, False]
     assert not estimate(sample, np.array([100.0]), seed=0)["estimable"].any()
 
 

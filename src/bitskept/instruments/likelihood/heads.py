@@ -16,7 +16,7 @@ from torch import Tensor
 from bitskept.instruments.states import Encoding, stream
 from bitskept.sources.contract import some_tokens
 from bitskept.sources.language_model import LanguageModel
-from bitskept.sources.model_checks import quiet
+from bitskept.sources.model_checks import quiet, readable
 from bitskept.sources.packages import SourceError
 
 Head = Callable[[Float[Tensor, "token dim"]], Float[Tensor, "token vocab"]]
@@ -46,7 +46,11 @@ def head(model: LanguageModel) -> Head:
         whole.lm_head = torch.nn.Sequential(narrowed, whole.lm_head)
     ids = np.array(some_tokens(model))
     options = {"input_ids": torch.from_numpy(ids)[None].to(model.device), "return_dict": True}
-    with torch.inference_mode():
+    options |= {"use_cache": False} if model.kind == "decoder" else {}  # some caches fail without earlier tokens
+    with (
+        readable(f"{len(ids)} tokens with {model.id} and its head", "leave its likelihoods out"),
+        torch.inference_mode(),
+    ):
         logits, output = whole(**options).logits[0], model.network(**options)
     whole.set_submodule(name, stand_in := _GivenStates(model.network, output))
 

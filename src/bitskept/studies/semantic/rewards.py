@@ -41,8 +41,8 @@ def frontier(
     """Rate and reward as far as samples with these rewards show them, one row per point. Columns: way, at, reward, rate
     (bits), their 95 % intervals by bootstrap over samples (for "best_of" of the reward only), and effective samples.
 
-    `way` is "reweighted" at a slope lambda, as far as there is an estimate, with an interval only where that covers the
-    truth; "best_of" so many draws from the samples, computed exactly; or "bound", the same reward at the rate
+    `way` is "reweighted" at a slope lambda, as far as there is an estimate, with an interval where the samples
+    allow one; "best_of" so many draws from the samples, computed exactly; or "bound", the same reward at the rate
     log2 N - (N - 1) / (N ln 2) that bounds best-of-N.
     Errors as `rate_reward.estimate` and `rate_reward.best_of`.
     """

@@ -87,3 +87,36 @@ def test_the_network_is_left_as_it_was(tiny, tmp_path, home, project):
     assert list(after) == list(before)
     assert all(torch.equal(before[name], value) for name, value in after.items())
     assert read(torch.zeros(100, model.width)).shape == (100, len(model.embeddings))  # more than the network takes
+
+
+def test_a_cache_that_needs_earlier_tokens_is_not_asked_for(tiny, tmp_path, home, project):
+    """That of RecurrentGemma is of attention alone, and two layers have none."""
+    (project / "params" / "models.yaml").write_text("{}")
+    tokenizer, options = tiny("llama").tokenizer, {"hidden_size": 16, "lru_width": 16, "intermediate_size": 24}
+    config = transformers.RecurrentGemmaConfig(
+        vocab_size=len(tokenizer), num_hidden_layers=2, num_attention_heads=2, head_dim=8, **options
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        whole = transformers.AutoModelForCausalLM.from_config(config).eval()
+    whole.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    model = models.load(str(tmp_path))
+    table = surprisals(model, head(model), TEXTS)
+    for text, row in zip(TEXTS, table.itertuples(), strict=True):
+        ids = torch.tensor([[0, *model.tokenizer(text)["input_ids"]]])
+        with torch.inference_mode():
+            loss = whole(ids, labels=ids, use_cache=False).loss.item()
+        assert row.bits == pytest.approx(loss * (ids.shape[1] - 1) / np.log(2), rel=1e-4)
+
+
+def test_a_model_that_fails_with_its_head_is_refused_in_words(tiny, tmp_path, home, project, monkeypatch):
+    (project / "params" / "models.yaml").write_text("{}")
+    model = models.load(saved(tiny("llama"), tmp_path, transformers.AutoModelForCausalLM))
+
+    def fail(*_, **__):
+        raise ValueError("of the library's own")
+
+    monkeypatch.setattr(transformers.LlamaForCausalLM, "forward", fail)
+    with pytest.raises(SourceError, match=r"and its head cannot be read \(ValueError: of the.* leave its likelihoods"):
+        head(model)
