@@ -1,10 +1,12 @@
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 import transformers
 
 from bitskept.instruments.likelihood.heads import head
+from bitskept.instruments.likelihood.surprisal import surprisals
 from bitskept.instruments.states import stream
 from bitskept.sources import models
 from bitskept.sources.packages import SourceError
