@@ -54,7 +54,8 @@ def checked(model: LanguageModel) -> LanguageModel:
             "complete copy, or take another model"
         )
     moved = _difference(later[:, :, :first], whole[:, :, :first])
-    model = replace(model, kind=_kind(model, moved), masks_padding=apart <= 1)
+    alike = apart <= 1 and not _turns_by_length(model.network)
+    model = replace(model, kind=_kind(model, moved), masks_padding=alike)
     if position_table(model.network):
         _check_longest(model, ids)
     return model
@@ -99,6 +100,14 @@ def _states(model: LanguageModel, rows: Sequence[Sequence[int]], lengths: Sequen
             "take float32 or get a complete copy"
         )
     return torch.stack(hidden).float()
+
+
+def _turns_by_length(network: torch.nn.Module) -> bool:
+    """Whether rotary positions depend on the length of the longest text in a batch, as those of Phi-3 with 128,000
+    positions do beyond the first 4,096.
+    """
+    kinds = [getattr(part, "rope_type", None) for part in network.modules()]
+    return any("longrope" in (kind.values() if isinstance(kind, dict) else [kind]) for kind in kinds)
 
 
 def _filled(model: LanguageModel, ids: list[int], first: int, filler: int) -> States:

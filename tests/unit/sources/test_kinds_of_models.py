@@ -306,3 +306,14 @@ def test_the_states_of_opt_350m_have_one_width(tiny, save):
             output = network(input_ids=ids, output_hidden_states=True)
             torch.testing.assert_close(found[:-1, :], torch.cat(output.hidden_states[:-1]), rtol=1e-4, atol=1e-4)
             torch.testing.assert_close(narrow(found[-1]), output.last_hidden_state[0], rtol=1e-4, atol=1e-4)
+
+
+def test_rotary_positions_that_follow_the_longest_text_of_a_batch(tiny, save):
+    """A text has the same states alone and beside a longer one."""
+    tokenizer = tiny("llama").tokenizer
+    factors = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [4.0] * 4, "rope_theta": 10_000.0}
+    rope = factors | {"original_max_position_embeddings": 12}  # beyond what the contract reads
+    network = random_network("Phi3", tokenizer, original_max_position_embeddings=12, rope_parameters=rope)
+    model, long = models.load(str(save(network, tokenizer))), "the cat sat on it, the cat"
+    assert not model.masks_padding
+    torch.testing.assert_close(states(model, ["the cat", long])[0], states(model, ["the cat"])[0])

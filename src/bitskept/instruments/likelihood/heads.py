@@ -28,7 +28,11 @@ TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 2e-3}
 def head(model: LanguageModel) -> Head:
     """The head that was trained with a model, from the folder of its network (for an adapter: the base model's folder).
 
+<<<<<<< HEAD
     If the model ties its head to the input embeddings, those of `model` are used. On `some_tokens` the head must give
+=======
+    If its head is tied to the input embeddings, those of `model` are used. On `TOKENS` tokens the head must give
+>>>>>>> breaker
     the logits of the whole model. SourceError if it does not, and if the folder holds no head, as for encoders that
     were tuned for sentence embeddings; ValueError for random weights, and for a family that has no head of this kind.
     """
@@ -40,8 +44,10 @@ def head(model: LanguageModel) -> Head:
             f"{type(whole).__name__}, which has no such part, so it gives no likelihoods: leave them out"
         )
     narrowed = getattr(getattr(whole.get_submodule(name), "decoder", None), "project_out", None)
+    tied = _is_tied(whole)
     whole.set_submodule(name, model.network)
-    whole.tie_weights()
+    if tied:
+        whole.tie_weights()
     if narrowed is not None:  # OPT-350m's map to the width of its embeddings, which is taken off its network
         whole.lm_head = torch.nn.Sequential(narrowed, whole.lm_head)
     ids = np.array(some_tokens(model))
@@ -60,6 +66,14 @@ def head(model: LanguageModel) -> Head:
 
     _check(model, apply, ids, logits)
     return apply
+
+
+def _is_tied(whole: torch.nn.Module) -> bool:
+    """Whether a head has the input embeddings as its weights. Files may hold another one, whatever the configuration
+    says, and transformers then takes it.
+    """
+    last = getattr(whole.get_output_embeddings(), "weight", None)
+    return last is None or last.data_ptr() == whole.get_input_embeddings().weight.data_ptr()
 
 
 def _with_head(model: LanguageModel) -> torch.nn.Module:

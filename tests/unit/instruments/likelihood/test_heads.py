@@ -122,3 +122,15 @@ def test_a_model_that_fails_with_its_head_is_refused_in_words(tiny, tmp_path, ho
     monkeypatch.setattr(transformers.LlamaForCausalLM, "forward", fail)
     with pytest.raises(SourceError, match=r"and its head cannot be read \(ValueError: of the.* leave its likelihoods"):
         head(model)
+
+
+def test_a_head_of_its_own_is_kept_where_the_configuration_says_that_it_is_tied(tiny, tmp_path, home, project):
+    (project / "params" / "models.yaml").write_text("{}")
+    id = saved(tiny("llama"), tmp_path, transformers.AutoModelForCausalLM, tie_word_embeddings=False)
+    untied = models.load(id)
+    wanted = surprisals(untied, head(untied), TEXTS)
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace('"tie_word_embeddings": false', '"tie_word_embeddings": true'))
+    model = models.load(id)
+    assert model.network.config.tie_word_embeddings
+    np.testing.assert_allclose(surprisals(model, head(model), TEXTS)["bits"], wanted["bits"], rtol=1e-6)
