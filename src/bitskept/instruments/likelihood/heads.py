@@ -28,11 +28,7 @@ TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 2e-3}
 def head(model: LanguageModel) -> Head:
     """The head that was trained with a model, from the folder of its network (for an adapter: the base model's folder).
 
-<<<<<<< HEAD
-    If the model ties its head to the input embeddings, those of `model` are used. On `some_tokens` the head must give
-=======
-    If its head is tied to the input embeddings, those of `model` are used. On `TOKENS` tokens the head must give
->>>>>>> breaker
+    If its head is tied to the input embeddings, those of `model` are used. On `some_tokens` the head must give
     the logits of the whole model. SourceError if it does not, and if the folder holds no head, as for encoders that
     were tuned for sentence embeddings; ValueError for random weights, and for a family that has no head of this kind.
     """
