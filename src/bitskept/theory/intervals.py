@@ -11,6 +11,9 @@ gets `share_interval`, any other ratio of sums `ratio_interval`, and what is der
 | errors in a tenth of the tokens, correlated    | 2 to 250  | .49 to .94  | .94 to .99 |
 | errors in a twentieth of the sentences         | 2 to 250  | .09 to .95  | .97 to 1   |
 | lognormal values (σ = 1.6), sizes from 8 to 32 | 20 to 250 | .74 to .87  | .91 to .95 |
+
+The correlation of errors within a sentence is .1 here, and sizes are from 8 to 32. With .2 and sizes from 5 to 60 the
+shares of 8, 12 and 20 sentences are covered .92 to .93 of the time.
 """
 
 import numpy as np

@@ -37,13 +37,15 @@ def infonce(bounds: pd.DataFrame) -> str:
     best, first = real.loc[real["estimate"].idxmax()], real[real["layer"] == real["layer"].min()]
     start = first.loc[first["estimate"].idxmax()]
     wrong = int((control["low"] > 0).sum())
-    above = f"**{wrong} bounds lie**" if wrong else "no bound lies"
+    above = f"**{wrong} bounds lie** above 0" if wrong else "no bound lies above 0"
+    if control["low"].isna().all():
+        above = "no bound has an interval"
     more = "significantly more than" if best["low"] > start["high"] else "not significantly more than"
     return (
         f"Two halves of a text share at least {quote(best.to_dict(), BITS)} bits, of at most {best['ceiling']:.0f} "
         f"that this many pairs can show; layer {best['layer']} with the critic *{best['critic']}* proves this, {more} "
-        f"layer {start['layer']}, which proves {quote(start.to_dict(), BITS)}. For halves of different texts {above} "
-        "above 0. A lower bound that rises with depth shows that the critic finds the information more easily there; "
+        f"layer {start['layer']}, which proves {quote(start.to_dict(), BITS)}. For halves of different texts {above}. "
+        "A lower bound that rises with depth shows that the critic finds the information more easily there; "
         "a later layer cannot contain more."
     )
 

@@ -43,6 +43,8 @@ def test_what_two_halves_share_is_told_with_its_control(later, control, said):
     assert f"layer 6 with the critic *cosine* proves this{said} than layer 0, which proves 1.00" in found
     assert ("texts no bound lies above 0" in found) == (control < 0)
     assert ("texts **1 bounds lie** above 0" in found) == (control > 0)
+    few = table.assign(low=table["low"].where(~table["shuffled"]))
+    assert "texts no bound has an interval." in sentences.infonce(few)
 
 
 def test_a_bound_is_called_one():
