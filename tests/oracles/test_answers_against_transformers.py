@@ -29,6 +29,8 @@ DECODERS = {
     "bamba": ("BambaConfig", {"num_key_value_heads": 1, "mamba_d_state": 4, "mamba_n_heads": 4, "mamba_d_head": 8,
                               "mamba_n_groups": 1, "mamba_chunk_size": 4, "attn_layer_indices": [1]}),
     "mixtral": ("MixtralConfig", {"num_key_value_heads": 1, "num_local_experts": 4}),
+    "recurrent-gemma, no attention": ("RecurrentGemmaConfig", {"num_hidden_layers": 2, "num_key_value_heads": 1,
+                                                               "head_dim": 8, "lru_width": 16, "use_cache": False}),
     "rwkv, keeps nothing": ("RwkvConfig", {"attention_hidden_size": 16}),
     "openai-gpt, keeps nothing": ("OpenAIGPTConfig", {"n_embd": 16, "n_layer": 3, "n_head": 2, "n_positions": 40}),
 }  # fmt: skip
@@ -86,7 +88,9 @@ def test_answers_cost_what_a_plain_loop_over_tokens_says(decoder, family, side):
             np.testing.assert_allclose(values, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("family", ["llama", "mamba", "mamba2", "openai-gpt, keeps nothing"])
+@pytest.mark.parametrize(
+    "family", ["llama", "mamba", "mamba2", "openai-gpt, keeps nothing", "recurrent-gemma, no attention"]
+)
 def test_divergences_are_those_of_whole_laws(decoder, family, monkeypatch):
     """The mixture's law is the mean over prompts of all that is to come, over the same of what is there."""
     monkeypatch.setattr("bitskept.studies.semantic.continuations.CHUNK", 10)  # of 4 contexts: 2 tokens at a time

@@ -124,8 +124,7 @@ class Context:
 
     def __init__(self, model: LanguageModel, ids: Ids) -> None:
         self.model, self.ids = model, ids
-        states, memory = advance(model, torch.from_numpy(ids)[None])
-        self.memory = memory if memory is not None and _continues(model) else None
+        states, self.memory = advance(model, torch.from_numpy(ids)[None], cached=_continues(model))
         self.last: Float[Tensor, " dim"] = states[0, -1]
 
     def states(self, answers: Sequence[Ids]) -> Iterator[tuple[list[int], Float[Tensor, "answer token dim"]]]:
@@ -151,37 +150,42 @@ class Context:
         if self.memory is not None:
             return advance(self.model, ids, self.cache_for(len(ids)))[0]
         read = torch.from_numpy(self.ids).expand(len(ids), -1)
-        return advance(self.model, torch.cat([read, ids], dim=1))[0][:, len(self.ids) :]
+        return advance(self.model, torch.cat([read, ids], dim=1), cached=False)[0][:, len(self.ids) :]
 
 
 def _continues(model: LanguageModel) -> bool:
     """Whether the states that follow a cache are those of a pass over all tokens, for several tokens at once and one by
-    one. In some families they are not: transformers' Mamba and Jamba continue only with single tokens, Bamba with none.
+    one. In some families they are not: transformers' Mamba and Jamba continue only with single tokens, Bamba with none,
+    and RecurrentGemma has no cache to start with unless a layer has attention.
     """
     if model.network not in _CONTINUES:
         ids = torch.tensor([some_tokens(model)])
         read = ids.shape[1] // 2
-        whole = advance(model, ids)[0][:, read:]
-        memory = advance(model, ids[:, :read])[1]
-        at_once, one_by_one = advance(model, ids[:, read:], copy.deepcopy(memory))[0], []
-        for place in range(read, ids.shape[1]):
-            state, memory = advance(model, ids[:, place : place + 1], memory)
-            one_by_one.append(state)
-        away = torch.cat([at_once - whole, torch.cat(one_by_one, dim=1) - whole])
-        _CONTINUES[model.network] = bool((away.norm(dim=-1) <= ROUNDED[model.dtype] * whole.norm(dim=-1)).all())
+        whole = advance(model, ids, cached=False)[0][:, read:]
+        try:
+            memory = advance(model, ids[:, :read])[1]
+            at_once, one_by_one = advance(model, ids[:, read:], copy.deepcopy(memory))[0], []
+            for place in range(read, ids.shape[1]):
+                state, memory = advance(model, ids[:, place : place + 1], memory)
+                one_by_one.append(state)
+        except Exception:  # whatever a family raises where its cache does not work
+            _CONTINUES[model.network] = False
+        else:
+            away = torch.cat([at_once - whole, torch.cat(one_by_one, dim=1) - whole])
+            _CONTINUES[model.network] = bool((away.norm(dim=-1) <= ROUNDED[model.dtype] * whole.norm(dim=-1)).all())
     return _CONTINUES[model.network]
 
 
 @torch.inference_mode()
 def advance(
-    model: LanguageModel, ids: Int[Tensor, "row token"], memory: object = None
+    model: LanguageModel, ids: Int[Tensor, "row token"], memory: object = None, *, cached: bool = True
 ) -> tuple[Float[Tensor, "row token dim"], object]:
     """The states of a decoder's last layer at tokens that follow those in the cache `memory`, and the cache of all
     tokens.
 
-    The given cache is changed; families without a cache have None.
+    The given cache is changed. It is None for families without one, and unless `cached`.
     """
     name = "cache_params" if model.network.config.model_type in AFTER_BLOCKS else "past_key_values"
     options = {} if memory is None else {name: memory}
-    output = model.network(input_ids=ids.to(model.device), use_cache=True, **options)
-    return output.last_hidden_state, getattr(output, name, None)
+    output = model.network(input_ids=ids.to(model.device), use_cache=cached, **options)
+    return output.last_hidden_state, getattr(output, name, None) if cached else None

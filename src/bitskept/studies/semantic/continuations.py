@@ -104,8 +104,9 @@ def sample(
             states = read.last.expand(number, -1)
             for place in range(length):
                 if place:
-                    unread = tokens if memory is None else tokens[:, -1:]
-                    after, memory = answers.advance(model, unread, memory)
+                    cached = memory is not None
+                    unread = tokens[:, -1:] if cached else tokens
+                    after, memory = answers.advance(model, unread, memory, cached=cached)
                     states = after[:, -1]
                 tokens = torch.cat([tokens, _draw(head, states, generator)], dim=1)
                 bar.update(number)
