@@ -1,5 +1,15 @@
 import pytest
 
+from bitskept.studies.bottleneck.section import IbCorrelations
+
+BOTTLENECK = {
+    "profile": "smoke", "sentences": [10, 20], "more_sentences": [30], "widths": [1, 2], "longest": 32, "anchors": 8,
+    "anchor_seeds": [0, 1], "memory": 64, "sensitivity_sentences": 10, "other_anchors": [4], "bottleneck_types": 5,
+    "betas": [2.0],
+    "preference_task": "hh-harmless", "preference_pairs": 5, "preference_longest": 32, "seed": 0, "dtype": "float32",
+    "accept_terms": [],
+}  # fmt: skip
+
 
 @pytest.fixture(scope="module", autouse=True)
 def one_process():
@@ -7,3 +17,18 @@ def one_process():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BITSKEPT_PROCESSES", "1")
         yield
+
+
+@pytest.fixture
+def bottleneck(tiny, tmp_path, home, monkeypatch):
+    """A section of notebook 04 on tiny models: one is measured, the other is there for its correlation."""
+    monkeypatch.delenv("BITSKEPT_DATA", raising=False)
+    for name, family in (("first", "llama"), ("second", "bert")):
+        model = tiny(family)
+        model.network.save_pretrained(tmp_path / name)
+        model.tokenizer.save_pretrained(tmp_path / name)
+    text = tmp_path / "text.txt"
+    text.write_text("\n".join(f"the cat sat {'un ' * number}it 42 ." for number in range(30)), "utf-8")
+    first, second = (str(tmp_path / name) for name in ("first", "second"))
+    names = {"models": [first], "more_model": first, "sensitivity_model": first, "corpus": str(text)}
+    return IbCorrelations(**BOTTLENECK, **names, correlation_models=[second, first])

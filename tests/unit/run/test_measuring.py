@@ -7,31 +7,15 @@ from bitskept.instruments.soft_entropy import compression
 from bitskept.run import command_line, jobs
 from bitskept.sources import models
 from bitskept.studies.bottleneck import section as room
-from bitskept.studies.bottleneck.section import IbCorrelations
-
-VALUES = {
-    "profile": "smoke", "sentences": [10, 20], "more_sentences": [30], "widths": [1, 2], "longest": 32, "anchors": 8,
-    "anchor_seeds": [0, 1], "memory": 64, "sensitivity_sentences": 10, "other_anchors": [4], "bottleneck_types": 5,
-    "betas": [2.0],
-    "preference_task": "hh-harmless", "preference_pairs": 5, "preference_longest": 32, "seed": 0, "dtype": "float32",
-    "accept_terms": [],
-}  # fmt: skip
 
 
 @pytest.fixture
-def section(tiny, tmp_path, home, monkeypatch):
+def section(bottleneck, tmp_path):
     """A section with two models that can be measured and, between them, one that cannot."""
-    monkeypatch.delenv("BITSKEPT_DATA", raising=False)
-    for name, family in (("first", "llama"), ("second", "bert")):
-        model = tiny(family)
-        model.network.save_pretrained(tmp_path / name)
-        model.tokenizer.save_pretrained(tmp_path / name)
     (tmp_path / "broken").mkdir()
-    text = tmp_path / "text.txt"
-    text.write_text("\n".join(f"the cat sat {'un ' * number}it 42 ." for number in range(30)), "utf-8")
-    first, broken, second = (str(tmp_path / name) for name in ("first", "broken", "second"))
-    names = {"models": [first], "more_model": first, "sensitivity_model": first, "corpus": str(text)}
-    return IbCorrelations(**VALUES, **names, correlation_models=[broken, second, first])
+    return bottleneck.model_copy(
+        update={"correlation_models": [str(tmp_path / "broken"), *bottleneck.correlation_models]}
+    )
 
 
 @pytest.fixture
