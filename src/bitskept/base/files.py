@@ -142,6 +142,15 @@ def set_aside(path: Path, reason: str) -> None:
     warnings.warn(f"{path} {reason}: set aside as {aside.name}, making it again", stacklevel=3)
 
 
+def on_disk(id: str | Path) -> Path | None:
+    """The file or folder at a path, with `~` expanded; None if there is none, or if the id cannot be a path."""
+    try:
+        path = Path(id).expanduser()
+        return path if str(id) and path.exists() else None
+    except (OSError, RuntimeError, ValueError):  # too long, an unknown user, a folder without permission
+        return None
+
+
 def sha256(content: bytes | Traversable) -> str:
     """Hexadecimal SHA-256 of bytes, or of a file (on disk or in an archive), which is read in pieces."""
     if isinstance(content, bytes):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bitskept.base.files import sha256
+from bitskept.base.files import on_disk, sha256
 
 
 def without_paths(
@@ -18,7 +18,7 @@ def without_paths(
 ) -> tuple[dict[str, Any], dict[str, str], pd.DataFrame]:
     """Parameters, the fingerprints of models, and a table, with names in place of paths wherever they occur."""
     of_models = table["model"].dropna().astype(str).unique() if "model" in table else ()
-    given = [value for value in _strings(parameters) if not _is_path(value) or _exists(value)]  # or it is a text
+    given = [value for value in _strings(parameters) if not _is_path(value) or on_disk(value)]  # or it is a text
     names = names_of_paths([*given, *fingerprints, *of_models], fingerprints)
     if names:
         texts = [name for name, kind in table.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]
@@ -61,10 +61,3 @@ def _strings(value: Any) -> Iterator[str]:
 
 def _is_path(value: str) -> bool:
     return bool({"/", "\\"} & set(value.partition("@")[0])) or value.startswith("~")  # a revision may have a slash
-
-
-def _exists(value: str) -> bool:
-    try:
-        return Path(value).expanduser().exists()
-    except (OSError, RuntimeError, ValueError):  # too long, an unknown user, a NUL byte
-        return False

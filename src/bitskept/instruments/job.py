@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from bitskept.base.files import sha256
+from bitskept.base.files import on_disk, sha256
 from bitskept.instruments.measurement import Measurement
-from bitskept.sources import corpora, data_files, on_disk, prompts, registry, tasks
+from bitskept.sources import corpora, data_files, prompts, registry, tasks
 
 DESCRIPTIVE = ("what", "licence", "parameters", "kind")
 """Fields of a registry entry that are for readers only."""

@@ -136,8 +136,9 @@ def redraw(profile: str, names: list[str]) -> None:
 def work(command: str, profile: str, names: list[str], notebook: str | None) -> None:
     """Do the jobs of a command. RuntimeError, at the end, that says which failed and why."""
     from bitskept.base import params
+    from bitskept.base.files import on_disk
     from bitskept.run import jobs, notebooks
-    from bitskept.sources import on_disk, registry
+    from bitskept.sources import registry
 
     sections = params.load(profile, notebooks.SECTIONS)
     models = [name for name in names if name.partition("@")[0] in registry("models") or on_disk(name)]
@@ -208,8 +209,9 @@ def fetch(ids: list[str], accept_terms: list[str]) -> None:
     """
     from bitskept import named_folder
     from bitskept.base import params
+    from bitskept.base.files import on_disk
     from bitskept.base.store import home
-    from bitskept.sources import corpora, model_files, on_disk, registry, tasks, unknown
+    from bitskept.sources import corpora, model_files, registry, tasks, unknown
 
     sweep = params.read_yaml(params.find("laptop"))["02_layer_sweep"]
     others = dict.fromkeys(registry("corpora"), corpora) | dict.fromkeys(registry("tasks"), tasks)

@@ -10,7 +10,7 @@ from typing import Any
 
 from bitskept import named_folder, root
 from bitskept.base import params
-from bitskept.base.files import sha256
+from bitskept.base.files import on_disk, sha256
 from bitskept.base.store import home
 from bitskept.sources.entries import KINDS
 
@@ -59,15 +59,6 @@ def data_files(entry: Entry) -> list[Path]:
     folder = named_folder("BITSKEPT_DATA")
     files = [folder / name for name in entry.get("data", [])] if folder else []
     return files if all((path := on_disk(file)) and path.is_file() for file in files) else []
-
-
-def on_disk(id: str | Path) -> Path | None:
-    """The file or folder at a path, with `~` expanded; None if there is none, or if the id cannot be a path."""
-    try:
-        path = Path(id).expanduser()
-        return path if str(id) and path.exists() else None
-    except (OSError, RuntimeError, ValueError):  # too long, an unknown user, a folder without permission
-        return None
 
 
 def unknown(what: str, identifier: str, known: Mapping[str, Any]) -> LookupError:

@@ -11,10 +11,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitskept.base.files import commit, locked, scratch
+from bitskept.base.files import commit, locked, on_disk, scratch
 from bitskept.base.params import shown
 from bitskept.base.store import home
-from bitskept.sources import Entry, advice, catalogue_row, data_files, hub, on_disk, registry, short_hash, unknown
+from bitskept.sources import Entry, advice, catalogue_row, data_files, hub, registry, short_hash, unknown
 from bitskept.sources.packages import SourceError, download, here, members, sha256_once
 from bitskept.sources.records import dataset, is_text, lines, records, shuffled, unpacked
 

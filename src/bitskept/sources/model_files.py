@@ -10,9 +10,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from bitskept.base.files import commit, locked, scratch, set_aside
+from bitskept.base.files import commit, locked, on_disk, scratch, set_aside
 from bitskept.base.store import home
-from bitskept.sources import Entry, advice, catalogue_row, hub, on_disk, registry, short_hash, unknown
+from bitskept.sources import Entry, advice, catalogue_row, hub, registry, short_hash, unknown
 from bitskept.sources.loaded_files import ADAPTER, loaded
 from bitskept.sources.model_checks import readable
 from bitskept.sources.packages import SourceError, download, extract, sha256_once
