@@ -19,11 +19,11 @@ def draw(seed, n):
     return means[types] + rng.standard_normal((n, DIM)) @ mixing + 3, types
 
 
-def fit(probe, embeddings, states, types):
+def fit(probe, embeddings, states, types, **options):
     moments = closed_form.Moments(1, TYPES, DIM)
     moments.update(torch.tensor(states)[None].float(), torch.tensor(types))
     tuning, wanted = draw(2, 300)
-    return probe(moments, embeddings, torch.tensor(tuning)[None].float(), torch.tensor(wanted))
+    return probe(moments, embeddings, torch.tensor(tuning)[None].float(), torch.tensor(wanted), **options)
 
 
 def log_law(fitted, states):
@@ -43,12 +43,14 @@ def guessed(fitted, states, guesses):
 
 
 def test_centroid_without_its_smoothing_is_linear_discriminant_analysis(monkeypatch):
-    # No draw towards the embeddings (kappa), no ridge: what is left are class means and the scatter about them.
-    monkeypatch.setattr(centroid, "STRENGTHS", (1e-6, 1e-6))
-    monkeypatch.setattr(centroid, "RIDGES", (1e-7,))
+    # No draw towards the embeddings (kappa), no ridge: what is left are class means and the scatter about them, for
+    # which the first kappa counts as well.
+    options = {"strengths": (1e-6, 1e-6), "ridges": (1e-7,)}
+    monkeypatch.setattr(centroid, "STRENGTHS", options["strengths"])
     states, types = draw(1, N)
     test, _ = draw(3, 400)
-    ours = fit(centroid.centroid, torch.randn(TYPES, 3, generator=torch.Generator().manual_seed(0)), states, types)
+    embeddings = torch.randn(TYPES, 3, generator=torch.Generator().manual_seed(0))
+    ours = fit(centroid.centroid, embeddings, states, types, **options)
     theirs = LinearDiscriminantAnalysis(solver="lsqr").fit(states, types)
 
     # Their prior is the shares of the types, ours the smoothed shares.
@@ -64,14 +66,13 @@ def test_centroid_without_its_smoothing_is_linear_discriminant_analysis(monkeypa
 
 
 @pytest.mark.parametrize("share", [1e-3, 0.5])
-def test_ridge_is_the_regression_in_standardised_coordinates(monkeypatch, share):
+def test_ridge_is_the_regression_in_standardised_coordinates(share):
     # Ours solves (C + share D) P = X'E/n with the covariance C and its diagonal D. In standardised states X D^(-1/2)
     # and with W = D^(1/2) P this is (X'X + n share 1) W = X'E: ridge regression with the penalty n share.
-    monkeypatch.setattr(closed_form, "RIDGES", (share,))
     states, types = draw(1, N)
     test, _ = draw(3, 400)
     embeddings = torch.randn(TYPES, 3, generator=torch.Generator().manual_seed(0))
-    ours = fit(closed_form.ridge, embeddings, states, types)
+    ours = fit(closed_form.ridge, embeddings, states, types, ridges=(share,))
     middle, scale = states.mean(0), states.std(0)
     theirs = Ridge(alpha=N * share).fit((states - middle) / scale, embeddings.numpy()[types])
     predicted = theirs.predict((test - middle) / scale)

@@ -2,7 +2,18 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, norm, t
 
-from bitskept.theory.intervals import EVEN, LEAST, derived_interval, ratio_interval, share_interval, widened, widening
+from bitskept.theory.intervals import (
+    EVEN,
+    LEAST,
+    LONGEST,
+    ONE_SIDED,
+    derived_interval,
+    detectable,
+    ratio_interval,
+    share_interval,
+    widened,
+    widening,
+)
 from bitskept.theory.statistics import cluster_bootstrap, percentiles
 
 ONES = np.ones(30)
@@ -81,6 +92,15 @@ def test_the_longer_side_of_skewed_values_is_longer_than_the_bootstrap_t_says():
     assert mirrored == pytest.approx((-high, -low))
 
 
+def test_where_one_cluster_holds_nearly_all_of_the_spread_no_side_is_absurdly_long():
+    values = 0.9996 + 1e-5 * np.random.default_rng(0).standard_normal(250)
+    values[0] = 0.93  # as a share of bits of which one sentence has lost some
+    low, high = ratio_interval(values, np.ones(250), seed=0)
+    error = values.std(ddof=1) / np.sqrt(250)
+    assert low == pytest.approx(values.mean() - LONGEST * error)
+    assert values.mean() < high < values.mean() + 2 * error
+
+
 def test_a_ratio_does_not_depend_on_the_unit_or_on_the_place():
     values = np.random.default_rng(5).exponential(size=30)
     low, high = ratio_interval(values, ONES, seed=0)
@@ -152,3 +172,15 @@ def test_numbers_outside_their_range_are_refused():
         ratio_interval(ONES, ONES, replicates=0, seed=0)
     with pytest.raises(ValueError, match="numerators must be finite"):
         ratio_interval(np.array([np.inf, 1]), np.ones(2), seed=0)
+
+
+def test_four_fifths_of_one_sided_tests_see_so_many_standard_errors():
+    estimates = np.random.default_rng(0).normal(ONE_SIDED, 1, size=40_000)
+    assert np.mean(norm.sf(estimates) < 0.05) == pytest.approx(0.8, abs=0.01)
+
+
+def test_four_fifths_of_the_samples_see_an_effect_of_the_detectable_size():
+    effect = detectable(-1.96 * 0.3, 1.96 * 0.3)
+    drawn = np.random.default_rng(0).normal(effect, 0.3, size=100_000)
+    assert (drawn - 1.96 * 0.3 > 0).mean() == pytest.approx(0.8, abs=0.005)
+    np.testing.assert_allclose(detectable(np.array([1, np.nan]), np.array([1 + 2 * 1.96 * 0.3, 2])), [effect, np.nan])
