@@ -24,6 +24,8 @@ from bitskept.base.files import sha256
 DPI = 120
 LARGEST_SIDE = 2000
 """Pixels of a PNG; a larger figure is rendered at a lower resolution."""
+METADATA = {"png": {"Software": None}, "svg": {"Date": None}}
+"""The formats of a figure; without these entries the same figure always gives the same bytes."""
 FULL_SHARE = (0, 1.03)
 """The range of an axis that shows shares of H(X)."""
 LOOK = {
@@ -80,14 +82,17 @@ def shades(number: int) -> list[tuple[float, float, float]]:
     return sns.color_palette("viridis", number)
 
 
-def curve(axes: Axes, rows: pd.DataFrame, x: str, *, share: bool = False, **options: Any) -> None:
-    """Draw `estimate` over column `x` with its interval (`low`, `high`) as a band; `share`: in percent. The label says
-    where there is no interval at all.
+def curve(axes: Axes, rows: pd.DataFrame, x: str, *, share: bool = False, bars: bool = False, **options: Any) -> None:
+    """Draw `estimate` over column `x` with its interval (`low`, `high`) as a band, or as `bars` where the intervals of
+    neighbours differ much; `share`: in percent. The label says where there is no interval at all.
     """
     rows = rows.sort_values(x)
     places, low, high = (rows[name].to_numpy(float) for name in (x, "low", "high"))
     (line,) = axes.plot(places, rows["estimate"], **(options | _label(rows, options)))
-    axes.fill_between(places, low, high, color=line.get_color(), alpha=0.18, linewidth=0)
+    if bars:
+        axes.vlines(places, low, high, color=line.get_color(), alpha=0.5)
+    else:
+        axes.fill_between(places, low, high, color=line.get_color(), alpha=0.18, linewidth=0)
     if share:
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
@@ -135,8 +140,8 @@ def label_points(axes: Axes, places: Mapping[str, tuple[float, float]], size: fl
         axes.annotate(name, place, **offset, fontsize=size, arrowprops=line, va="bottom")
 
 
-def rendered(figure: Figure, name: str) -> dict[str, bytes]:
-    """A finished figure as PNG and SVG, by suffix. ValueError if it shows no data."""
+def rendered(figure: Figure, name: str, suffixes: Iterable[str] = tuple(METADATA)) -> dict[str, bytes]:
+    """A finished figure as PNG and SVG, or one of them, by suffix. ValueError if it shows no data."""
     if not any(axes.has_data() for axes in figure.axes):
         raise ValueError(f"figure {name} shows no data")
     with style():
@@ -151,9 +156,9 @@ def rendered(figure: Figure, name: str) -> dict[str, bytes]:
         figure.set_layout_engine(None)  # places are found once: both files have the same
         box = figure.get_tightbbox().padded(mpl.rcParams["savefig.pad_inches"])
         pictures = {}
-        for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+        for suffix in suffixes:
             buffer = BytesIO()
-            figure.savefig(buffer, format=suffix, dpi=figure.dpi, bbox_inches=box, metadata=metadata)
+            figure.savefig(buffer, format=suffix, dpi=figure.dpi, bbox_inches=box, metadata=METADATA[suffix])
             pictures[suffix] = buffer.getvalue()
     return pictures
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from bitskept.base.files import on_disk, sha256
 from bitskept.instruments.measurement import Measurement
 from bitskept.sources import corpora, data_files, prompts, registry, tasks
+from bitskept.sources.random_weights import Weights
 
 DESCRIPTIVE = ("what", "licence", "parameters", "kind")
 """Fields of a registry entry that are for readers only."""
@@ -69,19 +70,21 @@ def measuring(
     measurements: Sequence[tuple[Measurement, Any]],
     terms: Collection[str],
     *,
-    weights: Sequence[int | None] = (None,),
+    weights: Sequence[int | Weights | None] = (None,),
     optional: bool = False,
 ) -> Job:
-    """The job of measuring a model by each of these plans; `weights` are the seeds of random copies."""
+    """The job of measuring a model by each of these plans; `weights` are the seeds of random copies, or
+    their seeds and scales.
+    """
 
     def work() -> None:
         for measure, plan in measurements:
-            for seed in weights:
-                measure(model, plan, weights=seed, accept_terms=terms)
+            for copy in weights:
+                measure(model, plan, weights=copy, accept_terms=terms)
 
     texts = list(dict.fromkeys(plan.corpus for _, plan in measurements))
     key = key_of([measure.asks(plan) for measure, plan in measurements], texts=texts, model=model)
-    key |= {"weights": list(weights)}
+    key |= {"weights": [asdict(copy) if isinstance(copy, Weights) else copy for copy in weights]}
     return Job("measure", notebook, name, model, size(model), key, work, optional=optional)
 
 

@@ -13,10 +13,14 @@ from bitskept.base import store
 from bitskept.sources import corpora, model_files, models
 from bitskept.sources.language_model import LanguageModel
 from bitskept.sources.precision import resolve_dtype
+from bitskept.sources.random_weights import Weights, seed_and_scale
 
 MODEL = ("model", "kind", "weights", "seed")
 """The columns that name a model in every table."""
-INTEGERS = {"seed", "layer", "other", "head", "position", "width", "item", "first", "second", "n", "tokens", "queries"}
+INTEGERS = {
+    *("seed", "layer", "other", "head", "position", "width", "item", "first", "second", "train_sentences", "n"),
+    *("tokens", "queries"),
+}
 """Columns of integers that may be missing."""
 
 
@@ -48,21 +52,23 @@ class Measurement:
         model_id: str,
         plan: Any,
         *,
-        weights: int | None = None,
+        weights: int | Weights | None = None,
         accept_terms: Collection[str] = (),
         progress: bool = True,
     ) -> pd.DataFrame:
-        """The table. `weights` is the seed of a randomly initialised copy. Model and text are fetched if needed."""
+        """The table. `weights` is the seed of a randomly initialised copy, or its seed and scale. Model and text are
+        fetched if needed.
+        """
         model_files.fetch(model_id, accept_terms=accept_terms)
         key = self.key(model_id, plan, weights)
 
         def compute() -> pd.DataFrame:
-            model = models.load(model_id, dtype=key["dtype"], seed=weights, accept_terms=accept_terms)
+            model = models.load(model_id, dtype=key["dtype"], accept_terms=accept_terms, **seed_and_scale(weights))
             return self.compute(model, plan, progress=progress)
 
         return store.stored(self.name, self.version, key, compute, logged=self.logged)
 
-    def has(self, model_id: str, plan: Any, *, weights: int | None = None) -> bool:
+    def has(self, model_id: str, plan: Any, *, weights: int | Weights | None = None) -> bool:
         """Whether the table is in the store. The model must have been fetched."""
         return store.has(self.name, self.version, self.key(model_id, plan, weights))
 
@@ -70,7 +76,7 @@ class Measurement:
         """Name, version and plan, for the key of a job (`job.key_of`)."""
         return self.name, self.version, plan
 
-    def key(self, model_id: str, plan: Any, weights: int | None = None) -> dict[str, Any]:
+    def key(self, model_id: str, plan: Any, weights: int | Weights | None = None) -> dict[str, Any]:
         """The key of the table in the store."""
         return model_key(model_id, text_key(plan, self.source), weights)
 
@@ -93,15 +99,17 @@ def text_key(plan: Any, source: ModuleType = corpora) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(plan))) | {"text": source.fingerprint(plan.corpus)}
 
 
-def model_key(model_id: str, key: dict[str, Any], weights: int | None = None) -> dict[str, Any]:
+def model_key(model_id: str, key: dict[str, Any], weights: int | Weights | None = None) -> dict[str, Any]:
     """A key with the model, and with the dtype that the plan's dtype stands for on this machine."""
     dtype = resolve_dtype(key["dtype"])
-    return key | {"id": model_id, "model": model_files.fingerprint(model_id, seed=weights), "dtype": dtype}
+    return key | {"id": model_id, "model": model_files.fingerprint(model_id, **seed_and_scale(weights)), "dtype": dtype}
 
 
 def model_facts(model: LanguageModel) -> dict[str, Any]:
     """The values of the columns `MODEL`."""
-    weights = "trained" if model.seed is None else "random"
+    weights = "trained"
+    if model.seed is not None:
+        weights = "random" if model.scale == "configured" else f"random: {model.scale}"
     return {"model": model.id, "kind": model.kind, "weights": weights, "seed": model.seed}
 
 
@@ -116,4 +124,7 @@ def to_table(
 
 def label(model: LanguageModel) -> str:
     """The name of a model on a progress bar."""
-    return model.id if model.seed is None else f"{model.id}, random weights {model.seed}"
+    if model.seed is None:
+        return model.id
+    scale = "" if model.scale == "configured" else f", {model.scale}"
+    return f"{model.id}, random weights {model.seed}{scale}"

@@ -19,7 +19,7 @@ from bitskept.theory.intervals import Ends, derived_interval, ratio_interval, sh
 from bitskept.theory.repeated_runs import mean_over_runs
 from bitskept.theory.statistics import cluster_bootstrap
 
-VERSION = 2
+VERSION = 3
 """Raise it when the same items would give other numbers."""
 REPLICATES = 1000
 BLOCK = 100
@@ -81,8 +81,8 @@ def changes(
     `after` are the tables of several runs, one per training seed. `before` is the table of the model from which all of
     them started, or one table per table of `after`: those of another arm with the same seeds. Columns: `before` and
     `after` (means over runs), `estimate` (their difference), `low`, `high` (95 %, over items and runs), `p` (two-sided,
-    of no difference), unit, n (items), runs. Items are drawn as in `scores`, alike for all tables; runs enter as in
-    `mean_over_runs`.
+    of no difference), unit, n (items), clusters (items, but of pairs the texts in them), runs. Items are drawn as in
+    `scores`, alike for all tables; runs enter as in `mean_over_runs`.
 
     ValueError where the tables hold different items or settings, or different numbers of runs.
     """
@@ -104,14 +104,16 @@ def changes(
         units = first.units()
         errors = _draws(several, gain, replicates, seed).std(axis=0) * np.sqrt(units / max(1, units - 1))
         for place, known in enumerate(first.rows()):
-            known |= {"before": old[:, place].mean(), "after": new[:, place].mean(), "runs": runs}
+            known |= {"before": old[:, place].mean(), "after": new[:, place].mean(), "clusters": units, "runs": runs}
             differences = new[:, place] - old[:, place]
             if np.isfinite([*differences, errors[place]]).all() and units > 1:
                 known |= mean_over_runs(differences, float(errors[place]), units)._asdict()
             rows.append(known)
     numbers = ["before", "after", "estimate", "low", "high", "p"]
-    table = pd.DataFrame(rows, columns=["task", *SETTING, "quantity", *numbers, "unit", "n", "runs"])
-    return table.astype({name: "Int64" for name in ("layer", "n", "runs")} | {name: float for name in numbers})
+    table = pd.DataFrame(rows, columns=["task", *SETTING, "quantity", *numbers, "unit", "n", "clusters", "runs"])
+    return table.astype(
+        {name: "Int64" for name in ("layer", "n", "clusters", "runs")} | {name: float for name in numbers}
+    )
 
 
 @dataclass(frozen=True)

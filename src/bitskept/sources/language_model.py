@@ -19,7 +19,8 @@ POSITIONS = ("position_embeddings", "embed_positions", "wpe", "positions_embed")
 class LanguageModel:
     """A network without its head, ready for forward passes, with its tokenizer.
 
-    `kind` is "encoder" or "decoder"; `seed` is None for the trained weights. `fingerprint` identifies the weights and
+    `kind` is "encoder" or "decoder"; `seed` is None for the trained weights, and `scale` that of random ones
+    (`random_weights.Weights`). `fingerprint` identifies the weights and
     the tokenizer, not the dtype. A tokenizer without a padding token pads with another one that the network knows:
     padding is never measured. Unless `masks_padding`, padding would change the states of a text, so texts in a batch
     must have one length.
@@ -34,6 +35,7 @@ class LanguageModel:
     fingerprint: str
     seed: int | None = None
     masks_padding: bool = True
+    scale: str = "configured"
 
     @property
     def layers(self) -> int:

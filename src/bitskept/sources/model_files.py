@@ -56,9 +56,10 @@ def fetch(id: str, *, accept_terms: Collection[str] = (), verify: bool = False) 
     return folder
 
 
-def fingerprint(id: str, *, seed: int | None = None) -> str:
-    """A short hash of all files that are loaded (and seed), without loading them. SourceError for a hub model that is
-    not here, for files that cannot be read, and for a damaged model that was trained here.
+def fingerprint(id: str, *, seed: int | None = None, scale: str = "configured") -> str:
+    """A short hash of all files that are loaded (and of the seed and the scale of random weights), without loading
+    them. SourceError for a hub model that is not here, for files that cannot be read, and for a damaged model that was
+    trained here.
     """
     if user_folder := _user_folder(id):
         check(user_folder)
@@ -72,7 +73,8 @@ def fingerprint(id: str, *, seed: int | None = None) -> str:
         source = [entry["hub"], folder.name]  # the commit
     else:
         raise SourceError(f"{id} is not here yet: {advice(id, entry)}")
-    return short_hash(source if seed is None else [source, seed])
+    drawn = [source, seed] if scale == "configured" else [source, seed, scale]
+    return short_hash(source if seed is None else drawn)
 
 
 def catalogue() -> list[Entry]:

@@ -20,6 +20,7 @@ from bitskept.sources.model_files import base_of, fetch, fingerprint
 from bitskept.sources.packages import SourceError
 from bitskept.sources.plain_text import load_tokenizer
 from bitskept.sources.precision import resolve_device, resolve_dtype, round_weights
+from bitskept.sources.random_weights import rescale
 from bitskept.sources.tokenizer_files import LOCAL
 
 BUFFER = re.compile(r"(masked_bias|(attn|attention)\.bias|inv_freq|position_ids|version)$")  # in old files; no weights
@@ -31,13 +32,14 @@ def load(
     dtype: Literal["auto", "float32", "bfloat16"] = "float32",
     device: str = "auto",
     seed: int | None = None,
+    scale: str = "configured",
     accept_terms: Collection[str] = (),
 ) -> LanguageModel:
     """The model `id`: an entry of `params/models.yaml`, ENTRY@REVISION, a folder in BITSKEPT_HOME/models, or a path.
 
     A folder holds a model, or a peft adapter that is merged into the model whose id is its `base_model_name_or_path`.
-    With a `seed` the configuration is the same and the weights are drawn at random; the global random state does not
-    change. For `dtype="auto"` see `resolve_dtype`.
+    With a `seed` the configuration is the same and the weights are drawn at random, at a `scale` of
+    `random_weights.Weights`; the global random state does not change. For `dtype="auto"` see `resolve_dtype`.
 
     Errors as `fetch`, SourceError for a model that is incomplete or too large or breaks the contract (see
     `contract.checked`), OSError (ENOSPC) if the disk is full.
@@ -50,7 +52,8 @@ def load(
     if base := base_of(folder):
         if seed is None:
             return checked(_adapted(id, folder, load(base, device=device, accept_terms=accept_terms), torch_dtype))
-        return replace(load(base, dtype=dtype, device=device, seed=seed, accept_terms=accept_terms), id=id)
+        options = {"device": device, "seed": seed, "scale": scale, "accept_terms": accept_terms}
+        return replace(load(base, dtype=dtype, **options), id=id)
     check_sizes(folder, torch_dtype.itemsize if seed is None else 4, random=seed is not None)
     with readable(what := f"the model in {folder}"), heard(what):
         if seed is None:
@@ -60,13 +63,15 @@ def load(
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(seed)
                 network = transformers.AutoModel.from_config(config, dtype=torch.float32)
+            rescale(network, scale)
             round_weights(network, torch_dtype)
     tokenizer = load_tokenizer(folder, network)
     _take_off_parts_of_heads(network)
     network.config.return_dict = True
     network = network.to(where).eval()
     kind = _kind(id, network.config)
-    return checked(LanguageModel(id, kind, tokenizer, network, torch_dtype, where, fingerprint(id, seed=seed), seed))
+    facts = {"fingerprint": fingerprint(id, seed=seed, scale=scale), "seed": seed, "scale": scale}
+    return checked(LanguageModel(id, kind, tokenizer, network, torch_dtype, where, **facts))
 
 
 def fingerprints(ids: Collection[str], *, accept_terms: Collection[str] = ()) -> dict[str, str]:

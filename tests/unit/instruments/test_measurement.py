@@ -10,6 +10,7 @@ from bitskept.base import store
 from bitskept.instruments.effective_rank import COLUMNS, Plan, measure
 from bitskept.instruments.measurement import Measurement
 from bitskept.sources import models
+from bitskept.sources.random_weights import Weights
 
 
 @pytest.fixture
@@ -50,6 +51,8 @@ def test_another_plan_dtype_weights_or_text_is_another_result(model, plan, tmp_p
     assert (set(random["weights"]), set(random["seed"])) == ({"random"}, {3})
     assert not np.allclose(random["estimate"], trained["estimate"], equal_nan=True)
     assert not measure.has(model, plan, weights=4)
+    assert measure.has(model, plan, weights=Weights(3))
+    assert not measure.has(model, plan, weights=Weights(3, "residual"))
     for other in ({"seed": 1}, {"dtype": "bfloat16"}):
         assert not measure.has(model, Plan(**vars(plan) | other))
     (tmp_path / "corpus.txt").write_text("it sat\nit sat.\nthe cat\nthe cat.", "utf-8")

@@ -130,6 +130,15 @@ def test_the_seeds_of_training_count_as_well():
     assert row["high"] - row["estimate"] == pytest.approx(4.303 / np.sqrt(3), rel=1e-3)
 
 
+def test_the_clusters_of_a_change_are_the_items_or_the_texts_of_pairs():
+    table = pairs(number=60, texts=9)
+    row = changes([table], [table.assign(value=table["value"] ** 3)], replicates=20).iloc[0]
+    assert (row["n"], row["clusters"]) == (60, 9)
+    alone = items(np.arange(9.0))
+    row = changes([alone], [alone], replicates=20).iloc[0]
+    assert (row["n"], row["clusters"]) == (9, 9)
+
+
 def test_arms_are_compared_run_by_run():
     seeds = [items(np.full(9, float(seed)), quantity="pair_margin") for seed in range(3)]
     gains = 1 + np.linspace(-0.01, 0.01, 9)

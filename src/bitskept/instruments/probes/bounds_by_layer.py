@@ -1,5 +1,5 @@
-"""From the scores of a probe on test tokens to numbers with intervals: bounds by layer, the shape of their curve, a
-certificate, and which tokens are forgotten."""
+"""From the scores of a probe on test tokens to numbers with intervals: bounds by layer, a certificate, and which
+tokens are forgotten."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int, Shaped
 
 from bitskept.instruments.probes.law import Scores
+from bitskept.instruments.probes.layer_contrasts import contrast_rows
 from bitskept.instruments.probes.readings import View
 from bitskept.theory import bounds
-from bitskept.theory.intervals import Ends, ratio_interval, share_interval, widened
-from bitskept.theory.statistics import cluster_bootstrap, percentiles
+from bitskept.theory.intervals import Ends, ratio_interval, share_interval
 
-REPLICATES = 1000
 DELTA = 0.05
 """A certificate may fail with this probability, for each layer."""
 BITS, SHARE = "bits per token", "share of tokens"
@@ -48,6 +47,13 @@ class Outcome:
         parts = ([getattr(outcome, name) for outcome in outcomes] for name in names)
         return cls(outcomes[0].layers, *(np.concatenate(part, axis=-1) for part in parts))
 
+    @classmethod
+    def stacked(cls, outcomes: Sequence[Outcome]) -> Outcome:
+        """The outcomes of the same items at different layers."""
+        layers = sum((outcome.layers for outcome in outcomes), ())
+        parts = (np.concatenate([getattr(outcome, name) for outcome in outcomes]) for name in ("correct", "surprisal"))
+        return cls(layers, *parts, outcomes[0].types, outcomes[0].sentences)
+
 
 def by_sentence(values: Shaped[np.ndarray, "*quantities item"], sentences: Int[np.ndarray, " item"]) -> np.ndarray:
     """Sums of the values within each sentence [*quantities, sentence]."""
@@ -57,21 +63,39 @@ def by_sentence(values: Shaped[np.ndarray, "*quantities item"], sentences: Int[n
     return sums
 
 
-def bound_rows(outcome: Outcome, counts: Int[np.ndarray, " type"], *, seed: int) -> Iterator[dict[str, Any]]:
-    """Error, cross-entropy, both bounds on I(X;Z) and their shares of H(X) by layer; the shape of the curve.
+def bound_rows(
+    outcome: Outcome,
+    counts: Int[np.ndarray, " type"],
+    *,
+    prior: Float[np.ndarray, " type"],
+    chosen_on: Outcome | None = None,
+    left_open: Float[np.ndarray, " item"] | None = None,
+    characters: Int[np.ndarray, " sentence"] | None = None,
+    seed: int,
+) -> Iterator[dict[str, Any]]:
+    """Error, cross-entropy, both bounds on I(X;Z) and their shares of H(X), usable bits and their share, by layer; then
+    the contrasts between layers (`layer_contrasts`), the peak being chosen on the items of `chosen_on`.
 
     `counts` are those of all sentences. H(X) is the mean over the test items of -log2 of their share in `counts`: the
     plug-in entropy of all sentences. It is biased low, so the bounds remain bounds, and it is paired with the test
     items, so that it varies with the cross-entropy. Intervals: 95 %, over sentences, of which there are `n`
     (`theory.intervals`). That of Fano's bound adds the squares of what the errors and H(X) each contribute, as if
     they were independent; rare tokens are missed more often, so it is too wide rather than too narrow.
+
+    `usable` is the information that this probe, fitted on this much text, can use (Xu et al. 2020, arXiv 2002.10689):
+    the cross-entropy of the `prior`, the smoothed shares of the types in training, minus the probe's. It is negative
+    where the probe does worse than the prior. Its share is that of the prior's cross-entropy minus the bits that are
+    `left_open` even by the whole sentence. With the number of `characters` of each sentence, by its number, the usable
+    bits per character as well.
     """
     layers = len(outcome.layers)
-    surprisal = -np.log2((counts / counts.sum())[outcome.types])
-    sums = by_sentence(np.vstack([~outcome.correct, outcome.surprisal, surprisal[None]]), outcome.sentences)
+    surprisal, expected = -np.log2((counts / counts.sum())[outcome.types]), -np.log2(prior[outcome.types])
+    known = expected - (0 if left_open is None else left_open)
+    by_item = np.vstack([~outcome.correct, outcome.surprisal, surprisal[None], expected[None], known[None]])
+    sums = by_sentence(by_item, outcome.sentences)
     sizes = by_sentence(np.ones(len(outcome.types)), outcome.sentences)
-    wrong, costs, weights = sums[:layers], sums[layers:-1], sums[-1]
-    saved, tokens = weights - costs, sizes.sum()
+    wrong, costs, (weights, guessed, room) = sums[:layers], sums[layers:-3], sums[-3:]
+    saved, gained, tokens = weights - costs, guessed - costs, sizes.sum()
     sample = {"n": len(sizes), "tokens": int(tokens)}
     entropy, error, information = weights.sum() / tokens, wrong.sum(1) / tokens, saved.sum(1) / tokens
     entropies, errors = ratio_interval(weights, sizes, seed=seed), share_interval(wrong, sizes)
@@ -98,11 +122,23 @@ def bound_rows(outcome: Outcome, counts: Int[np.ndarray, " type"], *, seed: int)
         facts = {"quantity": quantity, "unit": unit} | sample
         # No information is negative, although the estimate of a bound on it may be.
         yield from _layer_rows(outcome.layers, *np.maximum(0, [estimates, lows, highs]), facts)
-    if layers > 2:
-        replicates = cluster_bootstrap(saved, sizes, replicates=REPLICATES, seed=seed)
-        wide = widened(replicates, information, len(sizes))
-        for row in _shape_rows(*(np.maximum(0, bits) for bits in (information, replicates, wide))):
-            yield row | {"unit": BITS} | sample
+    # The bits that are left open may exceed those of a sentence's own items, so they cannot be its size: the share is
+    # linearised around its estimate.
+    shares = gained.sum(1) / room.sum()
+    linear = shares[:, None] * sizes + (gained - shares[:, None] * room) * tokens / room.sum()
+    for quantity, unit, estimates, ends in (
+        ("usable", BITS, gained.sum(1) / tokens, ratio_interval(gained, sizes, seed=seed)),
+        ("usable_share", "share of usable bits", shares, ratio_interval(linear, sizes, seed=seed)),
+    ):
+        yield from _layer_rows(outcome.layers, estimates, *ends, {"quantity": quantity, "unit": unit} | sample)
+    if characters is not None:
+        length = characters[np.unique(outcome.sentences)]
+        bits = [gained.sum(1) / length.sum(), *ratio_interval(gained, length, seed=seed)]
+        facts = {"quantity": "bits_per_character", "unit": "bits per character"} | sample
+        yield from _layer_rows(outcome.layers, *bits, facts)
+    other_costs = None if chosen_on is None else chosen_on.surprisal.mean(axis=1)
+    for row in contrast_rows(outcome.layers, saved, sizes, other_costs=other_costs, seed=seed):
+        yield row | {"unit": BITS} | sample
 
 
 def _fano_ends(
@@ -128,37 +164,6 @@ def _layer_rows(
 ) -> Iterator[dict[str, Any]]:
     for layer, estimate, low, high in zip(layers, estimates, lows, highs, strict=True):
         yield facts | {"layer": layer, "estimate": estimate, "low": low, "high": high}
-
-
-def _shape_rows(
-    curve: Float[np.ndarray, " layer"],
-    replicates: Float[np.ndarray, "replicate layer"],
-    wide: Float[np.ndarray, "replicate layer"],
-) -> Iterator[dict[str, Any]]:
-    """Forgetting, late forgetting (over the second half of the layers) and rise of the cross-entropy bound.
-
-    All three are maxima over layers, which noise alone makes positive. The estimate is therefore reduced by its
-    bootstrap bias (Efron and Tibshirani 1993). The interval is from the `widened` replicates `wide`, NaN where they
-    are. From its lower end the most that noise alone gives for a flat curve is subtracted: the 97.5 % point of
-    shape(wide - curve), as shape(curve) exceeds shape(truth) by at most shape(curve - truth).
-    """
-    for quantity, shape in (("forgetting", _forgetting), ("late_forgetting", _late_forgetting), ("rise", _rise)):
-        value, estimate = shape(curve), 2 * shape(curve) - shape(replicates).mean()
-        low, _ = percentiles(shape(wide))
-        _, noise = percentiles(shape(wide - curve))
-        yield {"quantity": quantity, "estimate": estimate, "low": value - noise, "high": 2 * value - low}
-
-
-def _forgetting(curve: Float[np.ndarray, "*replicates layer"]) -> np.ndarray | np.floating:
-    return curve.max(-1) - curve[..., -1]
-
-
-def _late_forgetting(curve: Float[np.ndarray, "*replicates layer"]) -> np.ndarray | np.floating:
-    return curve[..., curve.shape[-1] // 2 :].max(-1) - curve[..., -1]
-
-
-def _rise(curve: Float[np.ndarray, "*replicates layer"]) -> np.ndarray | np.floating:
-    return (curve[..., 1:] - np.minimum.accumulate(curve, axis=-1)[..., :-1]).max(-1)
 
 
 def certificate_rows(
@@ -198,3 +203,20 @@ def group_rows(outcome: Outcome, groups: pd.DataFrame) -> Iterator[dict[str, Any
             shares, ends = sums.sum(1) / sizes.sum(), share_interval(sums, sizes)
             facts |= {"n": np.count_nonzero(sizes), "tokens": int(sizes.sum())}
             yield from _layer_rows(outcome.layers, shares, *ends, facts)
+
+
+def word_rows(
+    outcome: Outcome,
+    inside: Bool[np.ndarray, " item"],
+    counts: Int[np.ndarray, " type"],
+    *,
+    prior: Float[np.ndarray, " type"],
+    seed: int,
+) -> Iterator[dict[str, Any]]:
+    """`entropy` and `usable` of `bound_rows` for the items `inside` the group of words that are one token for all
+    compared models. The alphabet and the laws are those of all items.
+    """
+    items = (outcome.correct[:, inside], outcome.surprisal[:, inside], outcome.types[inside], outcome.sentences[inside])
+    for row in bound_rows(Outcome(outcome.layers, *items), counts, prior=prior, seed=seed):
+        if row["quantity"] in ("entropy", "usable"):
+            yield row | {"group": "one token for all models: yes"}

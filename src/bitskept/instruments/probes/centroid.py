@@ -1,20 +1,38 @@
 """The centroid probe: Gaussian classes that share one covariance, with class means by empirical Bayes."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from operator import itemgetter
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bitskept.instruments.probes.closed_form import RIDGES, LinearProbe, Moments, inverse_root, ridge_matrix
-from bitskept.instruments.probes.law import FINE, Prior, States, Types
+from bitskept.instruments.probes.closed_form import RIDGES, LinearProbe, Moments, ridge_matrix
+from bitskept.instruments.probes.law import FINE, Owners, Prior, States, Types
 
 STRENGTHS = (30.0, 100.0)
 """Candidates for kappa, the prior strength of a class mean in observations. The first also serves the covariance."""
+DAMPING = 1e-2
+"""The ridge of the regression on embeddings, as a share of the mean of the diagonal of its Gram matrix."""
+Fit = tuple[float, float, float, Tensor, Tensor, Tensor, Tensor]
+"""Validation cross-entropy, temperature, ridge and scores of a candidate; its projection, class means and bias."""
 
 
 @torch.inference_mode()
-def centroid(moments: Moments, embeddings: Float[Tensor, "type feature"], states: States, types: Types) -> LinearProbe:
+def centroid(
+    moments: Moments,
+    embeddings: Float[Tensor, "type feature"],
+    states: States,
+    types: Types,
+    owners: Owners = None,
+    *,
+    ridges: Sequence[float] = RIDGES,
+    strengths: Sequence[float] = STRENGTHS,
+    damping: float = DAMPING,
+    factor: float = 2.0,
+) -> LinearProbe:
     """Linear discriminant analysis with smoothed class means; states and types are those of validation.
 
     The mean of type x is (S[x] + kappa · B e_x) / (n_x + kappa): its sample mean, shrunk towards the prediction of a
@@ -26,18 +44,17 @@ def centroid(moments: Moments, embeddings: Float[Tensor, "type feature"], states
     The prototypes overwrite `moments.sums`, the largest object of a sweep: fit other probes first.
     """
     prior = Prior.estimate(moments.counts, len(types), in_scores=True)
-    regression = _EmbeddingRegression(embeddings.float(), moments.counts)
+    regression = _EmbeddingRegression(embeddings.float(), moments.counts, damping)
     projections, biases, temperatures = [], [], []
     temperature = 10.0
     for layer in range(len(moments.sums)):
         classes = _Classes(moments, layer, regression, prior)
         validation = states[layer].float() - moments.origin[layer]
-        _, temperature, share, strength = classes.choose(validation, types, temperature)
-        precision, means, bias = classes.discriminant(share, strength)
-        scores = torch.addmm(bias, validation @ precision, means.T)
-        temperature = prior.temper(scores, types, temperature, FINE)[1]
-        moments.sums[layer] = means
-        projections.append(precision)
+        best = classes.choose(validation, types, temperature, owners, ridges, strengths, factor)
+        _, temperature, _, scores, projection, moments.sums[layer], bias = best
+        if math.isfinite(temperature):
+            temperature = prior.temper(scores, types, temperature, FINE, owners)[1]
+        projections.append(projection)
         biases.append(bias)
         temperatures.append(temperature)
     by_layer = torch.stack(projections), moments.sums, torch.stack(biases)
@@ -48,7 +65,9 @@ class _EmbeddingRegression:
     """Class means regressed on input embeddings, each class weighted by n / (1 + n/kappa): the mean of many states
     counts for more, but only up to its scatter about the regression."""
 
-    def __init__(self, embeddings: Float[Tensor, "type feature"], counts: Float[Tensor, " type"]) -> None:
+    def __init__(
+        self, embeddings: Float[Tensor, "type feature"], counts: Float[Tensor, " type"], damping: float
+    ) -> None:
         self.seen = counts > 0
         self.counts = counts[self.seen, None]
         self.weights = self.counts / (1 + self.counts / STRENGTHS[0])
@@ -56,7 +75,7 @@ class _EmbeddingRegression:
         weighted = self.weights * self.centred[self.seen]
         gram = weighted.T @ self.centred[self.seen]
         self.solver = torch.linalg.solve(
-            gram + gram.diagonal().mean().clamp(min=1e-12) * 1e-2 * torch.eye(len(gram)).to(gram), weighted.T
+            gram + gram.diagonal().mean().clamp(min=1e-12) * damping * torch.eye(len(gram)).to(gram), weighted.T
         )
 
     def predict(self, sums: Float[Tensor, "type dim"]) -> Float[Tensor, "type dim"]:
@@ -77,33 +96,49 @@ class _Classes:
         # but would not about their sample mean.
         means = self.means(STRENGTHS[0])[seen]
         half = means.T @ (self.sums[seen] - 0.5 * self.counts[seen] * means)
-        self.within = ((second - half - half.T) / number).float()
+        within = ((second - half - half.T) / number).float()
         variances = second.diagonal().float() / number - (self.sums.sum(0) / number).square()
-        self.variances = variances.clamp(min=0)
+        # In coordinates in which the covariance and every ridge are diagonal, another candidate costs little.
+        scale = ridge_matrix(variances.clamp(min=0), 1.0).diagonal().rsqrt()
+        spread, axes = torch.linalg.eigh(scale[:, None] * within * scale)
+        self.spread, self.axes = spread.clamp(min=0), scale[:, None] * axes
+        self.sums, self.expected = self.sums @ self.axes, self.expected @ self.axes
 
     def means(self, strength: float) -> Float[Tensor, "type dim"]:
         """The smoothed class means."""
         return (self.sums + strength * self.expected) / (self.counts + strength)
 
-    def discriminant(self, share: float, strength: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Inverse covariance, class means, and the bias of each class, log prior - mean' precision mean / 2 (nats)."""
-        root = inverse_root(self.within + ridge_matrix(self.variances, share))
-        precision, means = root.T @ root, self.means(strength)
-        return precision, means, self.prior.log - 0.5 * ((means @ precision) * means).sum(1)
-
     def choose(
-        self, validation: Float[Tensor, "token dim"], types: Types, temperature: float
-    ) -> tuple[float, float, float, float]:
-        """The least validation cross-entropy, and its temperature, ridge and kappa: first the ridge, then kappa."""
-        best = min(self._tried(validation, types, [(share, STRENGTHS[0]) for share in RIDGES], temperature))
-        others = [(best[2], strength) for strength in STRENGTHS[1:]]
-        return min([best, *self._tried(validation, types, others, best[1])])
+        self,
+        validation: Float[Tensor, "state dim"],
+        types: Types,
+        temperature: float,
+        owners: Owners,
+        ridges: Sequence[float],
+        strengths: Sequence[float],
+        factor: float,
+    ) -> Fit:
+        """The fit of least validation cross-entropy: first the ridge, then kappa."""
+        states = validation @ self.axes
+        by_ridge = self._tried(states, types, owners, [(share, strengths[0]) for share in ridges], temperature, factor)
+        best = min(by_ridge, key=itemgetter(0))
+        others = [(best[2], strength) for strength in strengths[1:]]
+        by_strength = self._tried(states, types, owners, others, best[1], factor)
+        return min(chain([best], by_strength), key=itemgetter(0))
 
     def _tried(
-        self, validation: Tensor, types: Tensor, candidates: Iterable[tuple[float, float]], temperature: float
-    ) -> Iterator[tuple[float, float, float, float]]:
+        self,
+        states: Tensor,
+        types: Tensor,
+        owners: Owners,
+        candidates: Iterable[tuple[float, float]],
+        temperature: float,
+        factor: float,
+    ) -> Iterator[Fit]:
         for share, strength in candidates:
-            precision, means, bias = self.discriminant(share, strength)
-            scores = torch.addmm(bias, validation @ precision, means.T)
-            loss, temperature = self.prior.temper(scores, types, temperature)
-            yield loss, temperature, share, strength
+            precision, means = 1 / (self.spread + share), self.means(strength)
+            # Log prior - mean' precision mean / 2, in nats.
+            bias = self.prior.log - 0.5 * (means.square() @ precision)
+            scores = torch.addmm(bias, states * precision, means.T)
+            loss, temperature = self.prior.temper(scores, types, temperature, factor, owners)
+            yield loss, temperature, share, scores, self.axes * precision, means, bias

@@ -1,13 +1,14 @@
 """Closed-form probes from streamed sufficient statistics, so that no state is stored; the simplest is ridge."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bitskept.instruments.probes.law import FINE, Prior, Probe, States, Types, TypeScores
+from bitskept.instruments.probes.law import FINE, Owners, Prior, Probe, States, Types, TypeScores
 
 RIDGES = (1e-3, 3e-2)
 """Candidate ridges, as shares of each coordinate's total variance, added to the diagonal."""
@@ -27,15 +28,16 @@ class Moments:
         self.origin = torch.zeros(layers, dim, device=device)
 
     @torch.inference_mode()
-    def update(self, states: States, types: Types) -> None:
-        """Add a batch."""
+    def update(self, states: States, types: Types, owners: Owners = None) -> None:
+        """Add a batch. With `owners`, a state counts as often as it has types to be read from it."""
         if not self.counts.any():
             self.origin.copy_(states.float().mean(1))
+        shares = None if owners is None else torch.bincount(owners, minlength=states.shape[1])[:, None]
         self.counts += torch.bincount(types, minlength=len(self.counts))
         for layer, state in enumerate(states):
             shifted = state.float() - self.origin[layer]
-            self.sums[layer].index_add_(0, types, shifted)
-            self.second[layer] += shifted.T @ shifted
+            self.sums[layer].index_add_(0, types, shifted if owners is None else shifted[owners])
+            self.second[layer] += (shifted if shares is None else shares * shifted).T @ shifted
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,14 @@ class LinearProbe(Probe):
 
 
 @torch.inference_mode()
-def ridge(moments: Moments, embeddings: Float[Tensor, "type feature"], states: States, types: Types) -> LinearProbe:
+def ridge(
+    moments: Moments,
+    embeddings: Float[Tensor, "type feature"],
+    states: States,
+    types: Types,
+    *,
+    ridges: Sequence[float] = RIDGES,
+) -> LinearProbe:
     """Ridge regression of the input embedding of a token on its state; the guess is the nearest embedding.
 
     States and types are those of validation: ridge and temperature are those of least cross-entropy on them. This probe
@@ -80,14 +89,15 @@ def ridge(moments: Moments, embeddings: Float[Tensor, "type feature"], states: S
         origins.append(moments.origin[layer] + mean)
         validation = states[layer].float() - origins[-1]
         candidates = []
-        for share in RIDGES:
+        for share in ridges:
             root = torch.linalg.cholesky(covariance + ridge_matrix(covariance.diagonal(), share))
             projection = torch.cholesky_solve(cross, root)
             scores = torch.addmm(bias, validation @ projection, centred.T)
             start = temperature or float(scores.std()) + 1e-6
             candidates.append((*prior.temper(scores, types, start), projection, scores))
         _, temperature, projection, scores = min(candidates, key=lambda candidate: candidate[0])
-        temperature = prior.temper(scores, types, temperature, FINE)[1]
+        if math.isfinite(temperature):
+            temperature = prior.temper(scores, types, temperature, FINE)[1]
         projections.append(projection)
         temperatures.append(temperature)
     shared = centred[None], bias[None]

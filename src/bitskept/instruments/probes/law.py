@@ -13,13 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-States = Float[Tensor, "layer token dim"]
+States = Float[Tensor, "layer state dim"]
 Types = Int[Tensor, " token"]
-TypeScores = Float[Tensor, "token type"]
+Owners = Int[Tensor, " token"] | None
+"""The state from which each type is read; None where each type has a state of its own, in the same order."""
+TypeScores = Float[Tensor, "state type"]
 
 TILE = 256
 """Tokens scored at once: one tile of scores has TILE x types numbers, for any number of tokens."""
@@ -47,30 +50,43 @@ class Prior:
         """From the training counts of the types and the number of validation tokens."""
         return cls(((counts + 0.5) / (counts.sum() + 0.5 * len(counts))).log(), 1 / (validation + 2), in_scores)
 
-    def surprisal(self, scores: TypeScores, types: Types, temperature: float) -> Float[Tensor, " token"]:
-        """-log2 q of the types, in bits."""
+    @property
+    def shares(self) -> Float[np.ndarray, " type"]:
+        """The smoothed share of each type."""
+        return self.log.double().exp().cpu().numpy()
+
+    def surprisal(
+        self, scores: TypeScores, types: Types, temperature: float, owners: Owners = None
+    ) -> Float[Tensor, " token"]:
+        """-log2 q of the types, in bits. At an infinite temperature q is the prior."""
         weight = 1 - 1 / temperature if self.in_scores else 1.0
         tempered = torch.add(weight * self.log, scores, alpha=1 / temperature)
-        likely = tempered.gather(1, types[:, None])[:, 0] - _log_sum_exp_(tempered) + math.log1p(-self.doubt)
+        owners = torch.arange(len(types), device=types.device) if owners is None else owners
+        likely = tempered[owners, types] - _log_sum_exp_(tempered)[owners] + math.log1p(-self.doubt)
         return torch.logaddexp(likely, self.log[types] + math.log(self.doubt)) / -math.log(2)
 
-    def temper(self, scores: TypeScores, types: Types, start: float, factor: float = 2.0) -> tuple[float, float]:
-        """The least cross-entropy (bits) over temperatures, and that temperature to a `factor`.
+    def temper(
+        self, scores: TypeScores, types: Types, start: float, factor: float = 2.0, owners: Owners = None
+    ) -> tuple[float, float]:
+        """The least cross-entropy (bits) over temperatures, and that temperature to a `factor`; infinite, and the
+        cross-entropy that of the prior, where no temperature does better than the prior alone.
 
-        Walks downhill from `start`: without the doubt, the cross-entropy is convex in the inverse temperature.
+        Walks downhill from `start`: without the doubt, the cross-entropy is convex in the inverse temperature. From an
+        infinite `start` it sets out at the spread of the scores.
         """
 
         def loss(temperature: float) -> float:
-            return float(self.surprisal(scores, types, temperature).mean())
+            return float(self.surprisal(scores, types, temperature, owners).mean())
 
+        start = start if math.isfinite(start) else float(scores.std()) + 1e-6
         best = loss(start), start
         for step in (factor, 1 / factor):
             while 1e-6 < best[1] < 1e9 and (lower := loss(best[1] * step)) < best[0]:
                 best = lower, best[1] * step
-        return best
+        return min(best, (float(self.log[types].mean()) / -math.log(2), math.inf))
 
 
-def _log_sum_exp_(scores: TypeScores) -> Float[Tensor, " token"]:
+def _log_sum_exp_(scores: TypeScores) -> Float[Tensor, " state"]:
     """log sum exp over the types, in the memory of the scores. Terms below e^-80 of the largest are raised to that:
     this does not change the sum, but avoids subnormal numbers, which slow processors down tenfold.
     """
@@ -96,13 +112,15 @@ class Probe(ABC):
         """The scores of some tokens, layer by layer."""
 
     @torch.inference_mode()
-    def score(self, states: States, types: Types) -> Scores:
-        """Guess and surprisal (bits) for every layer and token, in tiles of `TILE` tokens."""
-        correct = torch.empty(states.shape[:2], dtype=torch.bool, device=states.device)
-        surprisal = torch.empty(states.shape[:2], device=states.device)
-        for start in range(0, len(types), TILE):
-            tile = slice(start, start + TILE)
-            for layer, scores in enumerate(self.scores(states[:, tile])):
-                correct[layer, tile] = scores.argmax(1) == types[tile]
-                surprisal[layer, tile] = self.prior.surprisal(scores, types[tile], self.temperatures[layer])
+    def score(self, states: States, types: Types, owners: Owners = None) -> Scores:
+        """Guess and surprisal (bits) for every layer and token, in tiles of `TILE` states."""
+        correct = torch.empty(len(states), len(types), dtype=torch.bool, device=states.device)
+        surprisal = torch.empty(len(states), len(types), device=states.device)
+        owners = torch.arange(len(types), device=types.device) if owners is None else owners
+        for start in range(0, states.shape[1], TILE):
+            tile = ((owners >= start) & (owners < start + TILE)).nonzero()[:, 0]
+            wanted, rows = types[tile], owners[tile] - start
+            for layer, scores in enumerate(self.scores(states[:, start : start + TILE])):
+                correct[layer, tile] = scores.argmax(1)[rows] == wanted
+                surprisal[layer, tile] = self.prior.surprisal(scores, wanted, self.temperatures[layer], rows)
         return Scores(correct, surprisal)

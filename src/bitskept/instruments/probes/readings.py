@@ -1,8 +1,11 @@
-"""What a probe predicts, and from which vector: a token from its state, or from one vector for its sentence."""
+"""What a probe predicts, and from which vector: a token from its state, from the states around it, or from one vector
+for its sentence."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,8 +14,9 @@ from torch import Tensor
 
 from bitskept.instruments.states import Encoding, StateBatch
 
-Pooling = Literal["mean", "mean without first", "first", "last"]
-POOLINGS: tuple[Pooling, ...] = ("mean", "mean without first", "first", "last")
+POOLINGS = ("mean", "mean without first", "first", "last")
+OTHERS = "mean of the others"
+"""The mean over all positions but the one whose token is to be named."""
 
 
 class View(NamedTuple):
@@ -24,41 +28,27 @@ class View(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One prediction task on the states of these layers.
+class Alphabet:
+    """What a probe can name: `types` rows. `rows[token]` is the row of a token of the vocabulary, -1 if it has none."""
 
-    Without a `pooling`, each token is read from its state; with one, the token at `position` is read from the
-    pooled states of its sentence, if that has the `shortest` length or more. The alphabet has `types` rows:
-    `rows[token]` is the row of a token of the vocabulary, -1 if it has none. `targets` are the tokens to be read, those
-    of a sentence from `offsets[sentence]` on.
-    """
-
-    layers: tuple[int, ...]
     types: int
     rows: Int[Tensor, " vocabulary"]
-    targets: Int[Tensor, " token"]
-    offsets: Int[Tensor, " sentence"]
-    shuffled: bool = False
-    pooling: Pooling | None = None
-    position: int | None = None
-    shortest: int = 0
 
-    def view(self, batch: StateBatch) -> View:
-        """The vectors and types of a batch of whole sentences."""
-        states = batch.states
-        if self.layers != batch.layers:
-            states = states[[batch.layers.index(layer) for layer in self.layers]]
-        if self.pooling is None:
-            return View(states, self._types(batch.sentences, batch.positions), batch.sentences)
-        sentences, lengths = torch.unique_consecutive(batch.sentences, return_counts=True)
-        enough = lengths >= self.shortest
-        sentences = sentences[enough]
-        return View(pool(states, lengths, self.pooling)[:, enough], self._types(sentences, self.position), sentences)
+    @classmethod
+    def of(cls, tokens: Int[np.ndarray, " token"], vocabulary: int, most: int, what: str) -> Alphabet:
+        """The types of these tokens, the most frequent first. If there are more than `most`, the rarest share one row.
 
-    def _types(self, sentences: Int[Tensor, " item"], positions: Int[Tensor, " item"] | int) -> Int[Tensor, " item"]:
-        device = sentences.device
-        places = self.offsets.to(device)[sentences] + positions
-        return self.rows.to(device)[self.targets.to(device)[places]]
+        ValueError, for `what` is to be read, if there is only one type: it has no bits that a state could keep.
+        """
+        counts = np.bincount(tokens, minlength=vocabulary)
+        if np.count_nonzero(counts) < 2:
+            raise ValueError(
+                f"{what} is the same, so there are 0 bits to keep: take a text of more than one kind of token"
+            )
+        order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+        rows = torch.full((vocabulary,), -1)
+        rows[torch.from_numpy(order)] = torch.arange(len(order)).clamp(max=most - 1)
+        return cls(min(len(order), most), rows)
 
     def embeddings(self, table: Float[Tensor, "vocabulary feature"]) -> Float[Tensor, "type feature"]:
         """The input embedding of each type; for a type that stands for several tokens, the mean of theirs."""
@@ -69,6 +59,30 @@ class Reading:
         sums.index_add_(0, rows[known], table[known].float())
         return sums / torch.bincount(rows[known], minlength=self.types)[:, None]
 
+
+@dataclass(frozen=True)
+class Reading(Alphabet):
+    """One prediction task on the states of these layers: each token is read from its state or, in a `window`, from
+    that state and those of its neighbours.
+
+    `targets` are the tokens to be read, those of a sentence from `offsets[sentence]` on.
+    """
+
+    layers: tuple[int, ...]
+    targets: Int[Tensor, " token"]
+    offsets: Int[Tensor, " sentence"]
+    shuffled: bool = False
+    window: bool = False
+
+    def view(self, batch: StateBatch) -> View:
+        """The states and types of a batch of whole sentences."""
+        states = batch.states
+        if self.layers != batch.layers:
+            states = states[[batch.layers.index(layer) for layer in self.layers]]
+        device = batch.sentences.device
+        places = self.offsets.to(device)[batch.sentences] + batch.positions
+        return View(states, self.rows.to(device)[self.targets.to(device)[places]], batch.sentences)
+
     def items(
         self, encoding: Encoding, sentences: Sequence[int | np.integer] | Int[np.ndarray, " sentence"]
     ) -> Int[np.ndarray, " item"]:
@@ -76,18 +90,29 @@ class Reading:
         targets = [self.targets[:0]]
         for sentence in sentences:
             length, start = int(encoding.measured[sentence].sum()), int(self.offsets[sentence])
-            if self.pooling is None:
-                targets.append(self.targets[start : start + length])
-            elif length >= self.shortest:
-                targets.append(self.targets[start + self.position][None])
+            targets.append(self.targets[start : start + length])
         return self.rows[torch.cat(targets)].numpy()
 
 
+def with_neighbours(
+    states: Float[Tensor, "layer item dim"], sentences: Int[Tensor, " item"], missing: Float[Tensor, "layer dim"]
+) -> Float[Tensor, "layer item 3*dim"]:
+    """Each state between those before and after it in its sentence; at an end of the sentence `missing` stands in."""
+    inside = (sentences[1:] == sentences[:-1])[:, None]
+    missing = missing.to(states)[:, None]
+    before = torch.cat([missing, torch.where(inside, states[:, :-1], missing)], dim=1)
+    after = torch.cat([torch.where(inside, states[:, 1:], missing), missing], dim=1)
+    return torch.cat([before, states, after], dim=2)
+
+
 def pool(
-    states: Float[Tensor, "layer token dim"], lengths: Int[Tensor, " sentence"], pooling: Pooling
+    states: Float[Tensor, "layer token dim"],
+    lengths: Int[Tensor, " sentence"],
+    pooling: str,
+    position: int | None = None,
 ) -> Float[Tensor, "layer sentence dim"]:
-    """One vector per sentence, whose tokens lie next to each other. For a sentence of one token, the mean without the
-    first is 0.
+    """One vector per sentence, whose tokens lie next to each other. `pooling` is one of `POOLINGS`, or `OTHERS` for the
+    mean over all but the `position`, or the last one of a shorter sentence. Where no other is left, the mean is 0.
 
     In many decoders the first position carries activations so large that they swamp a mean over positions.
     """
@@ -102,7 +127,8 @@ def pool(
     total = states.new_zeros(states.shape[0], len(lengths), states.shape[2]).index_add_(1, owner, states)
     if pooling == "mean":
         return total / lengths[:, None]
-    return (total - states[:, starts]) / (lengths[:, None] - 1).clamp(min=1)
+    left_out = starts + (lengths - 1).clamp(max=position if pooling == OTHERS else 0)
+    return (total - states[:, left_out]) / (lengths[:, None] - 1).clamp(min=1)
 
 
 def token_reading(
@@ -114,53 +140,10 @@ def token_reading(
     bounds remain bounds, and memory does not grow with the text. With `shuffle` (a seed) the targets are permuted over
     all sentences: a control, which must give 0 bits. ValueError if all tokens are the same.
     """
-    tokens, offsets = _flat(encoding)
+    sentences = [encoding.tokens(sentence) for sentence in range(len(encoding))]
+    lengths, tokens = np.array([len(ids) for ids in sentences]), np.concatenate(sentences)
     if shuffle is not None:
         tokens = np.random.default_rng(shuffle).permutation(tokens)
-    size, rows = _alphabet(tokens, vocabulary, types, "every token of the text")
-    return Reading(tuple(layers), size, rows, torch.from_numpy(tokens), offsets, shuffled=shuffle is not None)
-
-
-def sentence_readings(
-    encoding: Encoding, vocabulary: int, layers: Sequence[int], *, types: int, positions: int
-) -> list[Reading]:
-    """The tokens at the first `positions` positions, each from one vector for the sentence, in each way of pooling;
-    shorter sentences are left out.
-
-    The alphabet of a position is the types that the encoded sentences have there, `types` at most. ValueError where no
-    sentence is long enough, and for a position where all have the same token.
-    """
-    tokens, offsets = _flat(encoding)
-    long = np.array([measured.sum() >= positions for measured in encoding.measured], dtype=bool)
-    if not long.any():
-        raise ValueError(f"no sentence has {positions} tokens, as many as are to be read from it")
-    readings = []
-    for position in range(positions):
-        here = f"the token at position {position} of every sentence"
-        size, rows = _alphabet(tokens[offsets.numpy()[long] + position], vocabulary, types, here)
-        shared = (tuple(layers), size, rows, torch.from_numpy(tokens), offsets)
-        readings += [Reading(*shared, pooling=name, position=position, shortest=positions) for name in POOLINGS]
-    return readings
-
-
-def _flat(encoding: Encoding) -> tuple[Int[np.ndarray, " token"], Int[Tensor, " sentence"]]:
-    """All measured tokens, and where each sentence begins among them."""
-    sentences = [encoding.tokens(sentence) for sentence in range(len(encoding))]
-    lengths = np.array([len(tokens) for tokens in sentences])
-    return np.concatenate(sentences), torch.from_numpy(lengths.cumsum() - lengths)
-
-
-def _alphabet(
-    tokens: Int[np.ndarray, " token"], vocabulary: int, most: int, what: str
-) -> tuple[int, Int[Tensor, " vocabulary"]]:
-    """The number of types, at most `most`, and the row of each token of the vocabulary; the most frequent first.
-
-    ValueError, for `what` is to be read, if there is only one type: it has no bits that a state could keep.
-    """
-    counts = np.bincount(tokens, minlength=vocabulary)
-    if np.count_nonzero(counts) < 2:
-        raise ValueError(f"{what} is the same, so there are 0 bits to keep: take a text of more than one kind of token")
-    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
-    rows = torch.full((vocabulary,), -1)
-    rows[torch.from_numpy(order)] = torch.arange(len(order)).clamp(max=most - 1)
-    return min(len(order), most), rows
+    alphabet = Alphabet.of(tokens, vocabulary, types, "every token of the text")
+    targets, offsets = torch.from_numpy(tokens), torch.from_numpy(lengths.cumsum() - lengths)
+    return Reading(alphabet.types, alphabet.rows, tuple(layers), targets, offsets, shuffled=shuffle is not None)

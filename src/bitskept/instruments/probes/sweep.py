@@ -2,7 +2,8 @@
 them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,27 +12,20 @@ import torch
 from jaxtyping import Int
 
 from bitskept.instruments.measurement import MODEL, label, measurement, to_table
-from bitskept.instruments.probes import trained
-from bitskept.instruments.probes.bounds_by_layer import Outcome, bound_rows, certificate_rows, group_rows
-from bitskept.instruments.probes.centroid import centroid
-from bitskept.instruments.probes.closed_form import Moments, ridge
-from bitskept.instruments.probes.law import Probe
-from bitskept.instruments.probes.readings import Reading, View, sentence_readings, token_reading
-from bitskept.instruments.probes.token_groups import frequency_bands, word_classes
+from bitskept.instruments.probes.bounds_by_layer import Outcome, certificate_rows, group_rows, word_rows
+from bitskept.instruments.probes.readings import OTHERS, POOLINGS, token_reading
+from bitskept.instruments.probes.sentence_vectors import Question, SentenceVectors, place_questions
+from bitskept.instruments.probes.tasks import HIDDEN, Task
+from bitskept.instruments.probes.token_groups import Spans, are_words, frequency_bands, spans, word_classes
 from bitskept.instruments.states import Encoding, StateBatch, encode, resolve_layers, stream
 from bitskept.sources import corpora
 from bitskept.sources.language_model import LanguageModel
 
 VALIDATION_ITEMS = 400
 """The approximate number of validation states in memory, spread evenly over the validation sentences."""
-CLOSED_FORM = {"ridge": ridge, "centroid": centroid}
-HIDDEN = {"softmax": None, "mlp": 512}
-"""The trained probes, with the number of units in their hidden layer."""
-RESERVOIR = 32768
-"""The most training states in memory for each layer with trained probes."""
 COLUMNS = [
-    *(*MODEL, "corpus", "layer", "reading", "position", "shuffled", "probe", "group"),
-    *("quantity", "estimate", "low", "high", "unit", "n", "tokens"),
+    *(*MODEL, "corpus", "layer", "other", "reading", "pooling", "position", "shuffled", "probe", "train_sentences"),
+    *("group", "quantity", "estimate", "low", "high", "p", "detectable", "unit", "n", "tokens"),
 ]
 
 
@@ -40,9 +34,16 @@ class Plan:
     """What a sweep measures: the numbers of sentences, which are drawn from the corpus by `seed`.
 
     `side_layers` evenly spaced layers get what would be too expensive at all of them: the trained probes (softmax and
-    perceptron, where `trained_epochs` > 0), the shuffled control, and the sentence reading of the first
-    `sentence_positions` positions. `every_layer=False` reduces the main reading to these layers as well. With
-    `certificate`, all sentences of the corpus are tokenised, for a lower limit on H(X).
+    perceptron, where `trained_epochs` > 0), the shuffled control, and the learning curve: the probes in closed form on
+    `smaller` numbers of training sentences, which are the first ones. `every_layer=False` reduces the main reading to
+    these layers as well. `window_layers` evenly spaced layers get the reading of a token from its state and those of
+    its neighbours.
+
+    `poolings` are the ways to make one vector of the states of a sentence (`readings.POOLINGS`), at the layers of the
+    main reading. All tokens of the sentence are read from it ("bag"), and from the first of these vectors those at the
+    first so many `places`; there, "mean of the others" leaves out the place itself, at the side layers. `words`, in
+    lower case, are those that all compared models have as one token: a group of the tokens. With `certificate`, all
+    sentences of the corpus are tokenised, for a lower limit on H(X).
     """
 
     corpus: str
@@ -55,19 +56,29 @@ class Plan:
     shuffled: bool = True
     every_layer: bool = True
     side_layers: int = 7
-    sentence_positions: int = 0
     trained_epochs: int = 0
     longest: int = 128
     types: int = 16384
     certificate: bool = False
+    smaller: tuple[int, ...] = ()
+    window_layers: int = 0
+    poolings: tuple[str, ...] = ()
+    places: int = 0
+    words: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("train", "validation", "test", "side_layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+        if wrong := [size for size in self.smaller if not 1 <= size < self.train]:
+            raise ValueError(
+                f"smaller numbers of training sentences lie between 1 and {self.train - 1}, not {wrong[0]}"
+            )
+        if wrong := [name for name in self.poolings if name not in (*POOLINGS, OTHERS)]:
+            raise ValueError(f"there is no pooling {wrong[0]!r}: take {', '.join(map(repr, (*POOLINGS, OTHERS)))}")
 
 
-@measurement("layer_sweep", 2)
+@measurement("layer_sweep", 6)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """The results of the probes at each layer, with 95 % intervals over sentences. Columns: `COLUMNS`; quantities:
     those of `bounds_by_layer`, and "truncated", the number of sentences that were cut.
@@ -92,19 +103,24 @@ def sweep(
     """
     encoding = encode(model, texts, longest=plan.longest)
     parts = test, validation, train = split(encoding, plan)
-    main, *others = tasks = [
-        _Task(reading, probes, model, plan) for reading, probes in _readings(model, encoding, plan)
-    ]
-    layers = sorted({layer for task in tasks for layer in task.reading.layers})
+    sizes = sorted({size for size in plan.smaller if size < len(train)} | {len(train)})
+    main, *_ = tasks = list(_tasks(model, encoding, plan, sizes))
+    pooled = _sentence_vectors(model, encoding, parts, main, plan, sizes)
+    layers = sorted({layer for task in tasks for layer in task.reading.layers} | pooled.layers)
 
     def batches(sentences: Int[np.ndarray, " sentence"], part: str) -> Iterator[StateBatch]:
         bar = f"{label(model)}: {part}" if progress else None
-        return stream(model, encoding, sentences, layers=layers, part=f"{part} sentences", progress=bar)
+        for batch in stream(model, encoding, sentences, layers=layers, part=f"{part} sentences", progress=bar):
+            pooled.add(batch)
+            yield batch
+            del batch  # makes room for the next one
 
-    for batch in batches(train, "training"):
-        for task in tasks:
-            task.train(batch)
-        del batch  # makes room for the next one
+    for start, end in pairwise([0, *sizes]):
+        for batch in batches(train[start:end], "training"):
+            for task in tasks:
+                if task.sentences >= end:
+                    task.train(batch)
+            del batch
     stride = -(-sum(len(encoding.tokens(sentence)) for sentence in validation) // VALIDATION_ITEMS)
     for batch in batches(validation, "validation"):
         for task in tasks:
@@ -115,14 +131,15 @@ def sweep(
         for task in tasks:
             task.test(batch)
         del batch
-    sentences = np.concatenate(parts)
-    rows = [*main.rows(encoding, sentences)]
+    covered = spans(model, [texts[sentence] for sentence in test], min(plan.longest, model.longest))
+    characters = np.zeros(len(encoding), dtype=int)
+    characters[test] = [max(end for _, end in row) for row in covered]
+    rows = [row for task in tasks for row in task.rows(encoding, np.concatenate(parts), characters)]
     if plan.certificate:
-        rows += _certificate(
-            main, encoding, np.concatenate(parts[1:]), encode(model, [*texts, *further], longest=plan.longest)
-        )
-    rows += [row for task in others for row in task.rows(encoding, sentences)]
-    rows += _groups(main, encoding, train, texts, domains)
+        every = encode(model, [*texts, *further], longest=plan.longest)
+        rows += _certificate(main, encoding, np.concatenate(parts[1:]), every)
+    rows += _groups(main, encoding, parts, texts, domains, dict(zip(test.tolist(), covered, strict=True)), plan)
+    rows += pooled.rows()
     cut = {"quantity": "truncated", "estimate": encoding.truncated, "unit": "sentences", "n": len(encoding)}
     return to_table(model, [*rows, main.facts | cut], COLUMNS, corpus=plan.corpus)
 
@@ -145,91 +162,58 @@ def split(encoding: Encoding, plan: Plan) -> tuple[Int[np.ndarray, " sentence"],
     return tuple(np.split(np.array(usable[: ends[2]]), ends[:2]))
 
 
-def _readings(model: LanguageModel, encoding: Encoding, plan: Plan) -> Iterator[tuple[Reading, tuple[str, ...]]]:
-    """What is read, and by which probes; the main reading first. The centroid comes last of its probes, because it
-    overwrites the moments."""
-    vocabulary, types = len(model.embeddings), plan.types
+def _tasks(model: LanguageModel, encoding: Encoding, plan: Plan, sizes: Sequence[int]) -> Iterator[Task]:
+    """What is read from single states, and by which probes; the main reading first."""
+    vocabulary, types, *smaller, full = len(model.embeddings), plan.types, *sizes
     side = resolve_layers(model, plan.side_layers)
-    every = resolve_layers(model, None) if plan.every_layer else side
-    yield (
-        token_reading(encoding, vocabulary, every, types=types),
-        ("ridge", "centroid") if plan.ridge else ("centroid",),
-    )
+    options = {"corpus": plan.corpus, "epochs": plan.trained_epochs, "seed": plan.seed}
+    closed, layers = _closed_form(plan), _main_layers(model, plan)
+    reading = token_reading(encoding, vocabulary, layers, types=types)
+    yield Task(reading, closed, model, full, **options)
     if plan.shuffled:
-        yield token_reading(encoding, vocabulary, side, types=types, shuffle=plan.seed), ("centroid",)
+        shuffled = token_reading(encoding, vocabulary, side, types=types, shuffle=plan.seed)
+        yield Task(shuffled, ("centroid",), model, full, **options)
     if plan.trained_epochs:
-        yield token_reading(encoding, vocabulary, side, types=types), tuple(HIDDEN)
-    if plan.sentence_positions:
-        for reading in sentence_readings(encoding, vocabulary, side, types=types, positions=plan.sentence_positions):
-            yield reading, ("centroid",)
+        yield Task(replace(reading, layers=side), tuple(HIDDEN), model, full, **options)
+    for size in smaller:
+        yield Task(replace(reading, layers=side), closed, model, size, **options)
+    if plan.window_layers:
+        window = replace(reading, layers=resolve_layers(model, plan.window_layers), window=True)
+        yield Task(window, closed, model, full, **options)
 
 
-class _Task:
-    """One reading with its probes, all in closed form or all trained, from their statistics to their scores."""
+def _sentence_vectors(
+    model: LanguageModel,
+    encoding: Encoding,
+    parts: Sequence[Int[np.ndarray, " _sentence"]],
+    main: Task,
+    plan: Plan,
+    sizes: Sequence[int],
+) -> SentenceVectors:
+    questions = [Question(main.reading)]
+    if plan.poolings and plan.places:
+        questions += place_questions(encoding, len(model.embeddings), types=plan.types, places=plan.places)
+    layers, side = main.reading.layers, resolve_layers(model, plan.side_layers)
+    options = {"layers": layers, "side": side, "sizes": sizes, "seed": plan.seed}
+    return SentenceVectors(model, encoding, parts, questions, plan.poolings, **options)
 
-    def __init__(self, reading: Reading, probes: tuple[str, ...], model: LanguageModel, plan: Plan) -> None:
-        self.reading, self.probes, self.model, self.plan = reading, probes, model, plan
-        kind = f"sentence: {reading.pooling}" if reading.pooling else "token"
-        self.facts = {"reading": kind, "position": reading.position, "shuffled": reading.shuffled}
-        self.counts = torch.zeros(reading.types, device=model.device)
-        layers = len(reading.layers)
-        if probes[0] in HIDDEN:
-            self.states = trained.Reservoir(layers, model.width, RESERVOIR, seed=plan.seed, device=model.device)
-        else:
-            self.states = Moments(layers, reading.types, model.width, model.device)
-        self.held: list[View] = []
-        self.fitted: dict[str, Probe] = {}
-        self.outcomes: dict[str, list[Outcome]] = {name: [] for name in probes}
 
-    def train(self, batch: StateBatch) -> None:
-        view = self.reading.view(batch)
-        self.counts += torch.bincount(view.types, minlength=len(self.counts))
-        self.states.update(view.states, view.types)
+def _closed_form(plan: Plan) -> tuple[str, ...]:
+    return ("ridge", "centroid") if plan.ridge else ("centroid",)
 
-    def hold(self, batch: StateBatch, stride: int) -> None:
-        step = slice(None, None, stride if self.reading.pooling is None else None)
-        view = self.reading.view(batch)
-        self.held.append(View(view.states[:, step].clone(), view.types[step], view.sentences[step]))
 
-    def fit(self, *, progress: str | None) -> None:
-        states = torch.cat([view.states for view in self.held], dim=1)
-        types = torch.cat([view.types for view in self.held])
-        self.held.clear()
-        if not len(types) or not self.counts.any():
-            raise ValueError(
-                f"no sentence of {self.plan.corpus} is long enough for the reading {self.facts['reading']}"
-            )
-        embeddings = self.reading.embeddings(self.model.embeddings.detach().float())
-        options = {"epochs": self.plan.trained_epochs, "seed": self.plan.seed}
-        for name in self.probes:
-            if name in HIDDEN:
-                options |= {"hidden": HIDDEN[name], "progress": f"{progress}: {name}" if progress else None}
-                self.fitted[name] = trained.train(self.states, self.counts, states, types, **options)
-            else:
-                self.fitted[name] = CLOSED_FORM[name](self.states, embeddings, states, types)
-        del self.states
-
-    def test(self, batch: StateBatch) -> None:
-        view = self.reading.view(batch)
-        for name, probe in self.fitted.items():
-            scores = probe.score(view.states, view.types)
-            self.outcomes[name].append(Outcome.of_batch(self.reading.layers, view, scores))
-
-    def rows(self, encoding: Encoding, sentences: Int[np.ndarray, " sentence"]) -> Iterator[dict[str, Any]]:
-        counts = np.bincount(self.reading.items(encoding, sentences), minlength=self.reading.types)
-        for name, parts in self.outcomes.items():
-            for row in bound_rows(Outcome.joined(parts), counts, seed=self.plan.seed):
-                yield self.facts | {"probe": name} | row
+def _main_layers(model: LanguageModel, plan: Plan) -> tuple[int, ...]:
+    return resolve_layers(model, None if plan.every_layer else plan.side_layers)
 
 
 def _certificate(
-    main: _Task, encoding: Encoding, not_test: Int[np.ndarray, " sentence"], every: Encoding
+    main: Task, encoding: Encoding, not_test: Int[np.ndarray, " sentence"], every: Encoding
 ) -> Iterator[dict[str, Any]]:
     """The certificate of the centroid. Its alphabet is the whole vocabulary; its entropy is that of one random token of
     each different sentence of the corpus, `every`. A token that `not_test` sentences lack counts as missed, and so does
     one that shares a row with others.
     """
-    reading, outcome, seed = main.reading, Outcome.joined(main.outcomes["centroid"]), main.plan.seed
+    reading, outcome, seed = main.reading, Outcome.joined(main.outcomes["centroid"]), main.seed
     candidates = np.bincount(reading.items(encoding, not_test), minlength=reading.types) > 0
     candidates &= torch.bincount(reading.rows[reading.rows >= 0], minlength=reading.types).numpy() == 1
     random = np.random.default_rng(seed)
@@ -241,22 +225,32 @@ def _certificate(
 
 
 def _groups(
-    main: _Task,
+    main: Task,
     encoding: Encoding,
-    train: Int[np.ndarray, " sentence"],
+    parts: Sequence[Int[np.ndarray, " _sentence"]],
     texts: Sequence[str],
     domains: Sequence[str],
+    covered: dict[int, Spans],
+    plan: Plan,
 ) -> Iterator[dict[str, Any]]:
-    """The share that the centroid names correctly, by domain, by frequency in training and by word class."""
-    outcome, model, plan = Outcome.joined(main.outcomes["centroid"]), main.model, main.plan
-    trained_on = np.bincount(main.reading.items(encoding, train), minlength=main.reading.types)
+    """The share that the centroid names correctly, by domain, by frequency in training and by word class; with the
+    `words` of a plan also by these, and what is usable about them.
+    """
+    outcome, reading = Outcome.joined(main.outcomes["centroid"]), main.reading
+    counts = [np.bincount(reading.items(encoding, part), minlength=reading.types) for part in parts]
     # Items come in whole sentences, each from its first token to its last.
     order = pd.unique(outcome.sentences)
-    classes = word_classes(model, [texts[sentence] for sentence in order], min(plan.longest, model.longest))
+    surfaces = [texts[sentence] for sentence in order], [covered[sentence] for sentence in order]
     groups = {
         "domain": [domains[sentence] for sentence in outcome.sentences],
-        "seen in training": frequency_bands(trained_on[outcome.types]),
-        "word class": [name for sentence in classes for name in sentence],
+        "seen in training": frequency_bands(counts[-1][outcome.types]),
+        "word class": [name for sentence in word_classes(*surfaces) for name in sentence],
     }
-    for row in group_rows(outcome, pd.DataFrame(groups)):
+    rows = [*group_rows(outcome, pd.DataFrame(groups))]
+    if plan.words:
+        common = np.array([word for sentence in are_words(*surfaces, plan.words) for word in sentence])
+        rows += group_rows(outcome, pd.DataFrame({"one token for all models": np.where(common, "yes", "no")}))
+        if common.any():
+            rows += word_rows(outcome, common, sum(counts), prior=main.prior.shares, seed=plan.seed)
+    for row in rows:
         yield main.facts | {"probe": "centroid"} | row

@@ -26,7 +26,7 @@ CHUNK = 32
 
 @dataclass(frozen=True)
 class Build:
-    """The family and the size of a network. Embeddings and head share their weights.
+    """The family and the size of a network.
 
     Within a family, the causal and the both-sided network have the same weights with the same initial values. Families
     differ little in their number of weights: a feed-forward without a gate is half as wide again. `initial` is the
@@ -56,6 +56,29 @@ class Build:
             raise ValueError(f"the initial scale must be above 0, but is {self.initial}")
 
 
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a network asks of a tokenizer, for a language that needs none: `types` tokens, then a mask and a padding
+    token, and the length of the longest sentence.
+    """
+
+    types: int
+    model_max_length: int
+
+    bos_token_id = eos_token_id = None
+
+    def __len__(self) -> int:
+        return self.types + 2
+
+    @property
+    def mask_token_id(self) -> int:
+        return self.types
+
+    @property
+    def pad_token_id(self) -> int:
+        return self.types + 1
+
+
 def class_name(family: str, *, causal: bool) -> str:
     """The class in transformers. ValueError for a family that has no both-sided form."""
     if (family, causal) not in CLASSES:
@@ -64,11 +87,17 @@ def class_name(family: str, *, causal: bool) -> str:
 
 
 def network(
-    build: Build, tokenizer: transformers.PreTrainedTokenizerBase, *, causal: bool, seed: int
+    build: Build,
+    tokenizer: transformers.PreTrainedTokenizerBase | Vocabulary,
+    *,
+    causal: bool,
+    seed: int,
+    tied: bool = True,
 ) -> transformers.PreTrainedModel:
     """A network with its head, its weights drawn from the seed; the global random state does not change.
 
-    It takes as many tokens as the tokenizer allows. Errors as `class_name`.
+    It takes as many tokens as the tokenizer allows. Unless it is `tied`, its head has a table of its own. Errors as
+    `class_name`.
     """
     kind = getattr(transformers, class_name(build.family, causal=causal))
     options = {
@@ -76,7 +105,7 @@ def network(
         "hidden_size": build.width,
         "num_hidden_layers": build.depth,
         "initializer_range": build.initial,
-        "tie_word_embeddings": True,
+        "tie_word_embeddings": tied,
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,

@@ -7,7 +7,7 @@ The Trainer does accumulation, mixed precision, clipping, and several GPUs under
 import random
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,12 @@ def train(
     seed: int,
     bfloat16: bool = False,
     measure: Callable[[], dict[str, float]] | None = None,
+    measure_at: Collection[int] = (),
     at_step: Callable[[int], None] | None = None,
 ) -> list[dict[str, int | float]]:
     """Train a module, whose forward pass returns its loss, on `steps * batch` items. Returns the log: records of a
-    measure or a mean loss, each with `step`.
+    measure or a mean loss, each with `step`. The measure is taken when the schedule says so, and after the steps
+    `measure_at`.
 
     Checkpoints of the trainable weights go to `folder`. A run that was killed continues from the last complete one and
     ends, on the same machine, with the same weights as if it had not been killed, provided that `collate` depends only
@@ -85,7 +87,7 @@ def train(
         )
         trainer = _Trainer(model=module, args=options, train_dataset=items, data_collator=collate)
         trainer.measure = measure
-        trainer.add_callback(_Watch(trainer, schedule.measure_every, at_step))
+        trainer.add_callback(_Watch(trainer, schedule.measure_every, measure_at, at_step))
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.train(resume_from_checkpoint=last)
     return [record for record in trainer.state.log_history if "train_runtime" not in record]
@@ -143,8 +145,14 @@ class _Trainer(transformers.Trainer):
 class _Watch(transformers.TrainerCallback):
     """The caller's `at_step`, and the stop before a gradient that is not finite is applied."""
 
-    def __init__(self, trainer: _Trainer, measure_every: int, at_step: Callable[[int], None] | None) -> None:
-        self._trainer, self._measure_every = trainer, measure_every
+    def __init__(
+        self,
+        trainer: _Trainer,
+        measure_every: int,
+        measure_at: Collection[int],
+        at_step: Callable[[int], None] | None,
+    ) -> None:
+        self._trainer, self._measure_every, self._measure_at = trainer, measure_every, measure_at
         self._at_step = at_step or (lambda step: None)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -165,7 +173,8 @@ class _Watch(transformers.TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._at_step(state.global_step)
-        due = state.global_step % self._measure_every == 0 or state.global_step == args.max_steps
+        step = state.global_step
+        due = step % self._measure_every == 0 or step in self._measure_at or step == args.max_steps
         control.should_evaluate = due and self._trainer.measure is not None
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:

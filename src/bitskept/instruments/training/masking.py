@@ -15,18 +15,30 @@ Tokens = Int[torch.Tensor, " token"]
 
 
 def hide(
-    ids: Tokens, targets: Tokens, random: np.random.Generator, *, share: float, mask: int, types: int
+    ids: Tokens,
+    targets: Tokens,
+    random: np.random.Generator,
+    *,
+    share: float,
+    mask: int,
+    types: int,
+    replaced: float = 0.1,
+    kept: float = 0.1,
 ) -> tuple[Tokens, Tokens]:
     """The tokens that are shown, and the targets, if a `share` of the targets (at least one) has to be predicted.
 
-    As in BERT (Devlin et al. 2019): of the chosen tokens 80 % are replaced by the mask, 10 % by any of the `types`, and
-    10 % stay unchanged.
+    Of the chosen tokens the share `replaced` becomes any of the `types`, the share `kept` stays as it is, and all
+    others become the mask. The defaults are BERT's (Devlin et al. 2019). ValueError for shares that are negative or
+    together more than 1.
     """
+    if not 0 <= replaced <= replaced + kept <= 1:
+        raise ValueError(f"replaced and kept must be shares of at most 1 together, but are {replaced} and {kept}")
     draws = torch.from_numpy(random.random((2, len(ids)))).masked_fill(targets == LEFT_OUT, 1.0)
     chosen = (draws[0] < share) | (draws[0] == draws[0].min())
     chosen &= targets != LEFT_OUT
     anything = torch.from_numpy(random.integers(types, size=len(ids)))
-    shown = torch.where(draws[1] < 0.9, torch.where(draws[1] < 0.8, mask, anything), ids)
+    changed = 1 - kept
+    shown = torch.where(draws[1] < changed, torch.where(draws[1] < changed - replaced, mask, anything), ids)
     return torch.where(chosen, shown, ids), targets.masked_fill(~chosen, LEFT_OUT)
 
 

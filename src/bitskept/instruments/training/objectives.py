@@ -24,7 +24,8 @@ class Objective:
 
     Targets depend only on seed, sentence and draw. All objectives predict the tokens of the text and no special token,
     so that their costs, in bits, are given the number of tokens. The vocabulary has `types`; "masked"
-    hides the share `hidden` of the tokens. The rates of "diffusion" are spread evenly over each `batch` draws.
+    hides the share `hidden` of the tokens, and of these `replaced` become another token and `kept` stay as they are
+    (`masking.hide`). The rates of "diffusion" are spread evenly over each `batch` draws.
     """
 
     objective: str
@@ -34,6 +35,8 @@ class Objective:
     hidden: float
     batch: int
     seed: int
+    replaced: float = 0.1
+    kept: float = 0.1
 
     def __call__(self, items: Sequence[dict[str, int]]) -> Batch:
         rows = [self._row(item["sentence"], item["draw"]) for item in items]
@@ -59,7 +62,8 @@ class Objective:
             case "causal":  # predict each token from those before it
                 return ids, torch.cat([targets[1:], targets.new_full((1,), LEFT_OUT)]), 1.0
             case "masked":  # predict hidden tokens from all others, with a fixed share of them hidden as in BERT
-                return *hide(ids, targets, random, share=self.hidden, mask=mask, types=self.types), 1.0
+                shares = {"share": self.hidden, "replaced": self.replaced, "kept": self.kept}
+                return *hide(ids, targets, random, mask=mask, types=self.types, **shares), 1.0
             case "diffusion":  # the same with any share of them hidden as in LLaDA
                 return hide_at_rate(ids, targets, random, rate=self._rate(draw), mask=mask)
             case "permuted":  # predict another token in its place, by a permutation of the vocabulary drawn once

@@ -8,8 +8,9 @@ trained.
 
 import json
 import math
+import shutil
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -30,11 +31,12 @@ from bitskept.sources.language_model import LanguageModel
 from bitskept.sources.loaded_files import ADAPTER
 from bitskept.sources.precision import resolve_dtype
 
-VERSION = 1
-"""Raise it when the same plan would give another model."""
-ARMS = ("recoverability", "continued", "permuted")
-"""Predict each token from its own state; and two controls: continue pre-training (hidden tokens of an encoder, next
-tokens of a decoder), or predict another token in its place."""
+VERSION = 2
+"""Raise it when the same plan would give another model or curve."""
+ARMS = ("recoverability", "continued", "permuted", "mask only", "sentence")
+"""Predict each token from its own state; two controls: continue pre-training (hidden tokens of an encoder by BERT's
+rule, next tokens of a decoder), or predict another token in its place; continue an encoder with every hidden token
+replaced by the mask; and predict each token of a sentence from the mean of the sentence's states."""
 TILE = 256
 """The number of states that are compared with the whole vocabulary at once."""
 
@@ -47,8 +49,9 @@ class Plan:
     measurements, and takes the `sentences` that follow; the learning curve is measured on the last `curve` of those
     held out. `seed` draws the order of the data, the hidden tokens, the permutation, the negatives and the initial
     values of added weights. `rank` is LoRA's, in every linear map of the network; 0 trains all weights. `hidden` is the
-    share of an encoder's tokens that the continued arm hides. `negatives` random types stand for all types that are not
-    in a batch.
+    share of an encoder's tokens that "continued" and "mask only" hide. `negatives` random types stand for all types
+    that are not in a batch. The model is kept after the steps `checkpoints` as well, and the learning curve is measured
+    there.
     """
 
     model: str
@@ -65,24 +68,36 @@ class Plan:
     text_seed: int = 0
     seed: int = 0
     dtype: str = "auto"
+    checkpoints: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.arm not in ARMS:
             raise ValueError(f"there is no arm {self.arm!r}: choose one of {', '.join(ARMS)}")
         check_run(self.curve, self.held_out, self.hidden)
+        if wrong := [step for step in self.checkpoints if not 1 <= step <= self.schedule.steps]:
+            raise ValueError(f"a checkpoint is at one of the steps 1 to {self.schedule.steps}, not {wrong[0]}")
+
+    @property
+    def early(self) -> list[int]:
+        """The checkpoints before the last step, in order."""
+        return sorted(set(self.checkpoints) - {self.schedule.steps})
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """A tuned model: `id` for `models.load` and all measurements, and its learning `curve`.
+    """A tuned model: `id` for `models.load` and all measurements, `ids` of its checkpoints and of the last model by
+    step, and its learning `curve`.
 
     Columns of the curve: model (the base), arm, seed, step, quantity, estimate, unit. Quantities: `named`, the share of
     held-out targets that rank first in the whole vocabulary, and `cross_entropy`, their mean surprisal; for the arm
-    "recoverability" these are measured at its last layer, by its head. `loss` is the objective on the batches, sampled.
+    "recoverability" these are measured at its last layer, by its head, and for "sentence" from the mean of a sentence.
+    `masked_cross_entropy`, where an encoder's tokens are hidden, is that of the same hidden tokens if each is replaced
+    by the mask, whatever the arm. `loss` is the objective on the batches, sampled.
     """
 
     id: str
     curve: pd.DataFrame
+    ids: dict[int, str]
 
 
 def tune(plan: Plan, *, accept_terms: Collection[str] = ()) -> Tuned:
@@ -98,7 +113,8 @@ def tune(plan: Plan, *, accept_terms: Collection[str] = ()) -> Tuned:
         texts = corpora.load(plan.corpus, sentences=plan.held_out + plan.sentences, seed=plan.text_seed)["text"]
         fine_tune(model, texts, plan, folder, bfloat16=run.key["dtype"] == "bfloat16")
 
-    return Tuned(run.id, run.curve(train).assign(model=plan.model, arm=plan.arm, seed=plan.seed))
+    ids = {step: f"{run.id}/step-{step}" for step in plan.early} | {plan.schedule.steps: run.id}
+    return Tuned(run.id, run.curve(train).assign(model=plan.model, arm=plan.arm, seed=plan.seed), ids)
 
 
 def is_tuned(plan: Plan) -> bool:
@@ -113,11 +129,13 @@ def _run(plan: Plan) -> Run:
         "base": model_files.fingerprint(plan.model),
         "text": corpora.fingerprint(plan.corpus),
     }
-    return Run("fine_tuning", VERSION, key, f"tuned/{Path(plan.model).name}-{plan.arm}-{plan.seed}")
+    arm = plan.arm.replace(" ", "-")
+    return Run("fine_tuning", VERSION, key, f"tuned/{Path(plan.model).name}-{arm}-{plan.seed}")
 
 
 def fine_tune(model: LanguageModel, texts: Sequence[str], plan: Plan, target: Path, *, bfloat16: bool = False) -> None:
-    """Tune a model, whose network is changed, and write it to the folder `target`: an adapter, or all weights.
+    """Tune a model, whose network is changed, and write it to the folder `target`: an adapter, or all weights. The
+    checkpoints are in its folders `step-N`.
 
     The caller holds the lock of the folder. Errors as `tune`.
     """
@@ -132,7 +150,20 @@ def fine_tune(model: LanguageModel, texts: Sequence[str], plan: Plan, target: Pa
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(plan.seed)
         module = Recovery(model, plan)
-    curve_batches = arm_objective.batches([{"sentence": sentence, "draw": 0} for sentence in held_out])
+    items = [{"sentence": sentence, "draw": 0} for sentence in held_out]
+    curve_batches, hides = arm_objective.batches(items), arm_objective.objective == "masked"
+    all_masked = replace(arm_objective, replaced=0.0, kept=0.0).batches(items)
+    kept = {step: checkpoint_folder(target) / f"step-{step}" for step in plan.early}
+    processes = PartialState()
+
+    def measure() -> dict[str, float]:
+        others = {"masked_cross_entropy": module.answers(all_masked)["cross_entropy"]} if hides else {}
+        return module.answers(curve_batches) | others
+
+    def keep(step: int) -> None:
+        if step in kept and processes.is_main_process and not kept[step].exists():
+            write_sealed(kept[step], lambda folder: _save(module.network, model, plan, folder))
+
     log = train(
         module,
         training_items(encoding, training, plan.schedule, seed=plan.seed),
@@ -141,32 +172,41 @@ def fine_tune(model: LanguageModel, texts: Sequence[str], plan: Plan, target: Pa
         checkpoint_folder(target),
         seed=plan.seed,
         bfloat16=bfloat16,
-        measure=lambda: module.answers(curve_batches),
+        measure=measure,
+        measure_at=plan.early,
+        at_step=keep,
     )
 
     def write(folder: Path) -> None:
         _save(module.network, model, plan, folder)
         write_curve(log, folder)
+        for step in kept.values():
+            shutil.copytree(step, folder / step.name)
 
-    processes = PartialState()
     if processes.is_main_process:
         write_sealed(target, write)
     processes.wait_for_everyone()
 
 
 def objective(model: LanguageModel, encoding: Encoding, plan: Plan) -> Objective:
-    """The objective of an arm. ValueError for continuing the pre-training of an encoder that has no mask token, and for
-    a model that does not mask the padding of a batch.
+    """The objective of an arm. ValueError for hiding tokens of a decoder or of an encoder that has no mask token, and
+    for a model that does not mask the padding of a batch.
     """
     if not model.masks_padding:
         raise ValueError(
             f"{model.id} does not mask padding, and the texts of a training batch are padded to one length: tune "
             "another model"
         )
-    name = plan.arm if plan.arm != "continued" else "causal" if model.kind == "decoder" else "masked"
+    if plan.arm == "mask only" and model.kind == "decoder":
+        raise ValueError(f"{model.id} is a decoder and never sees a mask: take the arm 'continued', not 'mask only'")
+    continued = "causal" if model.kind == "decoder" else "masked"
+    others = {"continued": continued, "mask only": "masked", "sentence": "recoverability"}
+    name = others.get(plan.arm, plan.arm)
     if name == "masked" and model.tokenizer.mask_token_id is None:
         raise ValueError(f"{model.id} has no mask token, so its pre-training cannot be continued: leave out this arm")
     options = {"types": len(model.embeddings), "hidden": plan.hidden, "batch": plan.schedule.batch, "seed": plan.seed}
+    if plan.arm == "mask only":
+        options |= {"replaced": 0.0, "kept": 0.0}
     return Objective(name, encoding, model.tokenizer, **options)
 
 
@@ -180,7 +220,7 @@ class Recovery(nn.Module):
 
     def __init__(self, model: LanguageModel, plan: Plan) -> None:
         super().__init__()
-        self._negatives = plan.negatives
+        self._negatives, self._pooled = plan.negatives, plan.arm == "sentence"
         network = model.network.requires_grad_(not plan.rank)
         self.register_buffer("table", model.embeddings.detach().clone() if not plan.rank else None, persistent=False)
         if plan.rank:
@@ -219,6 +259,9 @@ class Recovery(nn.Module):
     def _named(self, ids: Tensor, attention: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
         states = self.network(input_ids=ids, attention_mask=attention).last_hidden_state
         where = wanted != LEFT_OUT
+        if self._pooled:  # the targets are all tokens of a sentence, so these are the positions to average over
+            means = (states * where[..., None]).sum(1) / where.sum(1, keepdim=True)
+            states = means[:, None].expand_as(states)
         return self.head(states[where]), wanted[where]
 
     def _table(self) -> Float[Tensor, "type dim"]:

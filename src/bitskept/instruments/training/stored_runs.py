@@ -18,7 +18,14 @@ from bitskept.sources.seals import check, seal
 
 CURVE = "curve.json"
 """The learning curve of a run."""
-UNITS = {"loss": "bits per token", "held_out": "bits per byte", "named": "share", "cross_entropy": "bits per token"}
+BITS = "bits per token"
+UNITS = {
+    "loss": BITS,
+    "held_out": "bits per byte",
+    "named": "share",
+    "cross_entropy": BITS,
+    "masked_cross_entropy": BITS,
+}
 
 
 @dataclass(frozen=True)

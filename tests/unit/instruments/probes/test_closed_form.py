@@ -59,6 +59,22 @@ def test_moments_equal_those_of_numpy_however_batched(sizes):
         np.testing.assert_allclose(covariance, np.cov(state.T, bias=True), atol=1e-3)
 
 
+def test_a_state_with_several_types_counts_once_for_each():
+    _, states, types = draw(1, 300)
+    owners = torch.arange(100).repeat_interleave(torch.tensor([0, 2, 4, 6]).repeat(25))
+    shared, repeated = Moments(2, TYPES, DIM), Moments(2, TYPES, DIM)
+    shared.origin[:] = repeated.origin[:] = 1.0
+    shared.counts += 1  # so that the origin stays
+    repeated.counts += 1
+    for start in (0, 40):
+        inside = (owners >= start) & (owners < start + (40 if start == 0 else 60))
+        shared.update(states[:, start : start + (40 if start == 0 else 60)], types[inside], owners[inside] - start)
+    repeated.update(states[:, owners], types)
+    assert torch.equal(shared.counts, repeated.counts)
+    torch.testing.assert_close(shared.sums, repeated.sums)
+    torch.testing.assert_close(shared.second, repeated.second, rtol=1e-4, atol=1e-3)
+
+
 # ---- the probes ----
 
 
@@ -78,6 +94,18 @@ def test_scores_do_not_depend_on_the_tiles(probe, monkeypatch):
     torch.testing.assert_close(tiled.surprisal, whole.surprisal)
     assert torch.equal(tiled.correct, whole.correct)
     assert 0 < whole.correct[1].float().mean() < 1
+
+
+def test_a_state_with_several_types_is_scored_as_if_it_were_repeated(monkeypatch):
+    monkeypatch.setattr("bitskept.instruments.probes.law.TILE", 7)
+    (embeddings, states, types), (_, tuning, wanted), (_, test, asked) = draw(1, 2000), draw(2, 200), draw(3, 60)
+    owners = torch.arange(60).repeat_interleave(torch.tensor([0, 1, 2]).repeat(20))
+    several = torch.arange(100).repeat_interleave(2)
+    shared = centroid(moments_of(states, types), embeddings, tuning[:, :100], wanted, several)
+    repeated = centroid(moments_of(states, types), embeddings, tuning[:, several], wanted)
+    ours, theirs = shared.score(test, asked, owners), repeated.score(test[:, owners], asked)
+    assert torch.equal(ours.correct, theirs.correct)
+    torch.testing.assert_close(ours.surprisal, theirs.surprisal, atol=1e-3, rtol=1e-3)
 
 
 @PROBES
@@ -140,3 +168,37 @@ def test_the_centroid_overwrites_the_sums_with_its_prototypes():
     moments = moments_of(states, types)
     fitted = centroid(moments, embeddings, tuning, wanted)
     assert fitted.prototypes.data_ptr() == moments.sums.data_ptr()
+
+
+@pytest.mark.parametrize(("share", "strength"), [(1e-3, 30.0), (3e-2, 100.0), (3.0, 1000.0)])
+def test_the_centroid_is_a_discriminant_analysis_in_double_precision(share, strength):
+    (embeddings, states, types), (_, tuning, wanted) = draw(1, 2000, types=50), draw(2, 200)
+    _, test, named = draw(3, 300)
+    moments = moments_of(states, types)
+    fitted = centroid(moments, embeddings, tuning, wanted, ridges=[share], strengths=[strength])
+    ours, one_hot, e = fitted.score(test, named), np.eye(TYPES)[types], embeddings.double().numpy()
+    n = one_hot.sum(0)[:, None]
+    prior = ((n + 0.5) / (n + 0.5).sum())[:, 0]
+    weights = n / (1 + n / 30)
+    centred = e - (weights * e).sum(0) / weights.sum()
+    gram = centred.T @ (weights * centred)
+    for layer, (h, unseen) in enumerate(zip(states.double().numpy(), test.double().numpy(), strict=True)):
+        origin = h.mean(0)
+        sums = one_hot.T @ (h - origin)
+        sample = sums / np.maximum(n, 1)
+        middle = (weights * sample).sum(0) / weights.sum()
+        slope = np.linalg.solve(
+            gram + 1e-2 * gram.diagonal().mean() * np.eye(FEATURES), centred.T @ (weights * (sample - middle))
+        )
+        smoothed = {kappa: (sums + kappa * (centred @ slope + middle)) / (n + kappa) for kappa in (30.0, strength)}
+        residuals = h - origin - smoothed[30.0][types]
+        precision = np.linalg.inv(residuals.T @ residuals / len(h) + share * np.diag(h.var(0)))
+        apart = (unseen - origin)[:, None] - smoothed[strength]
+        likely = np.log(prior) - 0.5 * np.einsum("txd,de,txe->tx", apart, precision, apart)
+        assert (ours.correct[layer].numpy() == (likely.argmax(1) == named.numpy())).mean() > 0.99
+        tempered = np.log(prior) + (likely - np.log(prior)) / fitted.temperatures[layer]
+        law = np.exp(tempered - tempered.max(1, keepdims=True))
+        mixture = (201 * law / law.sum(1, keepdims=True) + prior) / 202
+        bits = -np.log2(mixture[np.arange(300), named])
+        assert ours.surprisal[layer].double().mean() == pytest.approx(bits.mean(), abs=1e-3)
+        np.testing.assert_allclose(ours.surprisal[layer], bits, atol=1e-2)

@@ -29,6 +29,18 @@ def test_a_sure_mistake_costs_no_more_than_the_doubt():
     assert bits.item() == pytest.approx(math.log2(100) - math.log2(3.5 / 9), rel=1e-5)
 
 
+@pytest.mark.parametrize("start", [1.0, math.inf])
+def test_scores_that_mislead_are_left_out(start):
+    prior = Prior.estimate(torch.tensor([50.0, 30.0, 20.0]), 60, in_scores=False)
+    types = torch.arange(3).repeat_interleave(20)
+    loss, temperature = prior.temper(-5.0 * torch.eye(3)[types], types, start)
+    assert math.isinf(temperature)
+    assert loss == pytest.approx(-float(prior.log.mean()) / math.log(2))
+    told = prior.surprisal(-5.0 * torch.eye(3)[types], types, temperature)
+    torch.testing.assert_close(told, -prior.log[types] / math.log(2))
+    assert prior.temper(5.0 * torch.eye(3)[types], types, start)[0] < 0.2  # the same scores the other way round
+
+
 @pytest.mark.parametrize("start", [0.05, 1.0, 300.0])
 @pytest.mark.parametrize(("scale", "factor"), [(0.2, 1.1), (1.0, 2.0), (30.0, 1.1)])
 def test_the_temperature_is_the_best_one(start, scale, factor):

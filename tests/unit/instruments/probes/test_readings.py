@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bitskept.instruments.probes.readings import POOLINGS, pool, sentence_readings, token_reading
+from bitskept.instruments.probes.readings import OTHERS, POOLINGS, pool, token_reading, with_neighbours
 from bitskept.instruments.states import encode, stream
 
 TEXTS = ["the cat sat.", "it", "the un unlocked cat, the 42!", "", "The cat, it sat", "!", "the cat sat.", "42 sat"]
@@ -49,28 +49,6 @@ def test_each_token_from_its_own_state(tiny, family):
         torch.testing.assert_close(reading.view(batch).states, batch.states[[3, 0]])
 
 
-@families
-@pytest.mark.parametrize("pooling", POOLINGS)
-def test_a_token_from_one_vector_for_its_sentence(tiny, family, pooling):
-    model = tiny(family)
-    encoding = encode(model, TEXTS)
-    readings = sentence_readings(encoding, len(model.tokenizer), range(4), types=99, positions=3)
-    readings = [reading for reading in readings if reading.pooling == pooling]
-    assert [reading.position for reading in readings] == [0, 1, 2]
-    long = [sentence for sentence in range(len(TEXTS)) if len(encoding.tokens(sentence)) >= 3]
-    assert 2 < len(long) < len(TEXTS) - 1  # others are short
-    for position, reading in enumerate(readings):
-        wanted = {sentence: int(encoding.tokens(sentence)[position]) for sentence in long}
-        assert torch.nonzero(reading.rows >= 0)[:, 0].tolist() == sorted(set(wanted.values()))
-        assert reading.types == len(set(wanted.values()))
-        states, types, owners = collect(model, encoding, reading, range(len(TEXTS)))
-        assert sorted(owners.tolist()) == long
-        for index, sentence in enumerate(owners.tolist()):
-            assert types[index] == reading.rows[wanted[sentence]]
-            [batch] = stream(model, encoding, [sentence])
-            torch.testing.assert_close(states[:, index], slow_pool(batch.states, pooling), rtol=1e-4, atol=1e-4)
-
-
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_pooling(pooling):
     states, lengths = torch.randn(2, 10, 3, generator=torch.Generator().manual_seed(0)), [4, 1, 2, 3]
@@ -81,10 +59,22 @@ def test_pooling(pooling):
     )  # sums in bfloat16 stop growing
 
 
-def test_no_sentence_is_long_enough(tiny):
-    encoding = encode(tiny("bert"), ["the cat", "it"])
-    with pytest.raises(ValueError, match="no sentence has 3 tokens"):
-        sentence_readings(encoding, len(tiny("bert").tokenizer), [0], types=99, positions=3)
+@pytest.mark.parametrize("position", range(4))
+def test_the_mean_of_the_others_ignores_the_place(position):
+    states, lengths = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(0)), [4, 5]
+    pooled = pool(states, torch.tensor(lengths), OTHERS, position)
+    for sentence, part in enumerate(states.split(lengths, 1)):
+        others = [place for place in range(lengths[sentence]) if place != position]
+        torch.testing.assert_close(pooled[:, sentence], part[:, others].mean(1))
+    states[:, [position, 4 + position]] = 100.0
+    torch.testing.assert_close(pool(states, torch.tensor(lengths), OTHERS, position), pooled, atol=1e-4, rtol=1e-4)
+
+
+def test_a_window_ends_with_its_sentence():
+    states, sentences = torch.arange(1.0, 7.0).reshape(1, 6, 1), torch.tensor([4, 4, 4, 0, 9, 9])
+    windows = with_neighbours(states, sentences, torch.tensor([[-1.0]]))
+    expected = [[-1, 1, 2], [1, 2, 3], [2, 3, -1], [-1, 4, -1], [-1, 5, 6], [5, 6, -1]]
+    assert windows[0].tolist() == expected
 
 
 def test_shuffled_targets_are_the_same_ones_elsewhere(tiny):
@@ -137,7 +127,6 @@ def test_items_are_those_of_a_stream(tiny, family):
     readings = [
         token_reading(encoding, size, range(4), types=5),
         token_reading(encoding, size, range(4), types=99, shuffle=0),
-        *sentence_readings(encoding, size, range(4), types=3, positions=3),
     ]
     for reading in readings:
         _, types, owners = collect(model, encoding, reading, asked, budget=12)
@@ -145,4 +134,3 @@ def test_items_are_those_of_a_stream(tiny, family):
         ordered = torch.cat([types[owners == sentence] for sentence in asked])
         np.testing.assert_array_equal(reading.items(encoding, asked), ordered)
         assert len(reading.items(encoding, [3])) == 0
-    assert len(readings) == 2 + 3 * len(POOLINGS)

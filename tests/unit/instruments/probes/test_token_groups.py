@@ -3,7 +3,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bitskept.instruments.probes.token_groups import BANDS, WORD_CLASSES, frequency_bands, word_classes
+from bitskept.instruments.probes.token_groups import (
+    BANDS,
+    WORD_CLASSES,
+    are_words,
+    frequency_bands,
+    spans,
+    word_classes,
+)
 from bitskept.instruments.states import encode
 
 TEXT = "The unlocked cat, it sat the 42!"
@@ -17,7 +24,7 @@ def test_bands_at_their_edges():
 
 
 def test_classes_of_whole_words_and_their_pieces(tiny):
-    [classes] = word_classes(tiny("bert"), [TEXT], longest=34)
+    [classes] = word_classes([TEXT], spans(tiny("bert"), [TEXT], longest=34))
     assert list(zip(tiny("bert").tokenizer.tokenize(TEXT), classes, strict=True)) == [
         ("The", "function word"),
         ("un", "piece of a word"),
@@ -38,7 +45,7 @@ def test_classes_of_whole_words_and_their_pieces(tiny):
 def test_a_space_that_belongs_to_a_token_is_ignored(tiny, family):
     text = "the cat sat 42, the cats"
     model = tiny(family)
-    [classes] = word_classes(model, [text], longest=34)
+    [classes] = word_classes([text], spans(model, [text], longest=34))
     assert list(zip(model.tokenizer.tokenize(text), classes, strict=True)) == [
         ("the", "function word"),
         ("Ġcat", "content word"),
@@ -57,7 +64,7 @@ def test_a_space_that_belongs_to_a_token_is_ignored(tiny, family):
 def test_one_class_for_each_measured_token(tiny, family):
     texts = [TEXT, "", "the cat", "naïve 4½ — it's"]
     encoding = encode(tiny(family), texts)
-    classes = word_classes(tiny(family), texts, longest=tiny(family).longest)
+    classes = word_classes(texts, spans(tiny(family), texts, longest=tiny(family).longest))
     assert [len(row) for row in classes] == [len(encoding.tokens(sentence)) for sentence in range(len(texts))]
     assert set().union(*classes) <= set(WORD_CLASSES)
 
@@ -66,11 +73,7 @@ def test_texts_are_cut_as_they_are_for_the_model(tiny):
     texts = [TEXT * 5, "it"]
     with pytest.warns(UserWarning, match="1 of 2 sentences"):
         encoding = encode(tiny("bert"), texts, longest=9)
-    assert (
-        [len(row) for row in word_classes(tiny("bert"), texts, longest=9)]
-        == list(map(sum, encoding.measured))
-        == [7, 1]
-    )
+    assert [len(row) for row in spans(tiny("bert"), texts, longest=9)] == list(map(sum, encoding.measured)) == [7, 1]
 
 
 def test_a_tokenizer_without_offsets(tiny):
@@ -78,4 +81,20 @@ def test_a_tokenizer_without_offsets(tiny):
         is_fast = False
 
     with pytest.raises(ValueError, match="the tokenizer of bert cannot tell which characters"):
-        word_classes(dataclasses.replace(tiny("bert"), tokenizer=Slow()), [TEXT], longest=9)
+        spans(dataclasses.replace(tiny("bert"), tokenizer=Slow()), [TEXT], longest=9)
+
+
+@pytest.mark.parametrize(
+    ("family", "wanted"),
+    [("bert", ["The", "it", "the", "it"]), ("llama", ["Ġthe"])],  # there "it" and "The" are two tokens
+)
+def test_words_are_covered_whole_in_lower_case_or_not(tiny, family, wanted):
+    text, model = "The unlocked cat, it sat the cats it", tiny(family)
+    [whole] = are_words([text], spans(model, [text], longest=34), ["the", "It", "un", "unlocked"])
+    tokens = model.tokenizer.tokenize(text)
+    assert [token for token, is_one in zip(tokens, whole, strict=True) if is_one] == wanted
+
+
+def test_a_word_between_signs_is_whole_and_one_between_letters_is_not():
+    text = "un-un 4un unit"
+    assert are_words([text], [[(0, 2), (3, 5), (7, 9), (10, 12)]], ["un"]) == [[True, True, True, False]]

@@ -26,6 +26,28 @@ def test_a_share_is_hidden_in_three_ways():
     assert 0.8 < masked < 0.84  # 80 %, and a fifth of the 10 % that are any type
 
 
+@pytest.mark.parametrize(
+    ("replaced", "kept", "masked", "unchanged"),
+    [(0.0, 0.0, 1, 0), (0.0, 0.5, 0.5, 0.5), (0.5, 0.0, 0.5, 0), (1.0, 0.0, 0, 0)],
+)
+def test_the_shares_that_do_not_become_the_mask_are_as_asked(replaced, kept, masked, unchanged):
+    draws = [
+        hide(IDS, OWN, np.random.default_rng(seed), share=0.4, mask=3, types=3, replaced=replaced, kept=kept)
+        for seed in range(400)
+    ]
+    shown, wanted = (torch.stack(part) for part in zip(*draws, strict=True))
+    chosen = wanted != LEFT_OUT
+    assert (shown == 3)[chosen].float().mean() == pytest.approx(masked, abs=0.05)
+    assert (shown == IDS)[chosen].float().mean() == pytest.approx(unchanged, abs=0.05)
+    assert torch.equal(shown[~chosen], IDS.expand_as(shown)[~chosen])
+
+
+@pytest.mark.parametrize(("replaced", "kept"), [(-0.1, 0.1), (0.1, -0.1), (0.6, 0.6)])
+def test_shares_that_cannot_be_are_refused(replaced, kept):
+    with pytest.raises(ValueError, match=f"together, but are {replaced} and {kept}"):
+        hide(IDS, OWN, np.random.default_rng(0), share=0.4, mask=3, types=5, replaced=replaced, kept=kept)
+
+
 @given(st.floats(0, 1, exclude_min=True), st.integers(0, 999))
 def test_at_a_rate_so_many_are_hidden_and_their_weights_sum_to_the_text(rate, seed):
     shown, wanted, weight = hide_at_rate(IDS, OWN, np.random.default_rng(seed), rate=rate, mask=3)

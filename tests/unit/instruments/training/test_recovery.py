@@ -82,6 +82,34 @@ def test_an_encoder_without_a_mask_token_cannot_continue(tiny):
         question(tiny("bert"), "continued")
 
 
+def test_mask_only_hides_the_tokens_that_bert_s_rule_hides_and_shows_the_mask_for_each(bert):
+    places = tuple((index, draw) for draw in range(10) for index in range(6))
+    bert_rule, asked = (question(bert, arm, places, hidden=0.3) for arm in ("continued", "mask only"))
+    assert torch.equal(asked["wanted"], bert_rule["wanted"])
+    chosen = asked["wanted"] != LEFT_OUT
+    assert (asked["ids"][chosen] == bert.tokenizer.mask_token_id).all()
+    assert torch.equal(asked["ids"][~chosen], bert_rule["ids"][~chosen])
+
+
+def test_a_decoder_never_sees_a_mask(llama):
+    with pytest.raises(ValueError, match="llama is a decoder and never sees a mask"):
+        question(llama, "mask only")
+
+
+def test_a_sentence_names_each_of_its_tokens_from_the_mean_of_their_states(bert):
+    module, asked = Recovery(bert, plan("sentence")).eval(), question(bert, "sentence")
+    assert torch.equal(asked["wanted"], question(bert, "recoverability")["wanted"])
+    with torch.no_grad():
+        named, types = module._named(asked["ids"], asked["attention"], asked["wanted"])
+        expected = []
+        for ids, attention in zip(asked["ids"], asked["attention"], strict=True):  # alone, without padding
+            states = bert.network(input_ids=ids[None, : attention.sum()]).last_hidden_state[0]
+            inner = states[1:-1]  # between [CLS] and [SEP]
+            expected.append(inner.mean(0).expand_as(inner) @ module.head.weight.T)
+    assert torch.allclose(named, torch.cat(expected), atol=1e-5)
+    assert torch.equal(types, asked["wanted"][asked["wanted"] != LEFT_OUT])
+
+
 def test_the_permutation_is_one_to_one_and_the_seeds(llama):
     plain, asked = question(llama, "recoverability"), question(llama, "permuted")
     pairs = {(int(a), int(b)) for a, b in zip(plain["wanted"].ravel(), asked["wanted"].ravel(), strict=True)}
@@ -142,8 +170,10 @@ def base(home, tiny):
     return home
 
 
-@pytest.mark.parametrize("arm", ARMS)
-@pytest.mark.parametrize("family", ["llama", "bert"])
+@pytest.mark.parametrize(
+    ("family", "arm"),
+    [(family, arm) for family in ("llama", "bert") for arm in ARMS if (family, arm) != ("llama", "mask only")],
+)
 def test_each_arm_learns_and_leaves_a_model(base, family, arm):
     model = models.load(family)
     model.tokenizer.mask_token = model.tokenizer.mask_token or model.tokenizer.unk_token or "<end>"
@@ -151,6 +181,7 @@ def test_each_arm_learns_and_leaves_a_model(base, family, arm):
     fine_tune(model, TEXTS, plan(arm, model=family), target)
     curve = (target / "curve.json").read_text()
     assert all(name in curve for name in ("named", "cross_entropy", "loss"))
+    assert ("masked_cross_entropy" in curve) == (family == "bert" and arm in ("continued", "mask only"))
     tuned, before = models.load("tuned/one"), models.load(family)
     assert tuned.fingerprint != before.fingerprint
     ids = torch.tensor([[5, 6, 7]])
@@ -169,17 +200,40 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(base):
             raise Killed
 
     whole, target = base / "models" / "whole", base / "models" / "killed"
-    fine_tune(models.load("llama"), TEXTS, plan(model="llama"), whole)
+    with_steps = plan(model="llama", checkpoints=(1, 4, 5, 6))
+    fine_tune(models.load("llama"), TEXTS, with_steps, whole)
     doomed = models.load("llama")
     doomed.network.register_forward_hook(kill)
     with pytest.raises(Killed):
-        fine_tune(doomed, TEXTS, plan(model="llama"), target)
+        fine_tune(doomed, TEXTS, with_steps, target)
     assert not target.exists()
     assert any((base / "models" / "killed.training").glob("checkpoint-*"))
-    fine_tune(models.load("llama"), TEXTS, plan(model="llama"), target)
+    fine_tune(models.load("llama"), TEXTS, with_steps, target)
     for name in ("adapter_model.safetensors", "adapter_config.json", "curve.json"):
         assert (target / name).read_bytes() == (whole / name).read_bytes()
-    assert models.fingerprint("killed") == models.fingerprint("whole")
+    assert {path.name for path in target.glob("step-*")} == {"step-1", "step-4", "step-5"}
+    for step in ("", "/step-1", "/step-4", "/step-5"):
+        assert models.fingerprint(f"killed{step}") == models.fingerprint(f"whole{step}")
+
+
+def test_checkpoints_are_the_models_on_the_way_and_change_nothing(base, tmp_path):
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("\n".join(f"{text} {place}" for place, text in enumerate(TEXTS)), "utf-8")
+    without = tune(plan(model="llama", corpus=str(corpus)))
+    tuned = tune(plan(model="llama", corpus=str(corpus), checkpoints=(4, 2, 6)))
+    assert without.ids == {6: without.id}
+    assert list(tuned.ids) == [2, 4, 6]
+    assert tuned.ids[6] == tuned.id
+    assert models.fingerprint(tuned.id) == models.fingerprint(without.id)
+    first, *others = [models.load(id).network for id in ("llama", *tuned.ids.values())]
+    ids = torch.tensor([[5, 6, 7]])
+    with torch.no_grad():
+        start = first(ids).last_hidden_state
+        changes = [(network(ids).last_hidden_state - start).norm().item() for network in others]
+    assert 0 < changes[0] < changes[1] != changes[2]
+    named = tuned.curve.query("quantity == 'named'")
+    assert named["step"].tolist() == [0, 2, 3, 4, 6]
+    assert without.curve.query("quantity == 'named'")["step"].tolist() == [0, 3, 6]
 
 
 def test_all_weights_can_be_trained(base):
@@ -234,7 +288,13 @@ def test_an_adapter_that_names_no_base_is_refused(base):
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"arm": "masked"}, "no arm 'masked'"), ({"curve": 9}, "1 to 8"), ({"hidden": 1.0}, "hidden must lie")],
+    [
+        ({"arm": "masked"}, "no arm 'masked'"),
+        ({"curve": 9}, "1 to 8"),
+        ({"hidden": 1.0}, "hidden must lie"),
+        ({"checkpoints": (2, 7)}, "one of the steps 1 to 6, not 7"),
+        ({"checkpoints": (0,)}, "not 0"),
+    ],
 )
 def test_a_plan_that_cannot_be_is_refused(wrong, message):
     with pytest.raises(ValueError, match=message):

@@ -1,0 +1,157 @@
+"""What the papers claim, and what was found: every notebook weighs its claims by one rule and says so in one form."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+from scipy.stats import norm
+
+from bitskept.base.words import has_interval, quote
+from bitskept.theory.intervals import POWER
+from bitskept.theory.statistics import holm
+
+COLUMNS = [
+    *("paper", "claim", "reading", "probe", "train_sentences", "model"),
+    *("outcome", "estimate", "low", "high", "unit", "clusters", "detectable", "primary"),
+]
+OUTCOMES = ["yes", "no", "cannot tell", "not tested"]
+LEVEL = 0.05
+
+
+def outcome(estimate: float, low: float, high: float, p: float, relevant: float) -> str:
+    """The answer "yes" if the effect is significant (p < .05, already adjusted) and at least `relevant`; "no" if its
+    95 % interval ends below `relevant`; otherwise, and without an interval, "cannot tell".
+    """
+    if pd.isna(low) or pd.isna(high):
+        return "cannot tell"
+    if p < LEVEL and estimate >= relevant:
+        return "yes"
+    return "no" if high < relevant else "cannot tell"
+
+
+def table(
+    rows: pd.DataFrame | Iterable[Mapping[str, Any]], *, relevant: float | Mapping[str, float], sides: int = 1
+) -> pd.DataFrame:
+    """The table of claims: `COLUMNS`, from rows with all of these but `outcome`, and with `p` and `family`. `primary`
+    says whether a row was written down before the run, rather than to vary a setting; without it, all are.
+
+    `relevant` is the smallest effect that would matter, one number or one by unit; fix it before the run. p-values are
+    adjusted over all rows of a `family` (Holm 1979); a row without a family keeps its own. `detectable` is given for a
+    test on its own; that of a family is raised to what the strictest of Holm's steps would see, where p has one or two
+    `sides`. For the strongest of many contrasts (`theory.contrasts`), which needs more than 1.645 standard errors on
+    its own, it is raised by more than it takes. A row without an estimate is "not tested", and its claim says what it
+    would take: "(to be tested: ...)". ValueError for a row with an interval and no p, and for one that "cannot tell"
+    without saying what would have been seen: `detectable`.
+    """
+    rows = pd.DataFrame(rows).reset_index(drop=True).reindex(columns=[*COLUMNS, "p", "family"])
+    tested = rows["estimate"].notna()
+    silent = rows[tested & rows[["low", "high"]].notna().all(axis=1) & rows["p"].isna()]
+    if len(silent):
+        raise ValueError(f"{_title(silent.iloc[0])} has an interval but no p: give the p-value of its test")
+    rows["detectable"] = rows["detectable"].astype(float)
+    rows["primary"] = rows["primary"].astype("boolean").fillna(True).astype(bool)
+    p = rows["p"].astype(float).fillna(1.0)  # what could not be tested counts as a test of its family all the same
+    adjusted = p.copy()
+    for _, members in rows[tested & rows["family"].notna()].groupby("family"):
+        adjusted[members.index] = holm(p[members.index].to_numpy())
+        rows.loc[members.index, "detectable"] *= _strictest(len(members), sides)
+    outcomes = pd.Series("not tested", rows.index)
+    for place, row in rows[tested].iterrows():
+        threshold = relevant[row["unit"]] if isinstance(relevant, Mapping) else relevant
+        found = outcome(row["estimate"], row["low"], row["high"], adjusted[place], threshold)
+        if found == "cannot tell" and has_interval(row) and pd.isna(row["detectable"]):
+            effect = quote(row, ".3g")
+            raise ValueError(f"{_title(row)} cannot be told from {effect}: give `detectable`, the effect that could be")
+        outcomes[place] = found
+    return rows.assign(outcome=outcomes)[COLUMNS]
+
+
+def _strictest(tests: int, sides: int) -> float:
+    """What can be seen of a normal estimate at the first of Holm's steps, as a multiple of that in a single test."""
+    return float((norm.isf(LEVEL / sides / tests) + POWER) / (norm.isf(LEVEL / sides) + POWER))
+
+
+def words(table: pd.DataFrame) -> str:
+    """The table in Markdown, row by row."""
+    head = ["claim", "reading, probe", "model", "outcome", "estimate", "clusters", "would have been seen"]
+    lines = [head, ["---"] * len(head)]
+    for _, row in table.iterrows():
+        tested = row["outcome"] != "not tested"
+        estimate = f"{quote(row, _style(row))} {row['unit']}" if tested else ""
+        seen = f"{row['detectable']:{_style(row)}} {row['unit']}" if tested and not pd.isna(row["detectable"]) else ""
+        clusters = f"{row['clusters']:,.0f}" if tested and not pd.isna(row["clusters"]) else ""
+        lines.append([row["claim"], setting(row), model_name(row["model"]), row["outcome"], estimate, clusters, seen])
+    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+
+
+def readme(tables: Mapping[str, pd.DataFrame]) -> str:
+    """A Markdown table of the primary claims of all notebooks, given by the notebook's name. Claims with the same text
+    before a bracket have one line: "training protects the token (random)" and "... (random: both)".
+    """
+    lines = [
+        f"| {_cell(claim)} | {_cell(str(rows['paper'].iloc[0]))} | {_cell(verdict(rows))} | "
+        f"[`{notebook}`](notebooks/{notebook}.ipynb) |"
+        for notebook, table in tables.items()
+        for claim, rows in _claims(table[table["primary"]])
+    ]
+    return "\n".join(["| claim | paper | found | notebook |", "|---|---|---|---|", *lines]) if lines else ""
+
+
+def verdict(rows: pd.DataFrame) -> str:
+    """The outcome of one claim, model by model: "yes for A, B; cannot tell for C (a difference of 0.30 bits per token
+    would have been seen)". Where the outcomes of a model differ: "mixed for D (yes in 2, no in 1)".
+    """
+    same: dict[str, list[str]] = {name: [] for name in OUTCOMES}
+    mixed = []
+    for name, part in rows.groupby(rows["model"].map(model_name), sort=False):
+        tested = part[part["outcome"] != "not tested"]
+        part = part if tested.empty else tested
+        counts = part["outcome"].value_counts().reindex(OUTCOMES).dropna()
+        if len(counts) == 1:
+            same[counts.index[0]].append(name + (_power(part) if counts.index[0] == "cannot tell" else ""))
+        else:
+            listed = ", ".join(f"{found} in {int(number)}" for found, number in counts.items())
+            mixed.append(f"mixed{name and f' for {name}'} ({listed})")
+    said = [
+        f"{found}{' for ' if names[0][:1].strip() else ''}{', '.join(names)}" for found, names in same.items() if names
+    ]
+    return "; ".join([*said, *mixed])
+
+
+def setting(row: Mapping[str, Any] | pd.Series) -> str:
+    """Reading, probe and number of training sentences, as far as there are such."""
+    parts = [str(row[name]) for name in ("reading", "probe") if not pd.isna(row[name])]
+    if not pd.isna(row["train_sentences"]):
+        parts.append(f"{row['train_sentences']:,.0f} sentences")
+    return ", ".join(parts)
+
+
+def _claims(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of each claim: what stands in brackets is its object, or what it would take to test it."""
+    for claim, rows in table.groupby(table["claim"].str.partition(" (")[0], sort=False):
+        yield rows["claim"].iloc[0] if (rows["outcome"] == "not tested").all() else claim, rows
+
+
+def _power(rows: pd.DataFrame) -> str:
+    """What would have been seen in each of one model's rows."""
+    if rows["detectable"].isna().any():
+        return " (no interval)"
+    largest = rows.loc[rows["detectable"].astype(float).idxmax()]
+    return f" (a difference of {largest['detectable']:{_style(largest)}} {largest['unit']} would have been seen)"
+
+
+def _style(row: Mapping[str, Any] | pd.Series) -> str:
+    return "z.2f" if str(row["unit"]).startswith("bits") else "z.3f"
+
+
+def model_name(model: Any) -> str:
+    """The model of a row; nothing where a claim is about none."""
+    return "" if pd.isna(model) else str(model)
+
+
+def _title(row: pd.Series) -> str:
+    return f"the claim “{row['claim']}” ({', '.join(filter(None, (model_name(row['model']), setting(row))))})"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,87 @@
+"""A picture of a table of claims: each estimate with its interval, and which effect would have been seen."""
+
+from collections.abc import Mapping
+from textwrap import wrap
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from bitskept.base.figures import points
+from bitskept.instruments.claims import model_name, setting
+
+LOOK = {
+    "yes": {"color": "C0", "marker": "o"},
+    "no": {"color": "C1", "marker": "s"},
+    "cannot tell": {"color": "0.4", "marker": "D", "markerfacecolor": "white"},
+}
+"""Colour and marker of each outcome."""
+ROW, HEAD, WIDTH = 0.3, 0.95, 92
+"""The height of a row, and of the title and axis of a panel, in inches; the width of a line of text, in characters."""
+
+
+def draw(table: pd.DataFrame, *, relevant: Mapping[str, float]) -> Figure:
+    """One panel for each claim and unit, one line for each row of `claims.table`; those not tested in grey below.
+    `relevant`, the smallest effect of each unit that would matter, is a dotted line.
+    """
+    tested = table[table["outcome"] != "not tested"]
+    panels = [(claim, unit, rows) for (claim, unit), rows in tested.groupby(["claim", "unit"], sort=False)]
+    untested = [line for claim in table.loc[table["outcome"] == "not tested", "claim"] for line in _lines(claim)]
+    heights = [HEAD + ROW * len(rows) for _, _, rows in panels] + [0.4 + ROW * len(untested)] * bool(untested)
+    figure = Figure(figsize=(11, sum(heights) + 0.5), layout="constrained")
+    areas = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (claim, unit, rows) in zip(areas, panels, strict=False):
+        _panel(axes, rows)
+        axes.axvline(relevant[unit], color="grey", linewidth=1, linestyle=":")
+        axes.set_title("\n".join(wrap(claim, WIDTH)), loc="left", fontsize=11)
+        axes.set_xlabel(unit, fontsize=10)
+    if untested:
+        areas[-1].axis("off")
+        text = "\n".join(["Not tested:", *untested])
+        areas[-1].text(0, 1, text, color="grey", fontsize=10, va="top", transform=areas[-1].transAxes)
+    _legend(figure, tested)
+    return figure
+
+
+def _panel(axes: Axes, rows: pd.DataFrame) -> None:
+    heights = np.arange(len(rows), 0.0, -1)
+    band = rows["detectable"].fillna(0)
+    axes.barh(heights, 2 * band, left=-band, height=0.8, color="0.9", zorder=0)
+    axes.axvline(0, color="grey", linewidth=1)
+    for name, look in LOOK.items():
+        chosen = (rows["outcome"] == name).to_numpy()
+        if chosen.any():
+            points(
+                axes,
+                rows[chosen],
+                heights[chosen].tolist(),
+                fmt="",
+                linestyle="none",
+                elinewidth=1.6,
+                markersize=6,
+                **look,
+            )
+    names = [": ".join(filter(None, (model_name(row["model"]), setting(row)))) for _, row in rows.iterrows()]
+    axes.set_yticks(heights, names, fontsize=9)
+    axes.set_ylim(0.4, len(rows) + 0.6)
+    axes.tick_params(axis="x", labelsize=9)
+    axes.grid(visible=False, axis="y")
+
+
+def _legend(figure: Figure, tested: pd.DataFrame) -> None:
+    handles: list[Artist] = [
+        Line2D([], [], label=name, markersize=6, linewidth=1.6, **look)
+        for name, look in LOOK.items()
+        if (tested["outcome"] == name).any()
+    ]
+    handles.append(Patch(color="0.9", label="too small to be seen reliably"))
+    handles.append(Line2D([], [], color="grey", linewidth=1, linestyle=":", label="the least that counts"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=10)
+
+
+def _lines(claim: str) -> list[str]:
+    return wrap(claim, WIDTH + 10, initial_indent="• ", subsequent_indent="   ")
