@@ -3,7 +3,7 @@ the functions behind them:
 
 1. The estimator in a picture: estimator.circle, figures.circle
 2. A check on known data: known_data.known, known_data.on_noise, figures.known
-3. The floor of real states: by_layer.compressed, by_layer.floor, figures.floor
+3. The floor of real states: by_layer.compressed, by_layer.floor, figures.floor, live.states_of_a_label
 4. By layer: by_layer.layers, figures.layers; by_layer.optimality, figures.optimality
 5. The information plane: bigram_curve.bigram_curve, by_layer.plane, figures.plane
 6. The main finding: amount_of_text.stability, amount_of_text.agreement, figures.stability; amount_of_text.by_sentences,

@@ -1,5 +1,6 @@
 """The figures of notebook 01, each drawn from its table."""
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -151,4 +152,26 @@ def plug_in(table: pd.DataFrame, section: TheoryBounds) -> Figure:
         right.plot(rows["samples"], rows["estimate"], line, label=name)
     right.set(xscale="log", yscale="log", xlabel="samples", ylabel="bits", title="What is taken off H(X)")
     right.legend()
+    return figure
+
+
+def usable_information(table: pd.DataFrame) -> Figure:
+    """The bits that probes can use over the sentences they are fitted on, for some layers, one panel for each probe."""
+    usable, entropy = table[table["quantity"] == "usable"], table["entropy"].iloc[0]
+    layers = np.unique(np.linspace(0, usable["layer"].max(), 4).round().astype(int))
+    sizes = usable["train_sentences"].unique().astype(int)
+    figure = Figure(figsize=(12, 4.8))
+    panels = figure.subplots(1, usable["probe"].nunique(), sharey=True, squeeze=False)[0]
+    for axes, (probe, curves) in zip(panels, usable.groupby("probe", sort=False), strict=True):
+        axes.axhline(entropy, color="black", label="the truth at every layer, H(X)")
+        for layer, shade in zip(layers, np.linspace(0.35, 1, len(layers)), strict=True):
+            rows, colour = curves[curves["layer"] == layer], mpl.colormaps["Blues"](shade)
+            axes.plot(rows["train_sentences"], rows["estimate"], "o-", color=colour, label=f"layer {layer}")
+            axes.fill_between(rows["train_sentences"], rows["low"], rows["high"], color=colour, alpha=0.2)
+        axes.set(xscale="log", xlabel="training sentences", title=probe)
+        axes.set_ylim(min(0, usable["estimate"].min()), 1.05 * entropy)
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.set_xticks([], minor=True)
+    panels[0].set(ylabel="bits per token that the probe can use")
+    panels[0].legend(loc="lower right")
     return figure

@@ -24,3 +24,6 @@ class TheoryBounds(Section):
     corpus_sentences: PositiveInt
     clusters: list[PositiveInt] = Names
     data_sets: PositiveInt
+    networks: PositiveInt
+    network_layers: PositiveInt
+    network_training: list[PositiveInt] = Names

@@ -5,12 +5,15 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from bitskept.base.words import has_interval, quote
 from bitskept.studies.bounds.interval_coverage import KINDS, OURS, PERCENTILES, PROMISED
 from bitskept.theory import bounds, information
 from bitskept.theory.channels import GaussianMixture, zipf
 
 ROUNDING = 1e-9
 """Bits by which the truth may miss a bound through rounding alone."""
+RELEVANT = 0.1
+"""Bits per token that are too few to matter."""
 
 
 def identity(terms: pd.DataFrame) -> str:
@@ -154,6 +157,52 @@ def plug_in(table: pd.DataFrame, estimates: pd.DataFrame, vocabulary: int) -> st
         "the draws. The bias of the plug-in estimate lowers every bound here: **on average it costs bits and does not "
         "invent any.**"
     )
+
+
+def usable_information(table: pd.DataFrame) -> str:
+    """What the probes use of the token in the last layer with little text and with much, where all of it is there."""
+    apart = table.loc[table["quantity"] == "closest", "estimate"].min()
+    if not apart > 0:
+        return (
+            "**Two different tokens share a state**, at least in the precision of the numbers. So a layer may hold "
+            "less than $H(X)$ here, and these curves do not show what a probe misses."
+        )
+    entropy, last = table["entropy"].iloc[0], table["layer"].max()
+    found = table.set_index(["quantity", "probe", "layer", "train_sentences"]).sort_index()
+    few, many = table["train_sentences"].min(), table["train_sentences"].max()
+    little, much = (found.loc[("usable", "centroid", last, size)] for size in (few, many))
+    first, ridge = found.loc[("usable", "centroid", 0, few)], found.loc[("usable", "ridge", last, many)]
+    named = {size: found.loc[("recovered", "centroid", last, size), "estimate"] for size in (few, many)}
+    reached = (
+        f"which is all of it within {RELEVANT} bits"
+        if entropy - much["estimate"] <= RELEVANT
+        else f"which is not all of it within {RELEVANT} bits"
+    )
+    return (
+        f"No two different tokens share a state in the test: the closest two lie {apart:.0%} of the mean distance of "
+        f"two states apart. So **each layer holds all of the {entropy:.2f} bits.** With {_sentences(int(few))} to "
+        f"learn from, the centroid probe can use {quote(little, '.2f', 'networks')} of them in the last layer and "
+        f"names {named[few]:.0%} of the tokens; in layer 0 it can use {first['estimate']:.2f}. With {int(many):,} "
+        f"sentences it can use {quote(much, '.2f')} in the last layer, {reached}, and names {named[many]:.0%}. "
+        f"{_text_decides(little, much)} {_family_decides(ridge, much, int(many))}"
+    )
+
+
+def _text_decides(little: pd.Series, much: pd.Series) -> str:
+    if not (has_interval(little) and has_interval(much)):
+        return f"Whether the text makes the difference cannot be told from {int(little['n'])} networks."
+    if much["low"] > little["high"]:
+        return "**What looked forgotten was there, and took more text to find.**"
+    return "The intervals overlap, so more text may not have helped."
+
+
+def _family_decides(other: pd.Series, much: pd.Series, sentences: int) -> str:
+    text = f"The ridge probe can use {quote(other, '.2f')} with {sentences:,} sentences"
+    if not (has_interval(other) and has_interval(much)):
+        return f"{text}; whether the two families differ cannot be told from {int(much['n'])} networks."
+    if other["high"] < much["low"] or much["high"] < other["low"]:
+        return f"{text}: **the family of predictors decides as well as the sample.**"
+    return f"{text}; the intervals of the two families overlap, so they may not differ."
 
 
 def verdict(sandwich_table: pd.DataFrame, region: pd.DataFrame, covered: pd.DataFrame, repetitions: int) -> str:

@@ -132,6 +132,7 @@ def _measure(section: TrainingDynamics, here: list[str], checkpoint: list[str]) 
     tables = [instrument(id, plan, progress=False) for instrument, plan in plans_of(section, twin)]
     rows = pd.concat([table[table["quantity"].isin(QUANTITIES)] for table in tables], ignore_index=True)
     rows = rows[rows["reading"].isna() | (rows["reading"] == "token")].rename(columns={"width": "k"})
+    rows["layer"] = rows["layer"].mask(rows["other"].notna())  # a contrast between two layers is one number of a curve
     answers = understanding.measure(id, task_plan(section, here), progress=False)
     scored = scores.stored_scores(answers, seed=section.training.seed)
     return pd.concat([rows, scored.assign(quantity=scored["task"] + " " + scored["quantity"], layer=pd.NA)])

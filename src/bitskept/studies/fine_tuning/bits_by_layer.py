@@ -11,14 +11,16 @@ from bitskept.base.publishing import makes_table
 from bitskept.instruments.over_seeds import spread
 from bitskept.instruments.probes import sweep
 from bitskept.studies.fine_tuning.runs import ARMS
-from bitskept.studies.fine_tuning.section import FineTuning, sweep_plan
+from bitskept.studies.fine_tuning.section import FineTuning, at_main_dose, sweep_plan
 
 
 def sweeps(section: FineTuning, runs: pd.DataFrame) -> pd.DataFrame:
-    """The layer sweep of each run (columns `sweep.COLUMNS`, then those of `runs`), under the centroid and ridge."""
+    """The layer sweep of each run before tuning and at the main dose (columns `sweep.COLUMNS`, then those of `runs`),
+    under the centroid and ridge.
+    """
     tables = each_stored(
         partial(_sweep, section),
-        runs.to_dict("records"),
+        runs[at_main_dose(section, runs)].to_dict("records"),
         is_stored=lambda run: sweep.measure.has(run["id"], sweep_plan(section, run["model"])),
         progress="sweeps",
     )

@@ -6,41 +6,63 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
-from bitskept.base.figures import FULL_SHARE, colour, curve, points
+from bitskept.base.figures import FULL_SHARE, curve, points
+from bitskept.instruments import claims_figure
+from bitskept.studies.fine_tuning.claims import RELEVANT, described
+from bitskept.studies.fine_tuning.doses import NAMED
+from bitskept.studies.fine_tuning.runs import CLAIMED, at_first_rate
 
-ARMS = {"before": "black", "recoverability": "C0", "continued": "C1", "permuted": "C2"}
+LOOKS = {
+    "before": {"color": "black", "marker": "s", "linestyle": "-"},
+    "recoverability": {"color": "C0", "marker": "o", "linestyle": "-"},
+    "continued": {"color": "C1", "marker": "^", "linestyle": "--"},
+    "permuted": {"color": "C2", "marker": "v", "linestyle": "-."},
+    "sentence": {"color": "C3", "marker": "D", "linestyle": ":"},
+}
+"""The look of each arm, so that curves which coincide are both seen."""
 LEARNED = {"named": "share of targets named", "cross_entropy": "surprisal (bits per target)"}
 
 
 def learning(table: pd.DataFrame) -> Figure:
-    """Share named and surprisal of held-out targets over the steps of training, one row of panels per model."""
+    """Share named and surprisal of held-out targets over the steps of training at the first rate, one row of panels per
+    model.
+    """
+    table = at_first_rate(table)
     models = table["model"].unique()
-    figure = Figure(figsize=(11.5, 4 * len(models)), layout="constrained")
+    figure = Figure(figsize=(13, 4 * len(models)), layout="constrained")
     panels = figure.subplots(len(models), 2, sharex="row", squeeze=False)
     for line, model in zip(panels, models, strict=True):
         for axes, (quantity, name) in zip(line, LEARNED.items(), strict=True):
             rows = table[(table["model"] == model) & (table["quantity"] == quantity)]
             for arm, learned in rows.groupby("arm", sort=False):
-                curve(axes, learned, "step", share=quantity == "named", color=ARMS[arm], marker=".", label=arm)
+                moved = learned.assign(place=_places(rows, learned))
+                share = quantity == "named"
+                curve(axes, moved, "place", share=share, label=arm, markersize=6, clip_on=False, **LOOKS[arm])
+            _name_steps(axes, rows)
             axes.set(title=model, xlabel="step", ylabel=name, ylim=(0, 1.06 * max(rows["high"].max(), 0.97)))
-    _legend_below(figure)
+    _legend_beside(figure)
     return figure
 
 
 def layers(table: pd.DataFrame) -> Figure:
-    """The share of H(X) that each layer keeps, by arm: one row of panels per probe, one column per model."""
+    """The share of H(X) that each layer keeps, by arm: one row of panels per probe, one column per model. The arms are
+    moved apart a little.
+    """
     models = table["model"].unique()
-    figure = Figure(figsize=(5.5 * len(models) + 1.5, 8), layout="constrained")
+    figure = Figure(figsize=(5.5 * len(models) + 2.5, 8), layout="constrained")
     panels = figure.subplots(2, len(models), sharex="col", sharey=True, squeeze=False)
     for line, probe in zip(panels, ("centroid", "ridge"), strict=True):
         for axes, model in zip(line, models, strict=True):
             rows = table[(table["model"] == model) & (table["probe"] == probe)]
+            apart = 0.07 * np.diff(np.unique(rows["layer"].to_numpy(float))).min()
             for arm, kept in rows.groupby("arm", sort=False):
-                curve(axes, kept, "layer", share=True, color=ARMS[arm], marker=".", label=arm)
-            axes.set(title=f"{model}, {probe}", xlabel="layer", ylim=FULL_SHARE)
+                moved = kept.assign(layer=kept["layer"] + apart * (list(LOOKS).index(arm) - 2))
+                curve(axes, moved, "layer", share=True, bars=True, label=arm, markersize=6, linewidth=1.6, **LOOKS[arm])
+            axes.set(title=f"{model}, {probe}", xlabel="layer" if probe == "ridge" else "", ylim=FULL_SHARE)
         line[0].set_ylabel("retained share of H(X)")
-    _legend_below(figure, columns=len(ARMS))
+    _legend_beside(figure)
     return figure
 
 
@@ -48,60 +70,117 @@ def scores(table: pd.DataFrame) -> Figure:
     """The scores of the last layer, by arm, one panel per model."""
     figure, panels = _panels(table, table["score"].unique(), height=0.62)
     for model, axes in panels.items():
-        for shift, (arm, shade) in zip((-0.27, -0.09, 0.09, 0.27), ARMS.items(), strict=True):
+        for place, (arm, look) in enumerate(LOOKS.items()):
             rows = table[(table["model"] == model) & (table["arm"] == arm)]
-            points(axes, rows, _heights(table, rows, "score", shift), color=shade, label=arm, markersize=5)
+            if len(rows):
+                heights = _heights(table, rows, "score", 0.15 * (place - 2))
+                points(axes, rows, heights, fmt=look["marker"], color=look["color"], label=arm, markersize=5)
         axes.set_xlabel("score")
-    _legend_below(figure, columns=len(ARMS))
+    _legend_beside(figure)
     return figure
 
 
 def differences(table: pd.DataFrame) -> Figure:
     """The scores after tuning for recoverability, less those before and those of each control, one panel per model."""
-    table = table[table["arm"] == "recoverability"]
+    table = table[table["arm"] == CLAIMED]
     figure, panels = _panels(table, table["score"].unique(), height=0.55)
     for model, axes in panels.items():
         for shift, against in zip((-0.22, 0, 0.22), ("before", "continued", "permuted"), strict=True):
-            rows = table[(table["model"] == model) & (table["against"] == against)]
-            points(axes, rows, _heights(table, rows, "score", shift), color=ARMS[against], label=against, markersize=5)
+            rows, look = table[(table["model"] == model) & (table["against"] == against)], LOOKS[against]
+            if len(rows):
+                heights = _heights(table, rows, "score", shift)
+                points(axes, rows, heights, fmt=look["marker"], color=look["color"], label=against, markersize=5)
         axes.axvline(0, color="grey", linewidth=1)
         axes.locator_params(axis="x", nbins=6)
         axes.set_xlabel("recoverability minus ...")
-    _legend_below(figure, columns=3)
+    _legend_beside(figure)
     return figure
 
 
 def poolings(table: pd.DataFrame) -> Figure:
-    """Each score before (hollow) and after (filled) tuning for recoverability, by pooling, one panel per model."""
+    """Each score before (hollow) and after (filled) tuning for recoverability, by pooling, with the interval of the
+    change around the latter, one panel per model.
+    """
     names = table["pooling"].unique()
-    figure, panels = _panels(table, table["task"].unique(), height=0.72)
+    figure, panels = _panels(table, table["task"].unique(), height=0.8)
     for model, axes in panels.items():
         for index, pooling in enumerate(names):
             rows = table[(table["model"] == model) & (table["pooling"] == pooling)]
-            heights = _heights(table, rows, "task", 0.18 * index - 0.27)
-            axes.hlines(heights, rows["before"], rows["after"], color=f"C{index}")
-            axes.plot(rows["before"], heights, "o", color=f"C{index}", markerfacecolor="white")
-            axes.plot(rows["after"], heights, "o", color=f"C{index}", label=pooling)
-        axes.set_xlabel("score")
-    _legend_below(figure, columns=len(names))
+            heights = _heights(table, rows, "task", 0.2 * index - 0.3)
+            ends = rows[["low", "high"]].add(rows["after"] - rows["estimate"], axis=0)
+            axes.hlines(heights, rows["before"], rows["after"], color=f"C{index}", linewidth=1, linestyle=":")
+            axes.plot(rows["before"], heights, "o", color=f"C{index}", markerfacecolor="white", markersize=6)
+            after = ends.assign(estimate=rows["after"])
+            points(axes, after, heights, color=f"C{index}", label=pooling, markersize=5, elinewidth=1.6)
+        axes.set_xlabel("score (hollow: before)")
+    _legend_beside(figure)
     return figure
 
 
-def untrained(table: pd.DataFrame) -> Figure:
-    """Score against retained share over the layers of models as they are published, one panel per score."""
+def doses(table: pd.DataFrame) -> Figure:
+    """Over the steps: the share of targets named, and the change of each score against the model before. One row of
+    panels for each of these, one column for each model and rate.
+    """
     names = table["score"].unique()
-    lines = -(-len(names) // 3)
-    figure = Figure(figsize=(13, 4 * lines), layout="constrained")
-    panels = figure.subplots(lines, 3, squeeze=False).flat
-    for axes, score in zip(panels, names, strict=False):
-        for model, rows in table[table["score"] == score].groupby("model", sort=False):
-            look, x, y = {"color": colour(model), "linewidth": 1}, rows["retained"], rows["estimate"]
-            axes.errorbar(x, y, [y - rows["low"], rows["high"] - y], fmt=".-", elinewidth=0.6, label=model, **look)
-            axes.plot(x.iloc[-1], y.iloc[-1], "*", markersize=15, **look)
-        axes.set(title=score, xlabel="retained share of H(X)", ylabel="score")
-    for axes in figure.axes[len(names) :]:
-        axes.set_axis_off()
-    _legend_below(figure, columns=table["model"].nunique())
+    settings = list(table[["model", "rate"]].drop_duplicates().itertuples(index=False))
+    figure = Figure(figsize=(4.4 * len(settings) + 2, 3 * len(names)), layout="constrained")
+    panels = figure.subplots(len(names), len(settings), sharex=True, sharey="row", squeeze=False)
+    for line, score in zip(panels, names, strict=True):
+        for axes, (model, rate) in zip(line, settings, strict=True):
+            rows = table[(table["model"] == model) & (table["rate"] == rate) & (table["score"] == score)]
+            if rows.empty:
+                axes.set_axis_off()
+                continue
+            for arm, over_steps in rows.groupby("arm", sort=False):
+                places = _places(table, over_steps) + 0.1 * (list(LOOKS).index(arm) - 2.5)
+                ends = over_steps["estimate"] - over_steps["low"], over_steps["high"] - over_steps["estimate"]
+                look = {"label": arm, "markersize": 6, "linewidth": 1.2, "elinewidth": 1.2, "capsize": 2} | LOOKS[arm]
+                axes.errorbar(places, over_steps["estimate"], ends, **look)
+            _name_steps(axes, table)
+            if score == NAMED:
+                axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            else:
+                axes.axhline(0, color="black", linewidth=1)
+        line[0].set_ylabel(f"share of\n{score}" if score == NAMED else f"{score}:\nchange of score")
+    for axes in panels[-1]:
+        axes.set_xlabel("step")
+    for axes, (model, rate) in zip(panels[0], settings, strict=True):
+        axes.set_title(f"{model}\nrate {rate:g}")
+    _legend_beside(figure)
+    return figure
+
+
+def claims(table: pd.DataFrame) -> Figure:
+    """The smallest rise of each score against the model before and every control, with its interval and outcome, one
+    panel per model and claimed arm. Small: the same claim at other doses and under other poolings. Grey: what would
+    not have been seen reliably.
+    """
+    table = described(table)
+    names, arms = table["score"].unique(), list(table[["model", "arm"]].drop_duplicates().itertuples(index=False))
+    figure = Figure(figsize=(4.6 * len(arms) + 4, 1.5 + 0.5 * len(names)), layout="constrained")
+    panels = figure.subplots(1, len(arms), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, (model, arm) in zip(panels, arms, strict=True):
+        of_arm = table[(table["model"] == model) & (table["arm"] == arm)]
+        main = of_arm[of_arm["primary"]]
+        band = {"height": 0.9, "color": "0.9", "zorder": 0, "label": "too small to be seen reliably"}
+        axes.barh(_heights(table, main, "score", 0.0), main["detectable"].clip(upper=1), **band)  # no score exceeds 1
+        for outcome, look in claims_figure.LOOK.items():
+            rows, others = (part[part["outcome"] == outcome] for part in (main, of_arm[~of_arm["primary"]]))
+            if len(others):
+                heights = _heights(table, others, "score", 0.3)
+                small = {"linestyle": "none", "markersize": 4, "alpha": 0.6}
+                axes.plot(others["estimate"], heights, **small, **look, label=f"{outcome}, other dose or pooling")
+            if len(rows):
+                look = look | {"label": outcome, "linestyle": "none", "markersize": 7, "elinewidth": 1.8}
+                points(axes, rows, _heights(table, rows, "score", -0.1), fmt="", **look)
+        axes.axvline(0, color="black", linewidth=1)
+        axes.axvline(RELEVANT, color="black", linewidth=1, linestyle=":", label=f"{RELEVANT:g}: the least that counts")
+        axes.set(
+            title=f"{model}\n{arm}", xlabel="smallest rise of the score", yticks=range(len(names)), yticklabels=names
+        )
+        axes.grid(visible=False, axis="y")
+    panels[0].invert_yaxis()
+    _legend_beside(figure)
     return figure
 
 
@@ -121,7 +200,20 @@ def _heights(table: pd.DataFrame, rows: pd.DataFrame, column: str, shift: float)
     return pd.Index(table[column].unique()).get_indexer(rows[column]) + shift
 
 
-def _legend_below(figure: Figure, *, columns: int | None = None) -> None:
-    """One legend for all panels: that of the first."""
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns or len(handles))
+def _places(table: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
+    """The places of the rows' steps on an axis on which all steps of the table are evenly spaced."""
+    return np.searchsorted(np.unique(table["step"]), rows["step"]).astype(float)
+
+
+def _name_steps(axes: Axes, table: pd.DataFrame) -> None:
+    steps = np.unique(table["step"])
+    axes.set_xticks(range(len(steps)), [f"{step:g}" for step in steps])
+
+
+def _legend_beside(figure: Figure) -> None:
+    """One legend for all panels, at the right: every label that one of them has."""
+    found = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    figure.legend(found.values(), found.keys(), loc="outside right center")

@@ -1,10 +1,11 @@
 """The parameters of notebook 03, the plans that follow from them, and its jobs."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pandas as pd
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -17,14 +18,24 @@ from bitskept.instruments.probes.readings import POOLINGS
 from bitskept.instruments.training import recovery
 from bitskept.instruments.training.schedule import Schedule
 
+Arm = Literal["recoverability", "continued", "permuted", "sentence"]
+"""An objective; `runs` says which of them are claims and which are controls."""
+
 
 class Tuning(Strict):
-    """How one model is tuned: with each of the `arms` (objectives) and each of the `seeds`."""
+    """How one model is tuned: with each of the `arms` (objectives), `rates` and `seeds`, and with `first_rate_arms` at
+    the first rate. The first rate to the last step is the main dose, at which all tasks are scored; the other rates,
+    and the `checkpoints` before the last step, are other doses, at which the `dose_tasks` are.
+    """
 
-    arms: list[Literal["recoverability", "continued", "permuted"]] = Names
+    arms: list[Arm] = Names
+    first_rate_arms: list[Arm]
+    rates: list[Annotated[float, Field(gt=0)]] = Names
     seeds: list[NonNegativeInt] = Names
     steps: PositiveInt
-    rate: float = Field(gt=0)
+    checkpoints: list[PositiveInt]
+    dose_tasks: list[str]
+    batch: PositiveInt
 
 
 class Measuring(Strict):
@@ -44,7 +55,6 @@ class FineTuning(Section):
     measuring: dict[str, Measuring] = Names
     corpus: str = Name
     longest: PositiveInt
-    batch: PositiveInt
     rank: NonNegativeInt
     negatives: PositiveInt
     curve_sentences: PositiveInt
@@ -56,17 +66,33 @@ class FineTuning(Section):
 
 
 def plans(section: FineTuning) -> Iterator[recovery.Plan]:
-    """The plans of all runs. Those of a model and seed differ in the arm alone, and no sentence comes twice.
+    """The plans of all runs. Those of a model, rate and seed differ in the arm alone, and no sentence comes twice.
 
-    LookupError for a model that is tuned but not measured.
+    LookupError for a model that is tuned but not measured, and for a dose task that is not among the tasks.
     """
     options = {"curve": section.curve_sentences, "longest": section.longest, "rank": section.rank}
     options |= {"negatives": section.negatives, "text_seed": section.seed, "dtype": section.dtype}
     for model, tuning in section.tuning.items():
-        schedule = Schedule.usual(tuning.steps, section.batch, tuning.rate)
-        sentences = {"sentences": tuning.steps * section.batch, "held_out": sum(_sizes(section, model))}
-        for arm, seed in product(tuning.arms, tuning.seeds):
-            yield recovery.Plan(model, arm, section.corpus, schedule, **sentences, **options, seed=seed)
+        if other := sorted({*tuning.dose_tasks} - {*section.tasks, *section.data_tasks}):
+            raise LookupError(
+                f"{other[0]} is in `dose_tasks`, but neither in `tasks` nor in `data_tasks`: add it there"
+            )
+        sizes = {"sentences": tuning.steps * tuning.batch, "held_out": sum(_sizes(section, model))}
+        sizes |= {"checkpoints": tuple(tuning.checkpoints)}
+        for number, rate in enumerate(tuning.rates):
+            # The learning curve is measured at the checkpoints, where the tasks are scored as well.
+            schedule = replace(Schedule.usual(tuning.steps, tuning.batch, rate), measure_every=tuning.steps)
+            arms = tuning.arms if number else [*tuning.arms, *tuning.first_rate_arms]
+            for arm, seed in product(arms, tuning.seeds):
+                yield recovery.Plan(model, arm, section.corpus, schedule, **sizes, **options, seed=seed)
+
+
+def at_main_dose(section: FineTuning, table: pd.DataFrame) -> pd.Series:
+    """Which rows of a table with the columns model, rate and step are at the main dose, or before tuning (step 0)."""
+    doses = {model: (tuning.rates[0], tuning.steps) for model, tuning in section.tuning.items()}
+    columns = (table[name] for name in ("model", "rate", "step"))
+    main = [step == 0 or (rate, step) == doses[model] for model, rate, step in zip(*columns, strict=True)]
+    return pd.Series(main, index=table.index, dtype=bool)
 
 
 def _sizes(section: FineTuning, model: str) -> tuple[int, int, int]:
@@ -78,8 +104,8 @@ def _sizes(section: FineTuning, model: str) -> tuple[int, int, int]:
 
 
 def run_name(plan: recovery.Plan) -> str:
-    """MODEL-ARM-SEED."""
-    return f"{Path(plan.model).name}-{plan.arm}-{plan.seed}"
+    """MODEL-ARM-RATE-SEED."""
+    return f"{Path(plan.model).name}-{plan.arm}-{plan.schedule.rate:g}-{plan.seed}"
 
 
 def sweep_plan(section: FineTuning, model: str) -> sweep.Plan:
@@ -89,37 +115,42 @@ def sweep_plan(section: FineTuning, model: str) -> sweep.Plan:
     return sweep.Plan(section.corpus, *_sizes(section, model), **options)
 
 
-def task_plan(section: FineTuning, model: str, task: str, *, tuned: bool) -> understanding.Plan:
-    """What is measured of a task: at several layers before tuning, at the last layer after it."""
+def task_plan(section: FineTuning, model: str, task: str, *, tuned: bool, main: bool = True) -> understanding.Plan:
+    """What is measured of a task: at several layers before tuning, at the last layer after it; under the mean alone at
+    another than the main dose.
+    """
     sizes = section.measuring[model]
     layers = (-1,) if tuned else sizes.layers
-    options = {"poolings": POOLINGS, "items": sizes.items, "seed": section.seed, "dtype": section.dtype}
-    return understanding.Plan((task,), layers, **options)
+    options = {"poolings": POOLINGS if main else ("mean",), "items": sizes.items}
+    return understanding.Plan((task,), layers, **options, seed=section.seed, dtype=section.dtype)
 
 
 def jobs(section: FineTuning) -> Iterator[Job]:
-    """The sweep and the tasks of each model; the training, the sweep and the tasks of each run."""
+    """The sweep and the tasks of each model; the training and the tasks of each run, and the sweep at the main dose."""
     from bitskept.studies.fine_tuning import bits_by_layer, runs, task_scores
 
-    notebook, corpus, tasks = section.notebook, section.corpus, [*section.tasks, *section.data_tasks]
+    notebook, corpus, every = section.notebook, section.corpus, [*section.tasks, *section.data_tasks]
 
     def tune(name: str) -> pd.DataFrame:
         return runs.tune(section, [name])[0]
 
-    def measure(measures: Callable[..., object], find_run: Callable[[], pd.DataFrame]) -> None:
-        measures(section, find_run())
+    def measure(measures: Callable[..., object], find_runs: Callable[[], pd.DataFrame]) -> None:
+        measures(section, find_runs())
 
     def measuring(
-        model: str, name: str, find_run: Callable[[], pd.DataFrame], train: Job | None = None
+        model: str, name: str, find_runs: Callable[[], pd.DataFrame], train: Job | None = None, *, main: bool = True
     ) -> Iterator[Job]:
         needs, run = ((train.name,), {"run": train.key["plans"]}) if train else ((), {})
-        key = key_of([sweep.measure.asks(sweep_plan(section, model))], texts=[corpus], model=model) | run
-        work = partial(measure, bits_by_layer.sweeps, find_run)
-        yield Job("measure", notebook, "sweep", name, size(model), key, work, needs)
-        asked = (task_plan(section, model, task, tuned=train is not None) for task in tasks)
+        if main:
+            key = key_of([sweep.measure.asks(sweep_plan(section, model))], texts=[corpus], model=model) | run
+            work = partial(measure, bits_by_layer.sweeps, find_runs)
+            yield Job("measure", notebook, "sweep", name, size(model), key, work, needs)
+        asked = [task_plan(section, model, task, tuned=train is not None) for task in every if main]
+        few = section.tuning[model].dose_tasks if train else []
+        asked += [task_plan(section, model, task, tuned=True, main=False) for task in few]
         named = [("understanding", understanding.VERSION, plan) for plan in asked]
-        key = key_of(named, texts=tasks, model=model) | run
-        work = partial(measure, task_scores.items, find_run)
+        key = key_of(named, texts=every if main else few, model=model) | run
+        work = partial(measure, task_scores.items, find_runs)
         yield Job("measure", notebook, "tasks", name, size(model), key, work, needs)
 
     for model in section.measuring:
@@ -129,4 +160,5 @@ def jobs(section: FineTuning) -> Iterator[Job]:
         key = key_of([("fine_tuning", recovery.VERSION, plan)], texts=[corpus], model=plan.model)
         train = Job("tune", notebook, "tune", name, size(plan.model), key, partial(tune, name))
         yield train
-        yield from measuring(plan.model, name, train.work, train)
+        main = plan.schedule.rate == section.tuning[plan.model].rates[0]
+        yield from measuring(plan.model, name, partial(tune, name), train, main=main)

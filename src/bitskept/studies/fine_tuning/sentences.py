@@ -1,24 +1,29 @@
 """The conclusions of notebook 03 in words (Markdown), computed from its tables."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
+from bitskept.base.words import quote
 from bitskept.instruments.probes.readings import POOLINGS
-from bitskept.studies.fine_tuning.runs import BEFORE, CLAIMED, CONTROLS
-
-MATCHED = 0.05
-"""Two arms whose last layers differ by no more than this share of H(X) keep about the same."""
+from bitskept.studies.fine_tuning.checks import MATCHED, NAMING
+from bitskept.studies.fine_tuning.claims import DRIFT, RELEVANT, described, near_the_border, needed
+from bitskept.studies.fine_tuning.doses import NAMED
+from bitskept.studies.fine_tuning.runs import BEFORE, CLAIMED, CONTROLS, SENTENCE
+from bitskept.studies.fine_tuning.score_changes import LEVEL
 
 
 def learning(table: pd.DataFrame) -> str:
-    """Where the learning curve of each model and arm begins and ends."""
+    """Where the learning curve of each model, arm and rate begins and ends."""
     lines = []
-    for (model, arm), rows in table.groupby(["model", "arm"], sort=False):
+    for (model, arm, rate), rows in table.groupby(["model", "arm", "rate"], sort=False):
         curve = rows.pivot(index="step", columns="quantity", values="estimate")[["named", "cross_entropy"]].dropna()
         (named, bits), (named_after, bits_after) = curve.iloc[0], curve.iloc[-1]
         shares = f"from {named:.0%} to {named_after:.0%} of its targets"
-        lines.append(f"- **{model}**, {arm}: {shares}, from {bits:.1f} to {bits_after:.1f} bits of surprisal.")
+        lines.append(
+            f"- **{model}**, {arm}, rate {rate:g}: {shares}, from {bits:.1f} to {bits_after:.1f} bits of surprisal."
+        )
     return "\n".join(lines)
 
 
@@ -29,7 +34,7 @@ def layers(last_layer: pd.DataFrame) -> str:
         shares = rows.loc[model]
         before = shares.loc[BEFORE]
         changes = ", ".join(
-            f"{arm} {row['centroid']:+z.0%} and {row['ridge']:+z.0%}"
+            f"{arm} {100 * row['centroid']:+z.0f} and {100 * row['ridge']:+z.0f} points"
             for arm, row in (shares - before).drop(BEFORE).iterrows()
         )
         start = f"before, the last layer keeps {before['centroid']:.0%} (centroid) and {before['ridge']:.0%} (ridge)"
@@ -40,19 +45,19 @@ def layers(last_layer: pd.DataFrame) -> str:
 def tasks(outcomes: Mapping[str, pd.DataFrame], left_out: Mapping[str, str]) -> str:
     """The tasks that were measured, and why others were not (from `task_scores.items`)."""
     measured = dict.fromkeys(task for table in outcomes.values() for task in table["task"].unique())
-    lines = [f"- left out, {task}: {reason.rpartition(': ')[2]}" for task, reason in left_out.items()]
+    lines = [f"- left out, {task}; it would take this: {needed(reason)}" for task, reason in left_out.items()]
     return "\n".join([f"Tasks: {', '.join(measured)}.", "", *lines])
 
 
-def gains(differences: pd.DataFrame) -> str:
-    """The mean change of each arm over the scores of a model."""
+def opponents(differences: pd.DataFrame) -> str:
+    """For each model and arm, in which scores it is surely above and surely below each of its opponents."""
     lines = []
-    for model, rows in differences[differences["against"] == BEFORE].groupby("model", sort=False):
-        changes = ", ".join(
-            f"{arm} {change.mean():+.3f} ({(change > 0).sum()} of {change.count()} rise)"
-            for arm, change in rows.groupby("arm", sort=False)["estimate"]
+    for (model, arm), rows in differences.groupby(["model", "arm"], sort=False):
+        against = "; ".join(
+            f"above {opponent} in {_scores(part, 'above')}, below in {_scores(part, 'below')}"
+            for opponent, part in rows.groupby("against", sort=False)
         )
-        lines.append(f"- **{model}**, mean change over its scores: {changes}.")
+        lines.append(f"- **{model}**, {arm}, {rows['score'].nunique()} scores: {against}.")
     return "\n".join(lines)
 
 
@@ -64,89 +69,177 @@ def poolings(table: pd.DataFrame) -> str:
     """
     similarity, lines = table[table["quantity"] == "spearman"], []
     for model in table["model"].unique():
-        of_model = similarity[similarity["model"] == model]
-        means = of_model.groupby("pooling")[["before", "after"]].mean().reindex(POOLINGS).dropna()
-        if means.empty:
+        wide = similarity[similarity["model"] == model].pivot(
+            index="task", columns="pooling", values=["before", "after"]
+        )
+        wide = wide.dropna(axis=1, how="all").dropna()  # the same tasks for all poolings
+        if wide.empty:
             lines.append(f"- **{model}**: no similarity was measured that is defined.")
             continue
+        means = wide.mean().unstack(level=0)
+        means = means.loc[[name for name in POOLINGS if name in means.index]]
         changes = ", ".join(f"{name} {row['before']:.2f} to {row['after']:.2f}" for name, row in means.iterrows())
-        line = f"- **{model}**, similarity on average, before and after: {changes}."
+        line = f"- **{model}**, similarity on average over {len(wide)} tasks, before and after: {changes}."
         if {"mean", "mean without first"} <= set(means.index):
             worth = means.loc["mean without first", "before"] - means.loc["mean", "before"]
             line += (
-                f" Before tuning, leaving the first position out of the mean changes the similarity by {worth:+z.2f}."
+                f" Before tuning, leaving the first position out of the mean changes the similarity by {worth:+z.3f}."
             )
         lines.append(line)
     return "\n".join(lines)
 
 
-def rank_correlations(ranks: pd.DataFrame) -> str:
-    """Whether the layers that keep more also score more (from `layers_before_tuning.rank_correlations`)."""
-    ranks = ranks.dropna(subset="spearman")
-    if ranks.empty:
-        return "No model was measured at enough layers for a rank correlation."
-    number, negative = len(ranks), int((ranks["spearman"] < 0).sum())
-    low, high = ranks.loc[ranks["spearman"].idxmin()], ranks.loc[ranks["spearman"].idxmax()]
-    ends = " to ".join(f"{row['spearman']:+.2f} ({row['task']}, {row['model']})" for row in (low, high))
-    keeps_most, last = (int((ranks[name] == ranks["best_layer"]).sum()) for name in ("keeps_most", "last_layer"))
-    conclusion = "There is no common direction: within a model, keeping more does not mean understanding more."
-    if 4 * negative >= 3 * number:
-        conclusion = "Within these models, layers that keep more of the tokens mostly understand *less*."
-    elif 4 * negative <= number:
-        conclusion = "Within these models, layers that keep more of the tokens mostly understand more as well."
-    return (
-        f"Of {number} rank correlations, one for each model and score, {negative} are negative; they run from {ends}. "
-        f"The best layer is the one that keeps most in {keeps_most} cases, and the last one in {last}. {conclusion}"
-    )
+def doses(table: pd.DataFrame) -> str:
+    """For each model and rate, when recoverability was learned; for each score, the dose at which it changes most
+    upwards (from `doses.doses`).
+    """
+    lines, rows = [], table[table["arm"] == CLAIMED]
+    for (model, rate), named in rows[rows["score"] == NAMED].groupby(["model", "rate"], sort=False):
+        last = named["estimate"].iloc[-1]
+        learned = named[named["estimate"] >= named["estimate"].iloc[0] + 0.9 * (last - named["estimate"].iloc[0])]
+        lines.append(
+            f"- **{model}**, rate {rate:g}: {named['estimate'].iloc[0]:.0%} of the tokens are named at the start, "
+            f"{last:.0%} at the end, and nine tenths of that gain are there by step {learned['step'].iloc[0]}."
+        )
+    tuned = rows[(rows["score"] != NAMED) & (rows["step"] > 0)]
+    for (model, score), changes in tuned.groupby(["model", "score"], sort=False):
+        best = changes.loc[changes["estimate"].idxmax()]
+        where = f"{best['step']} steps at a rate of {best['rate']:g}"
+        lines.append(
+            f"- **{model}**, {score}: of {len(changes)} doses, {where} is best, {quote(best, '+.3f')} against before "
+            "(chosen afterwards, so it is favoured)."
+        )
+    return "\n".join(lines)
 
 
-def best_layer(differences: pd.DataFrame, ranks: pd.DataFrame) -> str:
-    """Whether the best layer before tuning scores more than the last one after it."""
-    tuned = differences[(differences["arm"] == CLAIMED) & (differences["against"] == BEFORE)]
-    table = tuned.merge(ranks[["model", "task", "quantity", "best"]], on=["model", "task", "quantity"])
+def best_layer(table: pd.DataFrame) -> str:
+    """Whether the best layer before tuning scores more than the last one after it (from `best_layers.best_layers`)."""
     lines = []
     for model, rows in table.groupby("model", sort=False):
-        better = f"in {(rows['best'] > rows['after']).sum()} of {len(rows)} scores"
-        means = f"{rows['best'].mean():.2f} against {rows['after'].mean():.2f} on average"
-        what = "the best layer before tuning scores more than the last layer after it"
-        lines.append(f"- **{model}**: {what} {better} ({means}).")
-    return "\n".join([*lines, "\n(The best layer was chosen on the same items, which favours it a little.)"])
+        surely = rows[rows["p"] < LEVEL]
+        lines.append(
+            f"- **{model}**: on items on which it was not chosen, the best layer before tuning scores "
+            f"{rows['before'].mean():.2f} on average, the last layer after tuning {rows['after'].mean():.2f}. The "
+            f"former (layers {rows['best_layer'].min()} to {rows['best_layer'].max()}) is ahead in "
+            f"{(rows['estimate'] < 0).sum()} of {len(rows)} scores. By single tests it is surely ahead in "
+            f"{(surely['estimate'] < 0).sum()}, and the latter in {(surely['estimate'] > 0).sum()}."
+        )
+    return "\n".join(lines)
 
 
-def claim(verdicts: pd.DataFrame) -> str:
-    """One paragraph per model: which scores are surely above and below, and what follows (`score_changes.verdicts`)."""
-    return "\n".join(_verdict(model, rows) for model, rows in verdicts.groupby("model", sort=False))
+def manipulation(checked: pd.DataFrame) -> str:
+    """Did each model learn what it was trained for, and did the controls differ in what they keep? (From
+    `checks.checks`.)
+    """
+    lines = []
+    for (model, arm), row in checked.iterrows():
+        done = "learned" if row["learned"] else "**hardly learned**"
+        bits = (
+            f"from {row['bits_before']:.1f} to {row['bits']:.1f} bits of surprisal; the frequencies of the tokens "
+            f"alone leave {row['frequencies']:.1f}."
+        )
+        share = f"from {row['named_before']:.0%} to {row['named']:.0%} of its targets"
+        named = checked.loc[(model, CLAIMED), "kept"]
+        alike = abs(row["kept"] - named) <= MATCHED
+        same = "by this probe about as much as after recoverability, so bits are an unlikely reason for a difference"
+        shares = same if alike else f"after recoverability {named:.0%}"
+        said = {
+            CLAIMED: f"{done} to name, {share}. Its last layer keeps {row['kept']:.0%} of H(X) instead of "
+            f"{row['kept_before']:.0%}.",
+            SENTENCE: f"{done} to name the tokens of a sentence, {bits}",
+        }
+        target = f"to name, {share}." if arm in NAMING else f"its target, {bits}"
+        control = f"(control) {done} {target} Its last layer keeps {row['kept']:.0%}, {shares}."
+        lines.append(f"- **{model}**, {arm}: {said.get(arm, control)}")
+    return "\n".join(lines)
 
 
-def _verdict(model: str, rows: pd.DataFrame) -> str:
-    run = [name for name in CONTROLS if name in rows and rows[name].notna().any()]
-    against = "; ".join(
-        f"against *{name}* it is above in {_scores(rows, name, 'above')} and below in {_scores(rows, name, 'below')}"
-        for name in run
-    )
-    return (
-        f"- **{model}**, {len(rows)} scores. After tuning for recoverability, surely above before: "
-        f"{_scores(rows, BEFORE, 'above')}; surely below: {_scores(rows, BEFORE, 'below')}. "
-        f"{f'With the same data and steps, {against}. ' if run else ''}{_conclusion(rows, run)}{_not_run(run)}"
-    )
+def verdict(table: pd.DataFrame, differences: pd.DataFrame, checked: pd.DataFrame) -> str:
+    """For each model and claimed arm: which scores rise, which do not, which cannot tell, and what would have been seen
+    (from `claims.claims`, `score_changes.differences` and `checks.checks`).
+    """
+    rows = described(table)
+    rows = rows.assign(near=near_the_border(rows))[rows["primary"]]
+    lines = []
+    for (model, arm), group in rows.groupby(["model", "arm"], sort=False):
+        contrasts = differences[(differences["model"] == model) & (differences["arm"] == arm)]
+        lines.append(
+            f"- **{model}**, {arm}, {len(group)} scores. {_verdict(group, contrasts, checked.loc[model], arm)}"
+        )
+    return "\n".join(lines)
 
 
-def _conclusion(rows: pd.DataFrame, controls: list[str]) -> str:
-    if rows["holds"].any():
-        what = "above before and above every control" if controls else "above before, but no control was run"
-        return f"**The claim holds for {_listed(rows.loc[rows['holds'], 'score'])}**: {what}."
-    if (rows[BEFORE] == "above").any():
-        reason = "no score rises surely more than under every control" if controls else "no control was run"
-        return f"**Recoverability itself is not shown to be the cause**: {reason}."
-    fall = ", and some surely fall" if (rows[BEFORE] == "below").any() else ""
-    return f"**The claim is not confirmed here**: no score surely rises{fall}."
+def _verdict(rows: pd.DataFrame, contrasts: pd.DataFrame, checked: pd.DataFrame, arm: str) -> str:
+    if not checked.loc[arm, "learned"]:
+        return "**Nothing follows**: the model hardly learned what it was tuned for."
+    outcomes = {name: rows[rows["outcome"] == name] for name in ("yes", "no", "cannot tell")}
+    unclear, sure = outcomes["cannot tell"], outcomes["yes"][~outcomes["yes"]["near"]]
+    said = ["; ".join(f"{name}: {_listed(group['score'])}" for name, group in outcomes.items()) + "."]
+    room = 1 - rows["score"].map(contrasts.groupby("score")["before"].max()).astype(float)  # no score exceeds 1
+    if (possible := rows.loc[rows["detectable"] <= room, "detectable"]).size:
+        ends = f"{possible.min():.2f} to {possible.max():.2f}, depending on the score"
+        said.append(f"The smallest rise that could be seen (80 % of the time) is {ends}.")
+    if (beyond := rows["detectable"] > room).any():
+        said.append(f"No possible rise could be seen reliably in {_listed(rows.loc[beyond, 'score'])}.")
+    if rows["near"].any():
+        said.append(
+            f"Closer than {DRIFT:g} to the border, so that another processor might decide otherwise, and no verdict "
+            f"rests on them: {_listed(rows.loc[rows['near'], 'score'])}."
+        )
+    *others, last = contrasts["against"].unique()
+    faced = " and ".join(filter(None, [", ".join(others), last]))
+    if len(sure):
+        said.append(f"**Understanding rises in {_listed(sure['score'])}**, above {faced}.")
+    elif len(unclear) or rows["near"].any():
+        number = f"{(~outcomes['no']['near']).sum()} of {len(rows)} scores"
+        said.append(
+            f"**No rise above {faced} in {number}.** In the others a rise of {RELEVANT:g} can be neither shown nor "
+            "excluded."
+        )
+    else:
+        said.append(f"**Understanding does not rise above {faced}**: by less than {RELEVANT:g} in every score.")
+    before = contrasts[contrasts["against"] == BEFORE]
+    said.append(f"Against before alone it surely rises in {_scores(before, 'above')} and falls in "
+                f"{_scores(before, 'below')}.")  # fmt: skip
+    controls = checked.reindex(CONTROLS)["learned"]
+    if controls.isna().any():
+        said.append(f"Controls that were not run: {_listed(controls.index[controls.isna()])}.")
+    if controls.eq(False).any():
+        said.append("Controls that hardly learned their target, so that they stand for the steps and the text alone: "
+                    f"{_listed(controls.index[controls.eq(False)])}.")  # fmt: skip
+    return " ".join(said)
 
 
-def _not_run(run: list[str]) -> str:
-    missing = [f"*{name}*" for name in CONTROLS if name not in run]
-    if len(missing) == 2:
-        return f" The controls {' and '.join(missing)} were not run for it."
-    return f" The control {missing[0]} was not run for it." if missing else ""
+def flips(table: pd.DataFrame) -> str:
+    """How many outcomes at other doses or under other poolings are those of the main dose under the mean, what the
+    others are, and each that is "yes" on one side alone (from `claims.claims`).
+    """
+    rows = described(table)
+    main, same = rows[rows["primary"]], ["model", "arm", "score"]
+    others = rows[~rows["primary"]].merge(main[[*same, "outcome"]], on=same, suffixes=("", "_main"))
+    if others.empty:
+        return "No other dose and pooling was measured."
+    turned = others[others["outcome"] != others["outcome_main"]]
+    counts = (turned["outcome_main"] + " to " + turned["outcome"]).value_counts()
+    changed = "".join(f"; {number} change from {change}" for change, number in counts.items())
+    yes, near = turned[(turned["outcome"] == "yes") | (turned["outcome_main"] == "yes")], near_the_border(turned)
+    lines = [
+        f"- **{row.model}**, {row.arm}, {row.score}: {row.outcome_main} at the main dose under the mean, {row.outcome} "
+        f"{_setting(row)}: {quote(row._asdict(), '+.3f')} {row.unit}, {row.clusters:.0f} clusters"
+        f"{f', closer than {DRIFT:g} to the border' if near[row.Index] else ''}. It faces only the controls that were "
+        "run at that dose, and is not corrected for the number of settings."
+        for row in yes.itertuples()
+    ]
+    most = rows.groupby("model")["train_sentences"].transform("max")
+    dosed = rows.loc[rows["rate"].notna() | (rows["train_sentences"] < most), "score"]
+    only = f"At other doses, only {_listed(dosed.unique())} was scored." if len(dosed) else "No other dose was scored."
+    agree = f"{len(others) - len(turned)} have the outcome of their main row{changed}. {only}"
+    return "\n".join([f"Of {len(others)} rows at other doses or under other poolings, {agree}", "", *lines])
+
+
+def _setting(row: Any) -> str:
+    rate = "" if pd.isna(row.rate) else f" at a rate of {row.rate:g}"
+    return f"after {row.train_sentences:.0f} sentences{rate}, {row.reading}"
 
 
 def cause(differences: pd.DataFrame, retained: pd.Series) -> str:
@@ -162,18 +255,18 @@ def _cause(model: str, rows: pd.DataFrame, retained: pd.Series) -> str:
     right, permuted = retained[CLAIMED], retained["permuted"]
     conclusion = "Right and wrong names lead to about the same bits and, within the error, the same scores."
     if abs(right - permuted) > MATCHED:
-        conclusion = "The two keep different shares, so names and bits differ at once."
+        conclusion = "The probe finds different shares, so names and bits differ at once."
     elif (rows["sure"] != "").any():
-        conclusion = "They keep about the same, so the number of bits does not explain the difference."
+        conclusion = "They keep about the same, so the number of bits is an unlikely reason for the difference."
     return (
         f"- **{model}**: with the right names the last layer keeps {right:.0%} of H(X), with permuted ones "
-        f"{permuted:.0%}. Right names are surely better for {_scores(rows, 'sure', 'above')}, surely worse for "
-        f"{_scores(rows, 'sure', 'below')}. {conclusion}"
+        f"{permuted:.0%}. Right names are surely better for {_scores(rows, 'above')}, surely worse for "
+        f"{_scores(rows, 'below')}. {conclusion}"
     )
 
 
-def _scores(rows: pd.DataFrame, column: str, sure: str) -> str:
-    return _listed(rows.loc[rows[column] == sure, "score"])
+def _scores(rows: pd.DataFrame, sure: str) -> str:
+    return _listed(rows.loc[rows["sure"] == sure, "score"])
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import partial
-from itertools import product
 
 import pandas as pd
 
@@ -15,20 +14,25 @@ from bitskept.instruments.probes.readings import POOLINGS
 from bitskept.sources import tasks
 from bitskept.sources.packages import SourceError
 from bitskept.studies.fine_tuning.runs import BEFORE, CLAIMED
-from bitskept.studies.fine_tuning.section import FineTuning, task_plan
+from bitskept.studies.fine_tuning.section import FineTuning, at_main_dose, task_plan
 
-SUFFIXES = {"spearman": "", "linear_accuracy": ", linear", "neighbour_accuracy": ", neighbours", "pair_accuracy": ""}
+SUFFIXES = {"spearman": "", "linear_accuracy": " (linear)", "neighbour_accuracy": " (neighbours)", "pair_accuracy": ""}
 """The quantities that count as scores, and what their names add to that of the task."""
 
 
 def items(section: FineTuning, runs: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     """The result for every item of every task, by the id of a run: under every pooling, at the last layer and, before
-    tuning, at as many others as `measuring` says. And the reason for each task that is left out: its data are missing,
-    or it has minimal pairs and the model has no head to score them with.
+    tuning, at as many others as `measuring` says; at another than the main dose, of the `dose_tasks`, under the mean.
+    And the reason for each task that is left out: its data are missing, or it has minimal pairs and the model has no
+    head to score them with.
     """
     present, left_out = tasks.available(section.tasks, section.data_tasks)
-    pairs = product(runs.itertuples(), present)
-    questions = [(run.id, task_plan(section, run.model, task, tuned=run.arm != BEFORE)) for run, task in pairs]
+    questions = [
+        (run.id, task_plan(section, run.model, task, tuned=run.arm != BEFORE, main=main))
+        for run, main in zip(runs.itertuples(), at_main_dose(section, runs), strict=True)
+        for task in present
+        if main or task in section.tuning[run.model].dose_tasks
+    ]
     ask = partial(_ask, section.accept_terms)
     answers = each_stored(ask, questions, is_stored=lambda question: understanding.has(*question), progress="tasks")
     outcomes, bases = {}, dict(zip(runs["id"], runs["model"], strict=True))

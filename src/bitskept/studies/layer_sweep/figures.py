@@ -1,26 +1,123 @@
 """The figures of notebook 02, each drawn from its table."""
 
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from bitskept.base.figures import FULL_SHARE, colour, curve, points
+from bitskept.base.figures import FULL_SHARE, colour, curve, points, shades
+from bitskept.instruments import claims_figure
+from bitskept.studies.layer_sweep.bits_by_layer import READINGS
+from bitskept.studies.layer_sweep.claims import BITS, RELEVANT, RULES, about_layers, primary
+from bitskept.studies.layer_sweep.learning import BEST, LAST
+from bitskept.studies.layer_sweep.learning import PROBES as LEARNING_PROBES
+from bitskept.studies.layer_sweep.units import UNITS
 
 BOUNDS = {"retained_fano": ("Fano", "--"), "retained_cross_entropy": ("cross-entropy", "-")}
 PROBES = {"centroid": "-", "ridge": "--", "softmax": ":", "mlp": "-."}
-POOLINGS = {"mean": "-", "mean without first": "--", "last": ":"}
+MARKERS = {"centroid": "o", "ridge": "D", "softmax": "^", "mlp": "v"}
+PLACES = {"mean": ("C0", "-"), "the other words alone": ("C1", "--"), "random copy": ("grey", "-.")}
+TITLES = {
+    "token": "token: from its own state",
+    "window": "window: from three states",
+    "bag": "bag: a word of the sentence\nfrom the mean of its states",
+}
+DEPTH = "depth (0 = embedding, 1 = last layer)"
+USABLE = "usable share of the bits"
 
 
 def retained(table: pd.DataFrame) -> Figure:
     """The share of H(X) that each layer keeps, one curve per model."""
-    figure = Figure(figsize=(9, 5))
+    figure = Figure(figsize=(9.5, 5))
     axes = figure.subplots()
-    for (model, kind), rows in table.groupby(["model", "kind"], sort=False):
-        look = {"color": colour(model), "marker": "o" if kind == "encoder" else "s", "markersize": 5}
-        curve(axes, rows, "depth", share=True, label=f"{model} ({kind})", **look)
-    axes.set(xlabel="depth (0 = embedding, 1 = last layer)", ylabel="retained share of H(X)", ylim=FULL_SHARE)
-    axes.set_title("Bits about each token that a layer keeps for sure")
-    axes.legend(loc="lower left")
+    _curves(axes, table, "depth", share=True, bars=True)
+    axes.set(xlabel=DEPTH, ylabel="retained share of H(X)", ylim=FULL_SHARE)
+    axes.set_title("Share of H(X) that the centroid probe shows in each layer")
+    _label_ends(axes, table, "depth")
+    return figure
+
+
+def readings(table: pd.DataFrame) -> Figure:
+    """The usable share by depth, one panel per reading and one curve per model."""
+    figure = Figure(figsize=(14, 4.8))
+    panels = figure.subplots(1, len(READINGS), sharey=True)
+    for axes, reading in zip(panels, READINGS, strict=True):
+        _curves(axes, table[table["reading"] == reading], "depth", share=True, bars=True)
+        axes.set(title=TITLES[reading], xlabel="depth", ylim=(min(0, table["low"].min()), FULL_SHARE[1]))
+    panels[0].set_ylabel(USABLE)
+    panels[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def sentence(table: pd.DataFrame) -> Figure:
+    """What one vector for the sentence tells about its words, one panel per model and one curve per pooling."""
+    figure, panels = _panels(table)
+    poolings = list(table["pooling"].unique())
+    for model, axes in panels.items():
+        for index, pooling in enumerate(poolings):
+            rows = table[(table["model"] == model) & (table["pooling"] == pooling)]
+            look = {"color": f"C{index}", "linestyle": ("-", "--", ":", "-.")[index % 4], "label": pooling}
+            curve(axes, rows, "layer", share=True, **look)
+        axes.set_ylim(min(0, table["low"].min()), 1.1 * table["high"].fillna(table["estimate"]).max())
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    figure.axes[0].set_ylabel("usable share of a random word")
+    figure.axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def places(table: pd.DataFrame) -> Figure:
+    """What one vector tells about the token at a place, with the controls: a row per place, a column per model."""
+    positions, models = sorted(table["position"].unique()), list(table["model"].unique())
+    figure = Figure(figsize=(4.4 * len(models) + 2, 3.1 * len(positions)))
+    panels = figure.subplots(len(positions), len(models), sharex="col", sharey="row", squeeze=False)
+    for line, position in zip(panels, positions, strict=True):
+        for axes, model in zip(line, models, strict=True):
+            rows = table[(table["model"] == model) & (table["position"] == position)]
+            for name, part in rows.groupby("curve", sort=False):
+                shade, style = PLACES[name.partition(",")[0]]
+                style = ":" if name.startswith("mean,") else style
+                curve(axes, part, "layer", share=True, label=name, color=shade, linestyle=style, marker=".")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        line[0].set_ylabel(f"place {position + 1}\nusable share")
+    _label_grid(panels, models)
+    return figure
+
+
+def learning(table: pd.DataFrame) -> Figure:
+    """The retained share by the number of training sentences, one panel per probe and place."""
+    figure = Figure(figsize=(14, 4.4))
+    panels = figure.subplots(1, 4, sharey=True)
+    pairs = [(place, probe) for place in (LAST, BEST) for probe in LEARNING_PROBES]
+    sizes = sorted(table["train_sentences"].unique())
+    for axes, (place, probe) in zip(panels, pairs, strict=True):
+        rows = table[(table["place"] == place) & (table["probe"] == probe)]
+        _curves(axes, rows, "train_sentences", share=True)
+        axes.set_xscale("log")
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=45)
+        axes.minorticks_off()
+        axes.set(title=f"{place.replace(' above', chr(10) + 'above')}\n{probe}", ylim=FULL_SHARE)
+    panels[0].set_ylabel("retained share of H(X)")
+    figure.supxlabel("training sentences of the probe")
+    panels[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def words(table: pd.DataFrame) -> Figure:
+    """The same curves per token, per character, and for the words that are one token for all models."""
+    units = [unit for unit in UNITS if unit in set(table["counted"])]
+    figure = Figure(figsize=(4.2 * len(units) + 1.5, 4.2))
+    panels = figure.subplots(1, len(units), squeeze=False)[0]
+    for axes, unit in zip(panels, units, strict=True):
+        rows = table[table["counted"] == unit]
+        _curves(axes, rows, "depth")
+        axes.set(title=unit, xlabel="depth", ylim=(min(0, rows["low"].min()), None))
+    panels[0].set_ylabel("bits that the centroid shows")
+    panels[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
@@ -30,7 +127,7 @@ def bounds(table: pd.DataFrame) -> Figure:
     for model, axes in panels.items():
         for quantity, (name, line) in BOUNDS.items():
             rows = table[(table["model"] == model) & (table["quantity"] == quantity)]
-            curve(axes, rows, "layer", share=True, color=colour(model), linestyle=line, label=name)
+            curve(axes, rows, "layer", share=True, bars=True, color=colour(model), linestyle=line, label=name)
     figure.axes[0].set_ylabel("retained share of H(X)")
     figure.axes[-1].legend(loc="lower left")
     return figure
@@ -38,99 +135,162 @@ def bounds(table: pd.DataFrame) -> Figure:
 
 def probes(table: pd.DataFrame) -> Figure:
     """The share of H(X) that each probe shows, one panel per model."""
-    figure, panels = _panels(table, height=4.6, layout="constrained")
+    figure, panels = _panels(table)
     for model, axes in panels.items():
         for index, (probe, line) in enumerate(PROBES.items()):
             rows = table[(table["model"] == model) & (table["probe"] == probe)]
-            curve(axes, rows, "layer", share=True, color=f"C{index}", linestyle=line, label=probe)
+            curve(axes, rows, "layer", share=True, bars=True, color=f"C{index}", linestyle=line, label=probe)
     figure.axes[0].set_ylabel("retained share of H(X)")
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(PROBES))
+    figure.axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
 def random(table: pd.DataFrame) -> Figure:
-    """Trained models and their copies with random weights, one panel per model."""
-    figure, panels = _panels(table)
-    for model, axes in panels.items():
-        rows = table[table["model"] == model]
-        curve(axes, rows[rows["weights"] == "trained"], "layer", share=True, color=colour(model), label="trained")
-        for seed, copy in rows.groupby("seed"):
-            curve(axes, copy, "layer", share=True, color="grey", linestyle="--", label=f"random weights {seed:.0f}")
-        axes.legend(loc="lower left")
+    """Trained models and their copies with random weights at each scale: a row per reading, a column per model."""
+    names, models = ["token", "bag"], list(table["model"].unique())
+    scales = [name for name in table["weights"].unique() if name != "trained"]
+    figure = Figure(figsize=(4.4 * len(models) + 2.2, 6.4))
+    panels = figure.subplots(len(names), len(models), sharey="row", sharex="col", squeeze=False)
+    looks = dict(zip(scales, shades(len(scales) + 1)[:-1], strict=True))
+    for line, reading in zip(panels, names, strict=True):
+        for axes, model in zip(line, models, strict=True):
+            rows = table[(table["model"] == model) & (table["reading"] == reading)]
+            for index, scale in enumerate(scales):
+                for number, (_, copy) in enumerate(rows[rows["weights"] == scale].groupby("seed")):
+                    look = {"color": looks[scale], "linestyle": ("--", ":", "-.", (0, (1, 3)))[index % 4]}
+                    curve(axes, copy, "layer", share=True, label=scale if number == 0 else "_", marker=".", **look)
+            curve(axes, rows[rows["weights"] == "trained"], "layer", share=True, color="black", label="trained", lw=3)
+        line[0].set_ylabel(f"{reading}\nusable share")
+    _label_grid(panels, models)
     return figure
 
 
 def forgetting(table: pd.DataFrame) -> Figure:
-    """Forgetting, late forgetting and rise of each model under two probes, one panel per quantity."""
-    models = list(table["model"].unique())
-    figure = Figure(figsize=(12, 1.9 + 0.8 * len(models)))
-    panels = figure.subplots(1, 3, sharey=True)
-    for axes, (quantity, shape) in zip(panels, table.groupby("quantity"), strict=True):
-        for shift, (probe, rows) in zip((-0.12, 0.12), shape.groupby("probe"), strict=True):
-            heights = [models.index(model) + shift for model in rows["model"]]
-            points(axes, rows, heights, fmt="o" if probe == "centroid" else "D", label=probe)
-        axes.axvline(0, color="black", linewidth=1)
-        axes.set(
-            title=quantity.replace("_", " "), xlabel="bits per token", yticks=range(len(models)), yticklabels=models
-        )
-    panels[0].set_ylim(-0.5, len(models))
-    panels[0].legend(loc="upper left", frameon=True)
+    """The contrasts of each model under each probe: a row for rise and one for fall, a column per reading. A bar
+    marks the smallest true difference that would have been seen.
+    """
+    models, names = list(table["model"].unique()), [name for name in READINGS if name in set(table["reading"])]
+    figure = Figure(figsize=(4.2 * len(names) + 2, 2.2 + 1.5 * len(models)))
+    panels = figure.subplots(2, len(names), sharey=True, squeeze=False)
+    for line, half in zip(panels, ("rise", "fall"), strict=True):
+        for axes, reading in zip(line, names, strict=True):
+            rows = table[(table["half"] == half) & (table["reading"] == reading)]
+            _contrasts(axes, rows, models)
+            axes.set_title(f"{reading}: {rows['quantity'].iloc[0].replace('_', ' ')}" if len(rows) else reading)
+        line[0].set_ylim(-0.6, len(models) - 0.4)
+    for axes in panels[-1]:
+        axes.set_xlabel("bits per token")
+    panels[0, -1].legend(*_handles(panels), loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
 def tokens(table: pd.DataFrame) -> Figure:
-    """The share of tokens named at the last layer, by frequency in training and by word class."""
-    figure = Figure(figsize=(12.5, 4.6))
-    panels = figure.subplots(1, 2, sharex=True)
-    for axes, (by, rows) in zip(panels, table.groupby("by", sort=False), strict=True):
-        _points_by_name(axes, rows, list(rows["name"].unique()), list(table["model"].unique()), spacing=0.22)
-        axes.set(title=by, xlabel="share named at the last layer")
+    """The share of tokens named at the last layer: by frequency in training, by word class, and by the kind of text."""
+    groups = list(table.groupby("by", sort=False))
+    figure = Figure(figsize=(4.6 * len(groups) + 2.5, 4.6))
+    panels = figure.subplots(1, len(groups), sharex=True, squeeze=False)[0]
+    models = list(table["model"].unique())
+    for axes, (by, rows) in zip(panels, groups, strict=True):
+        names = list(rows["name"].unique())
+        for place, model in enumerate(models):
+            estimates = rows[rows["model"] == model]
+            heights = [names.index(name) + 0.22 * (place - (len(models) - 1) / 2) for name in estimates["name"]]
+            points(axes, estimates, heights, color=colour(model), label=model)
+        axes.set(title=by, xlabel="share named at the last layer", yticks=range(len(names)), yticklabels=names)
     panels[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
-def domains(table: pd.DataFrame) -> Figure:
-    """The share of tokens named at the last layer, by the kind of text."""
-    figure = Figure(figsize=(8.5, 4.2))
-    axes = figure.subplots()
-    names = list(table.groupby("name")["estimate"].mean().sort_values().index)
-    _points_by_name(axes, table, names, list(table["model"].unique()), spacing=0.2)
-    axes.set_xlabel("share of tokens named at the last layer")
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return figure
+def claims(table: pd.DataFrame) -> Figure:
+    """The primary claims about layers, and all claims that are not about layers."""
+    others = table[~about_layers(table)]
+    once = (others["outcome"] != "not tested") | ~others.duplicated("claim")
+    rows = pd.concat([table[primary(table)], others[once]], ignore_index=True)
+    return claims_figure.draw(rows, relevant=RELEVANT)
 
 
-def sentence(table: pd.DataFrame) -> Figure:
-    """The share of first, second... tokens named from one vector for the whole sentence, one panel per position."""
-    positions, models = table["position"].nunique(), table["model"].unique()
-    figure = Figure(figsize=(4.4 * positions, 5), layout="constrained")
-    panels = figure.subplots(1, positions, sharey=True, squeeze=False)[0]
-    for axes, (position, at_position) in zip(panels, table.groupby("position"), strict=True):
-        for model in models:
-            for pooling, line in POOLINGS.items():
-                rows = at_position[(at_position["model"] == model) & (at_position["pooling"] == pooling)]
-                look = {"color": colour(model), "linestyle": line, "label": f"{model}, {pooling}"}
-                curve(axes, rows, "depth", share=True, **look)
-        axes.set(title=f"token {position + 1} of the sentence", xlabel="depth", ylim=(0, None))
-    panels[0].set_ylabel("share named right")
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(models))
-    return figure
-
-
-def _panels(table: pd.DataFrame, *, height: float = 4.2, layout: str | None = None) -> tuple[Figure, dict[str, Axes]]:
+def _panels(table: pd.DataFrame) -> tuple[Figure, dict[str, Axes]]:
     """A figure with a panel for each model, side by side: shares of H(X) by layer."""
     models = table["model"].unique()
-    figure = Figure(figsize=(4.2 * len(models), height), layout=layout)
+    figure = Figure(figsize=(4.2 * len(models) + 1.5, 4.2))
     panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
     for axes, model in zip(panels, models, strict=True):
         axes.set(title=model, xlabel="layer", ylim=FULL_SHARE)
     return figure, dict(zip(models, panels, strict=True))
 
 
-def _points_by_name(axes: Axes, rows: pd.DataFrame, names: list[str], models: list[str], *, spacing: float) -> None:
-    """Estimates at one height per name; the models lie `spacing` apart, in their colours."""
-    for place, model in enumerate(models):
-        estimates = rows[rows["model"] == model]
-        heights = [names.index(name) + spacing * (place - 1) for name in estimates["name"]]
-        points(axes, estimates, heights, color=colour(model), label=model)
-    axes.set(yticks=range(len(names)), yticklabels=names)
+def _label_grid(panels: np.ndarray, models: Sequence[str]) -> None:
+    """Write each model above its column, "layer" below it, and the legend beside the first row."""
+    for top, bottom, model in zip(panels[0], panels[-1], models, strict=True):
+        top.set_title(model)
+        bottom.set_xlabel("layer")
+    panels[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _curves(axes: Axes, table: pd.DataFrame, x: str, **options: Any) -> None:
+    """A curve for each model, whose marker shows the kind of model."""
+    for (model, kind), rows in table.groupby(["model", "kind"], sort=False):
+        look = {"color": colour(model), "marker": "o" if kind == "encoder" else "s", "markersize": 5}
+        curve(axes, rows, x, label=f"{model} ({kind})", **look, **options)
+
+
+def _contrasts(axes: Axes, rows: pd.DataFrame, models: Sequence[str]) -> None:
+    """Estimates with their intervals at the height of their model, and what would have been seen."""
+    probes = [probe for probe in PROBES if probe in set(rows["probe"])]
+    for index, probe in enumerate(probes):
+        part = rows[rows["probe"] == probe]
+        heights = np.array([models.index(model) for model in part["model"]]) + 0.7 * (index + 0.5) / len(probes) - 0.35
+        points(axes, part, heights, fmt=MARKERS[probe], color=f"C{list(PROBES).index(probe)}", label=probe)
+        axes.plot(part["detectable"], heights, "|", color="black", markersize=11, label="would have\nbeen seen")
+    axes.axvline(0, color="black", linewidth=1)
+    axes.axvline(BITS, color="grey", linewidth=1, linestyle=":", label="the least\nthat counts")
+    axes.set(yticks=range(len(models)), yticklabels=models)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def _handles(panels: np.ndarray) -> tuple[list[object], list[str]]:
+    """The handles and labels of all panels, each label once."""
+    pairs = [zip(*axes.get_legend_handles_labels(), strict=True) for axes in panels.flat]
+    handles = {label: handle for handle, label in chain.from_iterable(pairs)}
+    labels = sorted(handles, key=lambda label: label not in PROBES)
+    return [handles[label] for label in labels], labels
+
+
+def _label_ends(axes: Axes, table: pd.DataFrame, x: str) -> None:
+    """Write each model and its kind to the right of the end of its curve, pushed apart where ends are close."""
+    ends = table.sort_values(x).groupby(["model", "kind"])["estimate"].last().sort_values()
+    step = 0.065 * np.ptp(axes.get_ylim())
+    heights = list(ends)
+    for place in range(1, len(heights)):
+        heights[place] = max(heights[place], heights[place - 1] + step)
+    for (model, kind), height in zip(ends.index, heights, strict=True):
+        look = {"color": colour(model), "va": "center", "fontweight": "bold"}
+        axes.annotate(
+            f"{model} ({kind})", (1.02, height), xycoords=("axes fraction", "data"), annotation_clip=False, **look
+        )
+
+
+def masked_training(table: pd.DataFrame) -> Figure:
+    """What the last layer keeps on the way through masked training, one panel per probe, and the cost of hidden tokens;
+    one curve per rule and seed.
+    """
+    kept = table[table["quantity"] == "retained_cross_entropy"]
+    kept, probes = kept[kept["layer"] == kept["layer"].max()], list(kept["probe"].unique())
+    figure = Figure(figsize=(4.2 * (len(probes) + 1), 4.6), layout="constrained")
+    *shares, cost = figure.subplots(1, len(probes) + 1)
+    for (arm, seed), run in table.groupby(["arm", "seed"], sort=False):
+        name = RULES[arm] if seed == table["seed"].min() else "_again"
+        look = {"color": f"C{list(RULES).index(arm)}", "marker": ".", "label": name}
+        for axes, probe in zip(shares, probes, strict=True):
+            chosen = (kept[["arm", "seed", "probe"]] == [arm, seed, probe]).all(axis=1)
+            curve(axes, kept[chosen], "step", share=True, **look)
+            axes.set(title=f"last layer, {probe}", xlabel="step", ylim=FULL_SHARE)
+        costs = run[run["quantity"] == "masked_cross_entropy"]
+        cost.plot(costs["step"], costs["estimate"], **look)
+    shares[0].set_ylabel("retained share of H(X)")
+    for prior in table.loc[table["quantity"] == "prior_cross_entropy", "estimate"]:
+        cost.axhline(prior, color="grey", linestyle=":")
+        cost.annotate("frequencies alone", (table["step"].max(), prior), ha="right", va="bottom", color="grey")
+    cost.set(title="hidden tokens, held out", xlabel="step", ylabel="bits per token", ylim=(0, None))
+    figure.legend(*shares[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure

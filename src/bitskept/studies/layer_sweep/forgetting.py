@@ -1,23 +1,40 @@
-"""Is information about the token first enhanced, then discarded? Three numbers for the shape of a model's curve."""
+"""Is information about the token first enhanced, then discarded? The contrasts between layers that decide it."""
 
 import pandas as pd
 
 from bitskept.base.publishing import makes_table
+from bitskept.studies.layer_sweep.bits_by_layer import READINGS, with_all_text
+
+HALVES = {
+    "token": {"rise": "rise", "fall": "late_forgetting"},
+    "window": {"rise": "rise", "fall": "late_forgetting"},
+    "bag": {"rise": "peak_rise", "fall": "peak_fall"},
+    "place": {"rise": "peak_rise", "fall": "peak_fall"},
+}
+"""The quantity that tests each half of the claim, by reading. Layer 0 is a look-up of the token, so that a rise above
+it is possible only for what one vector tells about a sentence; for a token, any rise from one layer to a later one
+counts.
+"""
+
+
+def contrasts(trained: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `HALVES` for all readings, poolings, probes and numbers of training sentences, each with its `half`.
+    Shuffled targets are left out.
+    """
+    rows = trained[~trained["shuffled"].astype(bool)]
+    parts = [
+        rows[(rows["reading"] == reading) & (rows["quantity"] == quantity)].assign(half=half)
+        for reading, halves in HALVES.items()
+        for half, quantity in halves.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 @makes_table
-def forgetting(tokens: pd.DataFrame) -> pd.DataFrame:
-    """Forgetting, late forgetting and rise of each model, in bits per token, under the centroid and under ridge.
-    Measured by `instruments.probes.sweep.measure`, computed in `instruments.probes.bounds_by_layer`.
+def forgetting(trained: pd.DataFrame) -> pd.DataFrame:
+    """The contrasts of each model with all training sentences under each probe, in bits per token, for the readings
+    token, window and bag (from the mean). Measured by `instruments.probes.sweep.measure`, computed in
+    `instruments.probes.layer_contrasts`.
     """
-    shapes = tokens["quantity"].isin(["forgetting", "late_forgetting", "rise"])
-    return tokens[shapes & tokens["probe"].isin(["centroid", "ridge"])]
-
-
-def seen_by_both(table: pd.DataFrame) -> pd.DataFrame:
-    """One row per model of `forgetting`: its kind, and whether both probes put the whole interval of `forgetting`, of
-    `late_forgetting` and of `rise` above 0.
-    """
-    low = table.pivot(index=["model", "kind", "probe"], columns="quantity", values="low")
-    seen = (low > 0).groupby(["model", "kind"]).all().reset_index("kind")
-    return seen.loc[table["model"].unique()].reset_index()
+    rows = with_all_text(contrasts(trained))
+    return rows[rows["reading"].isin(READINGS) & (rows["pooling"].isna() | (rows["pooling"] == "mean"))]

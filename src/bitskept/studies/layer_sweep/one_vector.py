@@ -1,29 +1,34 @@
-"""The first tokens of a sentence, named from one vector for the whole sentence."""
+"""What one vector for the whole sentence tells about its words: which they are (the bag), and which stands where."""
 
 import pandas as pd
 
 from bitskept.base.publishing import makes_table
+from bitskept.studies.layer_sweep.bits_by_layer import usable_shares, with_all_text
 
-
-def pooled_rows(trained: pd.DataFrame) -> pd.DataFrame:
-    """The rows about one vector per sentence, with its `pooling`."""
-    rows = trained[trained["reading"].str.startswith("sentence")]
-    return rows.assign(pooling=rows["reading"].str.removeprefix("sentence: "))
+CURVES = {"mean": "mean", "mean of the others": "the other words alone"}
 
 
 @makes_table
-def sentence(pooled: pd.DataFrame) -> pd.DataFrame:
-    """The share of tokens named right, by position, pooling and layer. Measured by `instruments.probes.sweep.measure`,
-    computed in `instruments.probes.bounds_by_layer`.
+def sentence(trained: pd.DataFrame) -> pd.DataFrame:
+    """The usable share of the bag of words by layer and pooling, from the centroid. Measured by
+    `instruments.probes.sweep.measure`, computed in `instruments.probes.bounds_by_layer`.
     """
-    error = pooled[pooled["quantity"] == "error"]
-    ends = {"low": 1 - error["high"], "high": 1 - error["low"]}
-    return error.assign(quantity="recovered", estimate=1 - error["estimate"], **ends)
+    rows = usable_shares(with_all_text(trained))
+    return rows[rows["reading"] == "bag"]
 
 
-def best(named: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `sentence` with the largest share, one per model and position. A decoder's first state, which has
-    seen one token only, is left out.
+@makes_table
+def places(trained: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
+    """The usable share about the token at each of the first places, from the centroid; `curve` says from what.
+
+    "mean" is the mean over all states and "the other words alone" that over all but the one that is named, with all
+    training sentences. "mean, N sentences" and "random copy, N sentences" are the trained model and its first copy in
+    the smaller sweep of both (`compared`). Measured by `instruments.probes.sweep.measure`, computed in
+    `instruments.probes.bounds_by_layer`.
     """
-    others = named[named["pooling"] != "first"].reset_index(drop=True)
-    return others.loc[others.groupby(["model", "position"])["estimate"].idxmax()]
+    full, few = (usable_shares(table).query("reading == 'place'") for table in (with_all_text(trained), compared))
+    few = few[few["weights"].eq("trained") | (few["weights"].eq("random") & few["seed"].eq(few["seed"].min()))]
+    name = few["weights"].map({"trained": "mean", "random": "random copy"})
+    few = few.assign(curve=name + f", {few['train_sentences'].max():,} sentences")
+    parts = (full[full["pooling"] == pooling].assign(curve=curve) for pooling, curve in CURVES.items())
+    return pd.concat([*parts, few])

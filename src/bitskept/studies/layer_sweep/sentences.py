@@ -1,28 +1,201 @@
-"""The conclusions of notebook 02 in words (Markdown), computed from its tables."""
+"""What the numbers of notebook 02 say, in words (Markdown), computed from its tables."""
+
+from itertools import pairwise
 
 import pandas as pd
 
 from bitskept.base.words import has_interval, quote
-from bitskept.studies.layer_sweep.bits_by_layer import at_last_layer
-from bitskept.studies.layer_sweep.one_vector import best
+from bitskept.studies.layer_sweep import units
+from bitskept.studies.layer_sweep.bits_by_layer import READINGS, at_last_layer, with_all_text
+from bitskept.studies.layer_sweep.claims import BITS
+from bitskept.studies.layer_sweep.which_tokens import DOMAIN
 
-YES_NO = {True: "yes", False: "no"}
 POOLED = {
-    "mean": "mean over",
-    "mean without first": "mean without the first position over",
-    "last": "last state of",
+    "mean": "the mean over all states",
+    "mean without first": "the mean without the first state",
+    "last": "the last state",
 }
 
 
 def retained(table: pd.DataFrame, tokens: pd.DataFrame) -> str:
     """What the last and the best layer of each model keep; H(X) comes from `tokens`."""
     lines = []
+    entropies = tokens[(tokens["quantity"] == "entropy") & tokens["group"].isna()]
     for model, rows in table.reset_index(drop=True).groupby("model", sort=False):
-        entropy = tokens[(tokens["model"] == model) & (tokens["quantity"] == "entropy")].iloc[0]
+        entropy = entropies[entropies["model"] == model].iloc[0]
         last, most = rows.loc[rows["layer"].idxmax()], rows["estimate"].max()
         bits = f"H(X) is {quote(entropy, '.2f', 'sentences')} bits per token"
         shares = f"the last layer keeps at least {quote(last)} of it, the best layer {most:.0%}"
         lines.append(f"- **{model}** ({last['kind']}): {bits}; {shares}.")
+    return "\n".join(lines)
+
+
+def readings(table: pd.DataFrame) -> str:
+    """What each reading shows at the last layer of each model, and where it shows most."""
+    lines = []
+    for model, rows in table.groupby("model", sort=False):
+        parts = []
+        for reading in (name for name in READINGS if name in set(rows["reading"])):
+            part = rows[rows["reading"] == reading].reset_index(drop=True)
+            last, best = part.loc[part["layer"].idxmax()], part.loc[part["estimate"].idxmax()]
+            parts.append(f"{reading} {quote(last)} (most at layer {best['layer']}: {best['estimate']:.0%})")
+        lines.append(f"- **{model}**, last layer: {'; '.join(parts)}.")
+    return "\n".join(lines)
+
+
+def sentence(table: pd.DataFrame) -> str:
+    """The first, the best and the last layer of each model from its mean, and the best pooling."""
+    lines = []
+    for model, rows in table.reset_index(drop=True).groupby("model", sort=False):
+        means = rows[rows["pooling"] == "mean"].sort_values("layer")
+        first, last, peak = means.iloc[0], means.iloc[-1], means.loc[means["estimate"].idxmax()]
+        best = rows.loc[rows["estimate"].idxmax()]
+        path = f"{quote(first)} at layer {first['layer']}, {quote(peak)} at its best layer {peak['layer']}, "
+        path += f"{quote(last)} at layer {last['layer']}"
+        most = f"{best['estimate']:.0%}, layer {best['layer']}, from {POOLED[best['pooling']]}"
+        lines.append(f"- **{model}**, from the mean: {path}. Most of all: {most}.")
+    return "\n".join(lines)
+
+
+def places(table: pd.DataFrame) -> str:
+    """What each curve shows about each place at layer 0 and at its best layer."""
+    lines = []
+    for (model, position), rows in table.reset_index(drop=True).groupby(["model", "position"], sort=False):
+        parts = []
+        for name, curve in rows.groupby("curve", sort=False):
+            first, most = curve.loc[curve["layer"].idxmin()], curve.loc[curve["estimate"].idxmax()]
+            parts.append(f"{name} {first['estimate']:.0%}, {most['estimate']:.0%} (layer {most['layer']})")
+        lines.append(f"- **{model}**, place {position + 1}, at layer 0 and at the best layer: {'; '.join(parts)}.")
+    return "\n".join(lines)
+
+
+def learning(orders: pd.DataFrame) -> str:
+    """Between which numbers of training sentences the order of the models flips at the last layer, for each probe."""
+    lines = []
+    for probe, rows in orders.groupby("probe", sort=False):
+        rows = rows.sort_values("train_sentences").to_dict("records")
+        flips = [
+            f"{_and(pair)} change places between {before['train_sentences']:,} and {after['train_sentences']:,} "
+            f"({'their intervals are apart at both' if apart else 'their intervals overlap'})"
+            for before, after in pairwise(rows)
+            for pair, apart in _flips(before, after)
+        ]
+        order = ", ".join(rows[-1]["order"])
+        if flips:
+            lines.append(f"- **{probe}**: the order flips: {'; '.join(flips)}. With most text: {order}.")
+        else:
+            lines.append(f"- **{probe}**: the order is the same at each size: {order}.")
+    return "The models at the last layer, the one that shows most first:\n\n" + "\n".join(lines)
+
+
+def _flips(before: dict, after: dict) -> list[tuple[tuple[str, str], bool]]:
+    """The pairs of models whose order differs, and whether their intervals are apart in both orders."""
+    pairs = []
+    for place, first in enumerate(before["order"]):
+        for second in before["order"][place + 1 :]:
+            if after["order"].index(first) > after["order"].index(second):
+                ends = before["ends"], after["ends"]
+                apart = ends[0][first][0] > ends[0][second][1] and ends[1][second][0] > ends[1][first][1]
+                pairs.append(((first, second), bool(apart)))
+    return pairs
+
+
+def tokenizers(table: pd.DataFrame) -> str:
+    """Which models ignore case, and what case adds to H(X) of the others."""
+    ignores = table["ignores case"].astype(bool)
+    cased = table[~ignores]
+    names = _and(table.loc[ignores, "model"])
+    first = (
+        f"{names} ignore case: their tokens do not say what is a capital letter." if names else "All models see case."
+    )
+    bits = [
+        f"{row['model']} from {row['H(X)']:.2f} to {row['H(X) without case']:.2f} bits per token"
+        for row in cased.to_dict("records")
+    ]
+    return f"{first} Without case H(X) would fall for {_and(bits)}." if bits else first
+
+
+def words(orders: pd.DataFrame, table: pd.DataFrame, tokens: pd.DataFrame) -> str:
+    """The order of the models' last layers in each way of counting (`units.orders`), and what shared words hold in each
+    model.
+    """
+    first, *others = orders.to_dict("records")
+    lines = [f"- **{row['unit']}**: {', '.join(row['order'])}" for row in (first, *others)]
+    flips = [
+        f"{_and(pair)} change places in {row['unit']} ({'their intervals are apart' if apart else 'not for sure'})"
+        for row in others
+        for pair, apart in _flips(first, row)
+    ]
+    end = f"Beside the {first['unit']}, {'; '.join(flips)}." if flips else "The order is the same in each."
+    shared = table[table["counted"] == units.UNITS[-1]]
+    parts = []
+    for row in at_last_layer(shared).to_dict("records"):
+        groups = tokens[(tokens["model"] == row["model"]) & (tokens["group"] == units.SHARED)]
+        entropy = groups.loc[groups["quantity"] == "entropy", "estimate"].iloc[0]
+        parts.append(f"{row['model']} {quote(row, '.2f')} of {entropy:.2f} bits")
+    more = f" About a shared word the last layer shows: {'; '.join(parts)}." if parts else ""
+    return "The models' last layers, the one that keeps most first:\n\n" + "\n".join(lines) + f"\n\n{end}{more}"
+
+
+def shuffled(trained: pd.DataFrame, retained: pd.DataFrame) -> str:
+    """The two controls without another network: shuffled targets, and layer 0."""
+    bits = trained[trained["shuffled"].astype(bool) & (trained["quantity"] == "usable")]
+    start = retained.loc[retained["layer"] == 0, "estimate"]
+    ends = f"from {bits['estimate'].min():z.3f} to {bits['estimate'].max():z.3f}"
+    most = "no interval" if bits["high"].isna().all() else f"highest end of an interval: {bits['high'].max():z.3f}"
+    return (
+        f"Of shuffled targets {ends} bits can be used, by model and layer ({most}). "
+        f"Layer 0 shows {start.min():.1%} to {start.max():.1%} of H(X)."
+    )
+
+
+def random(differences: pd.DataFrame) -> str:
+    """At which initial scales a trained model keeps more than its random copies, by reading."""
+    lines = []
+    for (reading, model), rows in differences.groupby(["reading", "model"], sort=False):
+        sides: dict[str, list[str]] = {}
+        for row in rows.to_dict("records"):
+            side = "about as much as"
+            if not has_interval(row):
+                side = "an amount that cannot be compared with"
+            elif row["low"] > 0:
+                side = "more than"
+            elif row["high"] < 0:
+                side = "less than"
+            sides.setdefault(side, []).append(f"*{row['weights']}* ({row['random']:z.0%})")
+        parts = "; ".join(f"{side} {_and(copies)}" for side, copies in sides.items())
+        depends = " So the answer depends on the initial scale." if {"more than", "less than"} <= set(sides) else ""
+        share = f"{rows['trained'].iloc[0]:z.0%} at the last layer"
+        lines.append(f"- **{model}**, {reading}: {share}, {parts}.{depends}")
+    return "\n".join(lines)
+
+
+def forgetting(table: pd.DataFrame) -> str:
+    """The rise and the fall of each model under the centroid, by reading, with the difference that would be seen."""
+    lines = []
+    centroid = table[table["probe"] == "centroid"]
+    for (reading, half), rows in centroid.groupby(["reading", "half"], sort=False):
+        parts = []
+        for row in rows.to_dict("records"):
+            pair = f"layers {row['layer']:.0f} and {row['other']:.0f}"
+            seen = "" if pd.isna(row["detectable"]) else f", {row['detectable']:.2f} would have been seen"
+            parts.append(f"{row['model']} {quote(row, '+.2f')} ({pair}{seen})")
+        lines.append(f"- **{reading}**, {half} in bits per token: {'; '.join(parts)}.")
+    return "\n".join(lines)
+
+
+def bag_as_token(trained: pd.DataFrame) -> str:
+    """The bag (mean of the states, centroid, all training text) by the contrasts of the token: the rise between any two
+    layers, and what the second half of the layers alone loses.
+    """
+    rows = with_all_text(trained[(trained["reading"] == "bag") & (trained["pooling"] == "mean")])
+    lines = [f"The bag between any two layers, as for the token (differences count from {BITS} bits on):", ""]
+    for quantity, name in (("rise", "rise from a layer to a later one"), ("late_forgetting", "loss of late layers")):
+        parts = [
+            f"{row['model']} {quote(row, '+.2f')} (layers {row['layer']:.0f} and {row['other']:.0f})"
+            for row in rows[rows["quantity"] == quantity].to_dict("records")
+        ]
+        lines.append(f"- {name}, in bits per token: {'; '.join(parts)}.")
     return "\n".join(lines)
 
 
@@ -46,63 +219,14 @@ def probes(table: pd.DataFrame) -> str:
         lost = f"would report {row.max() - row.min():.0%} of H(X) as forgotten although it is still there"
         ends = f"from {row.min():.0%} ({row.idxmin()}) to {row.max():.0%} ({row.idxmax()})"
         lines.append(f"- **{model}**: {ends}; the weakest probe {lost}.")
-    highest = " and ".join(shares.loc[table["model"].unique()].astype(float).idxmax(axis=1).unique())
+    highest = _and(shares.loc[table["model"].unique()].astype(float).idxmax(axis=1).unique())
     return "At the last layer:\n\n" + "\n".join(lines) + f"\n\nThe probe with the highest bound: {highest}."
 
 
-def shuffled(trained: pd.DataFrame, retained: pd.DataFrame) -> str:
-    """The two controls without another network: shuffled targets, and layer 0."""
-    bits = trained[trained["shuffled"] & (trained["quantity"] == "cross_entropy_bound")]
-    most, start = bits[["estimate", "high"]].max(), retained.loc[retained["layer"] == 0, "estimate"]
-    end = "no interval" if pd.isna(most["high"]) else f"upper end of the interval: {most['high']:.2f}"
-    return (
-        f"Shuffled targets show at most {most['estimate']:.2f} bits ({end}). "
-        f"Layer 0 shows {start.min():.1%} to {start.max():.1%} of H(X)."
-    )
-
-
-def random(differences: pd.DataFrame) -> str:
-    """Whether each trained model keeps more than its random copies."""
-    lines = []
-    for row in differences.to_dict("records"):
-        compared = "keeps about as much as"
-        if row["low"] > 0:
-            compared = "keeps more than"
-        elif row["high"] < 0:
-            compared = "keeps less than"
-        elif not has_interval(row):
-            compared = "cannot surely be compared with"
-        shares = f"{row['trained']:.0%} against {row['random']:.0%} of H(X), difference {quote(row, '+.0%')}"
-        lines.append(f"- **{row['model']}** (layer {row['layer']}) {compared} its untrained copies: {shares}.")
-    return "\n".join(lines)
-
-
-def forgetting(seen: pd.DataFrame) -> str:
-    """A table: in which models do both probes see a rise, and late forgetting?"""
-    head = ["| model | kind | enhanced (rise) | discarded late |", "|---|---|---|---|"]
-    rows = [
-        f"| {row['model']} | {row['kind']} | {YES_NO[row['rise']]} | {YES_NO[row['late_forgetting']]} |"
-        for row in seen.to_dict("records")
-    ]
-    return "Seen under both probes, with an interval above 0:\n\n" + "\n".join([*head, *rows])
-
-
-def rise(table: pd.DataFrame) -> str:
-    """Whether the stronger probe sees the smaller rise."""
-    bits = table[table["quantity"] == "rise"].pivot(index="model", columns="probe", values="estimate").astype(float)
-    bits = bits.loc[table["model"].unique()]
-    lines = [
-        f"- **{model}**: ridge sees a rise of {row['ridge']:z.2f} bits per token, the centroid {row['centroid']:z.2f}."
-        for model, row in bits.iterrows()
-    ]
-    smaller = (bits["centroid"].clip(lower=0) < bits["ridge"]).sum()
-    return "\n".join([*lines, f"\nThe stronger probe sees the smaller rise in {smaller} of {len(bits)} models."])
-
-
 def tokens(table: pd.DataFrame) -> str:
-    """The groups in which the last layer of each model names the fewest and the most tokens."""
+    """The groups in which the last layer of each model names the fewest and the most tokens, without domains."""
     lines = []
-    for model, rows in table.groupby("model", sort=False):
+    for model, rows in table[table["by"] != DOMAIN].groupby("model", sort=False):
         low, high = rows.loc[rows["estimate"].idxmin()], rows.loc[rows["estimate"].idxmax()]
         fewest = f"*{low['name']}* ({low['by']}), {quote(low, clusters='sentences')},"
         most = f"*{high['name']}* ({high['by']}), {quote(high, clusters='sentences')}"
@@ -112,52 +236,51 @@ def tokens(table: pd.DataFrame) -> str:
 
 def domains(table: pd.DataFrame) -> str:
     """How much the kind of text matters."""
-    by_model = table.groupby("model", sort=False)
+    by_model = table[table["by"] == DOMAIN].groupby("model", sort=False)
     spread = by_model["estimate"].max() - by_model["estimate"].min()
     apart = [model for model, rows in by_model if rows["low"].max() > rows["high"].min()]
     names = f" ({', '.join(apart)})" if apart else ""
     return (
-        f"Across domains the share named varies by {spread.min():.0%} to {spread.max():.0%}, depending on the model. "
-        f"The highest interval lies above the lowest in {len(apart)} of {len(spread)} models{names}."
+        f"Across domains the share named varies by {100 * spread.min():.0f} to {100 * spread.max():.0f} percentage "
+        f"points, depending on the model. The highest interval lies above the lowest in {len(apart)} of {len(spread)} "
+        f"models{names}."
     )
 
 
-def sentence(named: pd.DataFrame, pooled: pd.DataFrame) -> str:
-    """The best layer and pooling of each model and position, and whether any bits are proved."""
-    lines = ["Best of each model:", ""]
-    for row in best(named).to_dict("records"):
-        place = f"from the {POOLED[row['pooling']]} layer {row['layer']}"
+def _and(names) -> str:
+    """Names in a row: "a, b and c"."""
+    names = list(names)
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def masked_training(table: pd.DataFrame) -> str:
+    """Does the last layer keep more after training by BERT's rule, and by the mask alone: under every probe, does the
+    lowest end of all seeds lie above the interval before? That it does not is said only if hidden tokens became
+    cheaper than by frequencies alone, for every seed. No other training was tried, so nothing is said of the cause.
+    """
+    rules, steps = {"continued": "BERT's rule", "mask only": "the mask alone"}, table["step"].max()
+    prior = table.loc[table["quantity"] == "prior_cross_entropy", "estimate"].item()
+    ends, first = table[table["step"].isin([0, steps])], int(table.loc[table["step"] > 0, "step"].min())
+    start = table[(table["step"] == first) & (table["probe"] == "centroid") & (table["layer"] == table["layer"].max())]
+    kept = ends[(ends["quantity"] == "retained_cross_entropy") & (ends["layer"] == ends["layer"].max())]
+    kept = kept.groupby(["arm", "probe", "step"]).agg({"estimate": "mean", "low": "min", "high": "max"})
+    costs = ends[ends["quantity"] == "masked_cross_entropy"].pivot(index=["arm", "seed"], columns="step")["estimate"]
+    lines = []
+    for arm, rule in rules.items():
+        before, after = (kept.loc[arm].xs(step, level="step") for step in (0, steps))
+        shares = [f"{quote(before.loc[name])} before and {quote(row)} after ({name})" for name, row in after.iterrows()]
+        bits, early = costs.loc[arm].mean(), start.loc[start["arm"] == arm, "estimate"].mean()
+        if (after["low"] > before["high"]).all():
+            verdict = "It keeps more after the training than before"
+        elif (costs.loc[arm, steps] < prior).all():
+            verdict = "It is not seen to keep more after the training under every probe"
+        else:
+            verdict = (
+                "Whether it would keep more after learning cannot be said: the model has hardly learned from context"
+            )
         lines.append(
-            f"- **{row['model']}**, token {row['position'] + 1}: {quote(row, clusters='sentences')} named, {place}."
+            f"- **{rule}**, {steps} steps: the last layer keeps {', '.join(shares)}. {verdict}. A held-out hidden "
+            f"token costs {bits[0]:.1f} bits before and {bits[steps]:.1f} after, and {prior:.1f} by frequencies alone. "
+            f"At step {first} the centroid shows {early:.0%}."
         )
-    bits = pooled[(pooled["quantity"] == "fano_bound") & (pooled["pooling"] != "first")]
-    number = f"{(bits['low'] > 0).sum()} of {len(bits)} combinations of model, layer, pooling and position"
-    return "\n".join([*lines, "", f"More than 0 bits are proved in {number}."])
-
-
-def first_position(named: pd.DataFrame) -> str:
-    """What leaving the first position out of the mean changes at the last layer."""
-    shares = named[named["depth"] == 1].groupby(["model", "pooling"], sort=False)["estimate"].mean().unstack()
-    change = (shares["mean without first"] - shares["mean"]).astype(float)
-    return (
-        f"At the last layer, leaving the first position out of the mean changes the share named by {change.min():+.1%} "
-        f"({change.idxmin()}) to {change.max():+.1%} ({change.idxmax()}), averaged over the positions."
-    )
-
-
-def claim(differences: pd.DataFrame, seen: pd.DataFrame) -> str:
-    """Does the claim hold? Do encoders keep more than decoders, and do models first enhance and then discard?"""
-    keeps = differences.groupby("kind")["trained"].agg(["min", "max"])
-    ranges = ", ".join(f"{kind}s {low:.0%} to {high:.0%}" for kind, (low, high) in keeps.iterrows())
-    answer = "cannot be said: all models are of one kind"
-    if {"encoder", "decoder"} <= set(keeps.index):
-        answer = YES_NO[bool(keeps.loc["encoder", "min"] > keeps.loc["decoder", "max"])]
-    late = seen.loc[seen["late_forgetting"], "model"]
-    both = seen.loc[seen["late_forgetting"] & seen["rise"], "model"]
-    return "\n".join(
-        [
-            f"- Does every encoder keep more at its last layer than every decoder? **{answer}** ({ranges}).",
-            f"- Under both probes, late forgetting is seen in: **{', '.join(late) or 'no model'}**.",
-            f"- Under both probes, bits are first enhanced, then discarded in: **{', '.join(both) or 'no model'}**.",
-        ]
-    )
+    return "\n".join(lines)

@@ -6,28 +6,17 @@ from bitskept.base.publishing import makes_table
 from bitskept.instruments.probes.token_groups import BANDS, WORD_CLASSES
 from bitskept.studies.layer_sweep.bits_by_layer import at_last_layer
 
-
-@makes_table
-def by_group(table: pd.DataFrame) -> pd.DataFrame:
-    """By frequency in training and by word class: columns `by` and `name` say which group of tokens a row is for.
-    Measured by `instruments.probes.sweep.measure`, computed in `instruments.probes.bounds_by_layer`.
-    """
-    groups = _groups(table)
-    order = [*BANDS.values(), *WORD_CLASSES]
-    groups = groups[groups["by"].isin(["seen in training", "word class"])]
-    return groups.sort_values("name", key=lambda names: names.map(order.index), kind="stable").reset_index(drop=True)
+DOMAIN = "domain"
 
 
 @makes_table
-def domains(table: pd.DataFrame) -> pd.DataFrame:
-    """By the kind of text (`name`). Measured by `instruments.probes.sweep.measure`, computed in
-    `instruments.probes.bounds_by_layer`.
+def by_group(tokens: pd.DataFrame) -> pd.DataFrame:
+    """By frequency in training, by word class and by the kind of text: `by` and `name` say which group of tokens a row
+    is for. Measured by `instruments.probes.sweep.measure`, computed in `instruments.probes.bounds_by_layer`.
     """
-    groups = _groups(table)
-    return groups[groups["by"] == "domain"]
-
-
-def _groups(table: pd.DataFrame) -> pd.DataFrame:
-    groups = at_last_layer(table[table["quantity"] == "recovered"]).copy()
+    groups = at_last_layer(tokens[tokens["quantity"] == "recovered"]).copy()
     groups[["by", "name"]] = groups["group"].str.split(": ", expand=True)
-    return groups
+    ways = ["seen in training", "word class", DOMAIN]
+    names = [*BANDS.values(), *WORD_CLASSES, *sorted(groups.loc[groups["by"] == DOMAIN, "name"].unique())]
+    groups = groups[groups["by"].isin(ways)]
+    return groups.sort_values("name", key=lambda column: column.map(names.index), kind="stable", ignore_index=True)

@@ -2,5 +2,5 @@
 
 - The idea: ask the state for its token: token_surprisals.measure
 - One sentence: averages.by_layer, averages.one_and_all, figures.tour
-- What the numbers say: sentences.one_sentence, sentences.average
+- What the numbers say: sentences.one_sentence, live.tokens, sentences.average
 """

@@ -21,4 +21,7 @@ def section():
         corpus_sentences=3000,
         clusters=[1, 8, 20],
         data_sets=50,
+        networks=8,
+        network_layers=4,
+        network_training=[10, 300],
     )

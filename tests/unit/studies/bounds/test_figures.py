@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from bitskept.base.publishing import drawn
-from bitskept.studies.bounds import certificate, fano, figures, interval_coverage, sandwich
+from bitskept.studies.bounds import certificate, fano, figures, interval_coverage, sandwich, usable_information
 from bitskept.theory import channels
 
 
@@ -47,3 +47,14 @@ def test_interval_coverage_has_a_panel_for_each_kind_and_says_where_there_is_no_
     missed = panels[0].lines[1].get_ydata()
     assert np.isnan(missed[0])
     assert (missed[1:] < 0.2).all()
+
+
+def test_usable_information_has_a_panel_for_each_probe_and_a_curve_for_the_first_and_last_layer(section):
+    table = usable_information.measure(1, 1, [5, 20], 0)
+    panels = drawn(figures.usable_information, table, section).axes
+    assert [axes.get_title() for axes in panels] == list(usable_information.PROBES)
+    assert labels(panels[0]) == ["the truth at every layer, H(X)", "layer 0", "layer 1"]
+    usable = table[table["quantity"] == "usable"].set_index(["probe", "layer"])["estimate"]
+    for axes, probe in zip(panels, usable_information.PROBES, strict=True):
+        for layer in (0, 1):
+            np.testing.assert_allclose(axes.lines[1 + layer].get_ydata(), usable[(probe, layer)])

@@ -176,3 +176,45 @@ def test_verdict_names_what_failed(broken, name):
     text = sentences.verdict(*held, 100)
     assert f"What failed: {name}" in text
     assert "Both claims" not in text
+
+
+def usable_table(*, closest=0.2, much=(3.98, 3.97, 3.99), little=(1.0, 0.9, 1.1), ridge=(2.0, 1.9, 2.1)):
+    rows = [
+        *((None, layer, None, "closest", closest + layer, None, None) for layer in (0, 1)),
+        ("centroid", 0, 5, "usable", 3.5, 3.4, 3.6),
+        ("centroid", 1, 5, "usable", *little),
+        ("centroid", 1, 2000, "usable", *much),
+        ("ridge", 1, 2000, "usable", *ridge),
+        ("centroid", 1, 5, "recovered", 0.25, 0.2, 0.3),
+        ("centroid", 1, 2000, "recovered", 0.99, 0.98, 1.0),
+    ]
+    names = ["probe", "layer", "train_sentences", "quantity", "estimate", "low", "high"]
+    return pd.DataFrame(rows, columns=names).assign(n=8, entropy=4.0)
+
+
+def test_usable_information():
+    text = sentences.usable_information(usable_table())
+    assert "the closest two lie 20% of the mean distance of two states apart" in text
+    assert "**each layer holds all of the 4.00 bits.** With 5 sentences to learn from" in text
+    assert "can use 1.00 ([0.90, 1.10], 95 %, 8 networks) of them in the last layer and names 25%" in text
+    assert "in layer 0 it can use 3.50. With 2,000 sentences it can use 3.98 [3.97, 3.99]" in text
+    assert "which is all of it within 0.1 bits, and names 99%. **What looked forgotten was there" in text
+    assert "can use 2.00 [1.90, 2.10] with 2,000 sentences: **the family of predictors decides" in text
+
+
+def test_usable_information_that_the_probes_do_not_show():
+    text = sentences.usable_information(usable_table(much=(1.2, 1.0, 1.4), ridge=(1.1, 0.9, 1.3)))
+    assert "which is not all of it within 0.1 bits" in text
+    assert "The intervals overlap, so more text may not have helped." in text
+    assert "the intervals of the two families overlap, so they may not differ" in text
+    assert "**the family" in sentences.usable_information(usable_table(much=(1.2, 1.0, 1.4)))
+    text = sentences.usable_information(usable_table(much=(1.2, float("nan"), float("nan"))))
+    assert "Whether the text makes the difference cannot be told from 8 networks." in text
+    assert "whether the two families differ cannot be told from 8 networks." in text
+
+
+@pytest.mark.parametrize("closest", [0.0, float("nan")])
+def test_usable_information_where_tokens_share_a_state(closest):
+    text = sentences.usable_information(usable_table(closest=closest))
+    assert "**Two different tokens share a state**" in text
+    assert "holds all" not in text

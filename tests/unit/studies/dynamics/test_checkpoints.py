@@ -128,6 +128,7 @@ def test_every_checkpoint_goes_through_every_measure(trained, measured):
         other = {name for name in bits_per_byte.QUANTITIES if name != cost[twin]}
         assert set(rows["quantity"]) == {*checkpoints.QUANTITIES, "stsb spearman"} - other
         assert set(rows.loc[rows["quantity"] == "retained_cross_entropy", "layer"]) == {0, 1, 2}
+        assert rows.loc[rows["quantity"] == "late_forgetting", "layer"].isna().all()
     assert table["id"].nunique() == len(trained[0])
     assert not table.duplicated([*NAMES, "layer", "probe", "k", "quantity"]).any()
     assert set(checkpoints.targets(table)) == {"stsb spearman", "bits_per_byte", "bits_per_byte_bound"}

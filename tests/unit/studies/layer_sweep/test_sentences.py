@@ -1,4 +1,3 @@
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,12 +17,144 @@ def curves(values, quantity="retained_cross_entropy", **facts):
 
 def test_the_last_and_the_best_layer_of_each_model_are_quoted():
     table = pd.concat([curves({"a": [0.5, 0.9, 0.7]}), curves({"b": [1.0, 0.25]})])
-    tokens = pd.concat([table, curves({"a": [8.0], "b": [9.0]}, quantity="entropy")])
-    assert sentences.retained(table, tokens) == (
+    whole = curves({"a": [8.0], "b": [9.0]}, quantity="entropy", group=None)
+    shared = curves({"a": [1.0], "b": [1.0]}, quantity="entropy", group="one token for all models: yes")
+    assert sentences.retained(table, pd.concat([shared, whole])) == (
         "- **a** (encoder): H(X) is 8.00 [7.90, 8.10] bits per token; the last layer keeps at least 70% [60%, 80%] of "
         "it, the best layer 90%.\n"
         "- **b** (encoder): H(X) is 9.00 [8.90, 9.10] bits per token; the last layer keeps at least 25% [15%, 35%] of "
         "it, the best layer 100%."
+    )
+
+
+def test_each_reading_gives_its_last_and_its_best_layer():
+    table = pd.concat([curves({"a": [1.0, 0.4]}, reading="token"), curves({"a": [0.2, 0.3, 0.1]}, reading="bag")])
+    assert sentences.readings(table) == (
+        "- **a**, last layer: token 40% [30%, 50%] (most at layer 0: 100%); bag 10% [0%, 20%] (most at layer 1: 30%)."
+    )
+
+
+def test_the_path_of_the_mean_and_the_best_pooling_are_named():
+    table = pd.concat([curves({"a": [0.2, 0.5, 0.3]}, pooling="mean"), curves({"a": [0.1, 0.2, 0.6]}, pooling="last")])
+    assert sentences.sentence(table) == (
+        "- **a**, from the mean: 20% [10%, 30%] at layer 0, 50% [40%, 60%] at its best layer 1, 30% [20%, 40%] at "
+        "layer 2. Most of all: 60%, layer 2, from the last state."
+    )
+
+
+def test_each_place_gives_the_best_layer_of_each_curve():
+    parts = [curves({"a": [0.1, 0.3]}, curve="mean"), curves({"a": [0.2, 0.1]}, curve="random copy, 40 sentences")]
+    assert sentences.places(pd.concat(parts).assign(position=0)) == (
+        "- **a**, place 1, at layer 0 and at the best layer: mean 10%, 30% (layer 1); random copy, 40 sentences 20%, "
+        "20% (layer 0)."
+    )
+
+
+def order(size, *models, width=0.01):
+    """A row of `learning.orders`: models from most to least, a tenth apart."""
+    ends = {model: (-place / 10 - width, -place / 10 + width) for place, model in enumerate(models)}
+    return {"probe": "centroid", "train_sentences": size, "order": models, "ends": ends}
+
+
+def test_an_order_that_never_flips_is_said_once():
+    table = pd.DataFrame([order(3000, "a", "b"), order(375, "a", "b")])
+    assert sentences.learning(table).endswith("- **centroid**: the order is the same at each size: a, b.")
+
+
+@pytest.mark.parametrize(("width", "words"), [(0.01, "their intervals are apart at both"), (0.2, "intervals overlap")])
+def test_flips_are_named_with_the_sizes_between_which_they_happen(width, words):
+    rows = [order(375, "a", "b", "c", width=width), order(750, "a", "b", "c"), order(1500, "b", "a", "c", width=width)]
+    rows[1] = order(750, "a", "b", "c", width=width)
+    text = sentences.learning(pd.DataFrame(rows))
+    assert text.count("change places") == 1
+    assert "the order flips: a and b change places between 750 and 1,500" in text
+    assert words in text
+    assert text.endswith("With most text: b, a, c.")
+
+
+def tokenizers(**models):
+    rows = [{"model": name, "ignores case": ignores, "H(X)": 9.0, "H(X) without case": 9.0 - 0.2 * (not ignores)}
+            for name, ignores in models.items()]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_models_that_ignore_case_are_named_and_what_case_adds_to_the_others():
+    assert sentences.tokenizers(tokenizers(a=True, b=True, c=False)) == (
+        "a and b ignore case: their tokens do not say what is a capital letter. Without case H(X) would fall for c "
+        "from 9.00 to 8.80 bits per token."
+    )
+    assert sentences.tokenizers(tokenizers(c=False)).startswith("All models see case. Without case")
+    assert sentences.tokenizers(tokenizers(a=True)).endswith("a capital letter.")
+
+
+def counted(unit, *models, width=0.01):
+    """A row of `units.orders`."""
+    return order(0, *models, width=width) | {"unit": unit}
+
+
+@pytest.mark.parametrize(("width", "how"), [(0.01, "their intervals are apart"), (0.1, "not for sure")])
+def test_the_order_of_the_models_is_compared_between_ways_of_counting(width, how):
+    orders = pd.DataFrame([counted("share", "a", "b", width=width), counted("bits per token", "b", "a", width=width)])
+    shared = curves({"a": [5.0, 4.0]}, "usable", counted="bits per shared word", group="one token for all models: yes")
+    entropy = curves({"a": [6.0]}, "entropy", group="one token for all models: yes")
+    text = sentences.words(orders, shared, pd.concat([shared, entropy]))
+    assert "- **bits per token**: b, a\n" in text
+    assert f"Beside the share, a and b change places in bits per token ({how})." in text
+    assert text.endswith("About a shared word the last layer shows: a 4.00 [3.90, 4.10] of 6.00 bits.")
+    assert sentences.words(orders[:1], shared[:0], shared).endswith("The order is the same in each.")
+
+
+def test_shuffled_targets_and_layer_0_are_picked_from_the_other_rows():
+    bits = pd.concat(
+        [
+            curves({"a": [0.01, -0.04]}, "usable", shuffled=True),
+            curves({"a": [5.0]}, "usable", shuffled=False),
+            curves({"a": [5.0]}, "cross_entropy_bound", shuffled=True),
+        ]
+    )
+    shares = curves({"a": [0.98, 0.1], "b": [0.99, 1.0]})
+    assert sentences.shuffled(bits, shares) == (
+        "Of shuffled targets from -0.040 to 0.010 bits can be used, by model and layer (highest end of an interval: "
+        "0.110). Layer 0 shows 98.0% to 99.0% of H(X)."
+    )
+    assert "by model and layer (no interval)" in sentences.shuffled(bits.assign(high=None), shares)
+
+
+def difference(weights, low, high, random=0.5):
+    return {"reading": "token", "model": "a", "weights": weights, "trained": 0.7, "random": random, "low": low,
+            "high": high}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.1, 0.3, "more than"),
+        (-0.3, -0.1, "less than"),
+        (-0.1, 0.3, "about as much as"),
+        (0.0, 0.3, "about as much as"),
+        (None, None, "an amount that cannot be compared with"),
+    ],
+)
+def test_a_trained_model_keeps_more_or_less_only_where_the_interval_leaves_out_0(low, high, words):
+    text = sentences.random(pd.DataFrame([difference("random", low, high)]))
+    assert text == f"- **a**, token: 70% at the last layer, {words} *random* (50%)."
+
+
+def test_copies_on_both_sides_make_the_answer_one_of_scale():
+    rows = [difference("random", 0.1, 0.3), difference("random: both", -0.3, -0.1, 0.9)]
+    text = sentences.random(pd.DataFrame(rows))
+    assert text.endswith(
+        "more than *random* (50%); less than *random: both* (90%). So the answer depends on the initial scale."
+    )
+
+
+def test_contrasts_say_what_would_have_been_seen():
+    row = {"reading": "token", "half": "rise", "probe": "centroid", "model": "a", "layer": 3, "other": 1,
+           "estimate": 0.04, "low": -0.1, "high": 0.2, "detectable": 0.25}  # fmt: skip
+    table = pd.DataFrame([row, row | {"model": "b", "detectable": None}, row | {"probe": "ridge", "model": "c"}])
+    assert sentences.forgetting(table) == (
+        "- **token**, rise in bits per token: a +0.04 [-0.10, +0.20] (layers 3 and 1, 0.25 would have been "
+        "seen); b +0.04 [-0.10, +0.20] (layers 3 and 1)."
     )
 
 
@@ -48,75 +179,9 @@ def test_probes_are_compared_at_the_last_layer_of_each_model():
     )
 
 
-def test_shuffled_targets_and_layer_0_are_picked_from_the_other_rows():
-    bits = pd.concat(
-        [
-            curves({"a": [0.01, 0.04]}, "cross_entropy_bound", shuffled=True),
-            curves({"a": [5.0]}, "cross_entropy_bound", shuffled=False),
-            curves({"a": [5.0]}, "cross_entropy", shuffled=True),
-        ]
-    )
-    assert sentences.shuffled(bits, curves({"a": [0.98, 0.1], "b": [0.99, 1.0]})) == (
-        "Shuffled targets show at most 0.04 bits (upper end of the interval: 0.14). "
-        "Layer 0 shows 98.0% to 99.0% of H(X)."
-    )
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "words"),
-    [
-        (0.1, 0.3, "keeps more than its untrained copies"),
-        (-0.3, -0.1, "keeps less than its untrained copies"),
-        (-0.1, 0.3, "keeps about as much as its untrained copies"),
-        (0.0, 0.3, "keeps about as much"),
-        (-0.3, 0.0, "keeps about as much"),
-    ],
-)
-def test_a_trained_model_keeps_more_or_less_only_where_the_interval_leaves_out_0(low, high, words):
-    row = {"model": "a", "layer": 6, "trained": 0.7, "random": 0.5, "estimate": 0.2, "low": low, "high": high}
-    text = sentences.random(pd.DataFrame([row]))
-    assert f"**a** (layer 6) {words}" in text
-    assert f"70% against 50% of H(X), difference +20% [{low:+.0%}, {high:+.0%}]." in text
-
-
-def test_without_intervals_nothing_is_compared():
-    row = {"model": "a", "layer": 6, "trained": 0.7, "random": 0.5, "estimate": 0.2, "low": np.nan, "high": np.nan}
-    text = sentences.random(pd.DataFrame([row]))
-    assert "**a** (layer 6) cannot surely be compared with its untrained copies: 70% against 50%" in text
-    assert "difference +20% (no interval)." in text
-    shuffled = {"shuffled": True, "quantity": "cross_entropy_bound", "estimate": 0.01, "high": np.nan}
-    layers = pd.DataFrame({"layer": [0], "estimate": [0.98]})
-    assert "at most 0.01 bits (no interval)." in sentences.shuffled(pd.DataFrame([shuffled]), layers)
-
-
-def seen(**models):
-    """Rows as of `forgetting.seen_by_both`: the kind of each model, its rise and its late forgetting."""
-    return pd.DataFrame(
-        [{"model": model, "kind": kind, "rise": rise, "late_forgetting": late}
-         for model, (kind, rise, late) in models.items()]
-    )  # fmt: skip
-
-
-def test_what_both_probes_see_is_a_table():
-    text = sentences.forgetting(seen(a=("encoder", True, False), b=("decoder", False, True)))
-    assert text.splitlines()[-2:] == ["| a | encoder | yes | no |", "| b | decoder | no | yes |"]
-
-
-def test_the_smaller_rise_is_counted_and_a_negative_one_is_none():
-    shapes = {"b": (0.2, 0.1), "a": (-0.3, -0.2), "c": (0.0, 0.5)}
-    table = pd.DataFrame(
-        [{"model": model, "quantity": "rise", "probe": probe, "estimate": value}
-         for model, pair in shapes.items() for probe, value in zip(("ridge", "centroid"), pair, strict=True)]
-        + [{"model": "a", "quantity": "forgetting", "probe": "ridge", "estimate": 9.0}]
-    )  # fmt: skip
-    text = sentences.rise(table)
-    assert text.splitlines()[0] == "- **b**: ridge sees a rise of 0.20 bits per token, the centroid 0.10."
-    assert text.endswith("\n\nThe stronger probe sees the smaller rise in 1 of 3 models.")
-
-
-def groups(**models):
+def groups(by="word class", **models):
     rows = [
-        {"model": model, "name": name, "by": "domain", "estimate": share, "low": share - 0.05, "high": share + 0.05,
+        {"model": model, "name": name, "by": by, "estimate": share, "low": share - 0.05, "high": share + 0.05,
          "n": 40}
         for model, shares in models.items()
         for name, share in shares.items()
@@ -126,66 +191,27 @@ def groups(**models):
 
 def test_the_groups_with_the_fewest_and_the_most_tokens_named():
     assert sentences.tokens(groups(a={"x": 0.5, "y": 0.2, "z": 0.9})) == (
-        "- **a** names the fewest tokens among *y* (domain), 20% ([15%, 25%], 95 %, 40 sentences), and the most among "
-        "*z* (domain), 90% ([85%, 95%], 95 %, 40 sentences)."
+        "- **a** names the fewest tokens among *y* (word class), 20% ([15%, 25%], 95 %, 40 sentences), and the most "
+        "among *z* (word class), 90% ([85%, 95%], 95 %, 40 sentences)."
     )
 
 
 def test_domains_are_apart_where_two_intervals_do_not_overlap():
     near, apart = {"x": 0.50, "y": 0.55, "z": 0.58}, {"x": 0.5, "y": 0.65, "z": 0.55}
-    text = sentences.domains(groups(b=apart, a=near, c=apart))
-    assert "varies by 8% to 15%" in text
+    text = sentences.domains(groups("domain", b=apart, a=near, c=apart))
+    assert "varies by 8 to 15 percentage points" in text
     assert text.endswith("lies above the lowest in 2 of 3 models (b, c).")
-    assert sentences.domains(groups(a=near)).endswith("lies above the lowest in 0 of 1 models.")
+    assert sentences.domains(groups("domain", a=near)).endswith("lies above the lowest in 0 of 1 models.")
 
 
-def pooled(pooling, values, quantity="recovered"):
-    return curves({"a": values}, quantity, pooling=pooling, position=1)
-
-
-def test_the_best_layer_and_pooling_leave_out_the_first_position():
-    named = pd.concat([pooled("mean", [0.2, 0.1]), pooled("last", [0.1, 0.3]), pooled("first", [0.9, 0.9])])
-    bits = pd.concat([pooled("mean", [0.1, 0.3], "fano_bound"), pooled("first", [9.0, 9.0], "fano_bound"), named])
-    assert sentences.sentence(named, bits) == (
-        "Best of each model:\n\n- **a**, token 2: 30% [20%, 40%] named, from the last state of layer 1.\n\n"
-        "More than 0 bits are proved in 1 of 2 combinations of model, layer, pooling and position."
+def test_the_bag_is_also_told_by_the_contrasts_of_the_token_for_the_mean_and_all_text():
+    usual = {"model": "a", "reading": "bag", "quantity": "late_forgetting", "pooling": "mean", "probe": "centroid",
+             "train_sentences": 80, "layer": 3, "other": 4, "estimate": 0.2, "low": 0.1, "high": 0.3}  # fmt: skip
+    others = [{"pooling": "last"}, {"train_sentences": 40}, {"reading": "token"}, {"quantity": "peak_fall"}]
+    rise = usual | {"quantity": "rise", "layer": 2, "other": 1, "estimate": 0.05, "low": -0.1}
+    table = pd.DataFrame([usual, rise, *({**usual, "estimate": 9.0} | other for other in others)])
+    assert sentences.bag_as_token(table) == (
+        "The bag between any two layers, as for the token (differences count from 0.1 bits on):\n\n"
+        "- rise from a layer to a later one, in bits per token: a +0.05 [-0.10, +0.30] (layers 2 and 1).\n"
+        "- loss of late layers, in bits per token: a +0.20 [+0.10, +0.30] (layers 3 and 4)."
     )
-
-
-def test_the_first_position_is_left_out_of_the_mean_at_the_last_layer():
-    parts = [
-        pooled("mean", [0.9, 0.3]), pooled("mean without first", [0.1, 0.5]), pooled("last", [0.5, 0.5]),
-        pooled("mean", [0.9, 0.3]).assign(model="b"), pooled("mean without first", [0.1, 0.1]).assign(model="b"),
-    ]  # fmt: skip
-    assert "changes the share named by -20.0% (b) to +20.0% (a)," in sentences.first_position(pd.concat(parts))
-
-
-def shares(**models):
-    return pd.DataFrame([{"model": name, "kind": kind, "trained": share} for name, (kind, share) in models.items()])
-
-
-@pytest.mark.parametrize(
-    ("models", "answer"),
-    [
-        ({"a": ("encoder", 0.6), "b": ("encoder", 0.8), "c": ("decoder", 0.5)}, "yes** (decoders 50% to 50%, encoders"),
-        ({"a": ("encoder", 0.6), "b": ("encoder", 0.8), "c": ("decoder", 0.7)}, "no** (decoders 70% to 70%, encoders"),
-        (
-            {"a": ("encoder", 0.6), "b": ("encoder", 0.8)},
-            "cannot be said: all models are of one kind** (encoders 60%",
-        ),
-        ({"c": ("decoder", 0.6)}, "cannot be said: all models are of one kind** (decoders 60%"),
-    ],
-)
-def test_encoders_keep_more_only_where_every_one_does(models, answer):
-    text = sentences.claim(shares(**models), seen(a=("encoder", True, True)))
-    assert f"than every decoder? **{answer}" in text
-
-
-def test_the_claim_takes_both_an_enhancement_and_late_forgetting():
-    differences = shares(a=("encoder", 0.5))
-    all_four = {"a": (True, True), "b": (False, True), "c": (True, False), "d": (False, False)}
-    text = sentences.claim(differences, seen(**{name: ("encoder", *flags) for name, flags in all_four.items()}))
-    assert "Under both probes, late forgetting is seen in: **a, b**." in text
-    assert "Under both probes, bits are first enhanced, then discarded in: **a**." in text
-    none = sentences.claim(differences, seen(d=("encoder", False, False)))
-    assert none.count("**no model**") == 2

@@ -1,0 +1,196 @@
+import pandas as pd
+import pytest
+
+from bitskept.instruments.claims import COLUMNS
+from bitskept.studies.layer_sweep import claims, controls, verdicts
+
+KINDS = {"a": "encoder", "b": "encoder", "c": "decoder"}
+RISE, LOSE, ENHANCED, DISCARDED = claims.LAYERS.values()
+
+
+@pytest.fixture(scope="module")
+def table(trained, copies, masked):
+    return claims.claims(trained, controls.differences(controls.random_copies(copies)), masked)
+
+
+def test_the_primary_rows_are_two_contrasts_for_each_model_and_reading(table):
+    assert list(table.columns) == COLUMNS
+    main = table[claims.primary(table)]
+    assert len(main) == 3 * 3 * 2
+    assert set(main["probe"]) == {"centroid"}
+    assert set(main["train_sentences"]) == {80}
+    assert set(main["reading"]) == {"token", "window", "bag: mean"}
+
+
+def test_only_primary_rows_pay_for_their_number(trained, copies, masked):
+    """With p = .01 one test is significant, and none of eighteen is."""
+    random = controls.differences(controls.random_copies(copies))
+    table = claims.claims(trained.assign(p=trained["p"].clip(lower=0.01)), random, masked)
+    falls = table[table["claim"].isin([LOSE, DISCARDED])]
+    assert set(falls.loc[claims.primary(falls), "outcome"]) == {"cannot tell"}
+    assert set(falls.loc[~claims.primary(falls), "outcome"]) == {"yes"}
+
+
+def test_a_fall_that_all_show_is_yes_and_a_rise_below_a_tenth_of_a_bit_is_no(table):
+    main = table[claims.primary(table)]
+    assert set(main.loc[main["claim"] == LOSE, "outcome"]) == {"yes"}
+    assert set(main.loc[main["claim"] == RISE, "outcome"]) == {"no"}
+
+
+def test_a_probe_that_reads_next_to_nothing_is_no_witness(trained, copies, masked):
+    weak = (trained["probe"] == "ridge") & (trained["quantity"] == "usable")
+    random = controls.differences(controls.random_copies(copies))
+    table = claims.claims(trained.assign(estimate=trained["estimate"].mask(weak, 0.4)), random, masked)
+    rows = table[claims.about_layers(table)]
+    assert set(rows.loc[rows["probe"] == "ridge", "outcome"]) == {"not tested"}
+    assert "not tested" not in set(rows.loc[rows["probe"] == "centroid", "outcome"])
+    assert f"{(rows['probe'] == 'ridge').sum()} contrasts are not counted" in verdicts.robust(table)
+
+
+def test_what_the_other_words_tell_is_no_claim(trained, copies, masked):
+    random = controls.differences(controls.random_copies(copies))
+    others = trained[trained["reading"] == "place"].assign(pooling="mean of the others")
+    table = claims.claims(pd.concat([trained, others], ignore_index=True), random, masked)
+    assert not table["reading"].str.contains("others", na=False).any()
+
+
+def test_training_protects_a_token_only_from_copies_that_keep_less(table):
+    rows = table[table["claim"].str.startswith(claims.PROTECTS) & (table["reading"] == "token")]
+    outcomes = rows.set_index(["claim", "model"])["outcome"]
+    assert outcomes[f"{claims.PROTECTS} (random)", "c"] == "yes"
+    assert outcomes[f"{claims.PROTECTS} (random)", "a"] == "no"
+    assert outcomes[f"{claims.PROTECTS} (random: both)", "c"] == "no"
+
+
+def test_a_rule_that_was_not_learned_is_not_tested_rather_than_no(table):
+    rows = table[table["claim"].str.startswith(claims.AFTER_MASKING)].reset_index(drop=True)
+    assert rows["outcome"].tolist() == ["yes", "not tested"]
+    assert "(to be tested: more steps" in rows["claim"][1]
+    assert rows["train_sentences"].tolist() == [40, 40]
+
+
+def test_encoders_and_decoders_are_compared_and_not_tested(table):
+    rows = table[table["claim"].str.startswith(claims.KEEPS)]
+    assert set(rows["outcome"]) == {"not tested"}
+    assert set(rows["train_sentences"]) == {40, 80}
+    row = rows[(rows["reading"] == "token") & (rows["probe"] == "centroid") & (rows["train_sentences"] == 80)].iloc[0]
+    assert row["estimate"] == pytest.approx((0.92 + 0.80) / 2 - 0.60)
+    assert row["clusters"] == 3
+
+
+def paired(trained, number, flipped=0):
+    """So many pairs, in which the encoder keeps a little more; in the first `flipped` ones it is the decoder."""
+    parts = []
+    for place in range(number):
+        for kind, model in (("encoder", "a"), ("decoder", "c")):
+            name = kind if place >= flipped else {"encoder": "decoder", "decoder": "encoder"}[kind]
+            part = trained[trained["model"] == model].assign(model=f"ettin-{name}-{place}", kind=name)
+            parts.append(part.assign(estimate=part["estimate"] + (0.01 * place if model == "a" else 0)))
+    return pd.concat(parts)
+
+
+@pytest.mark.parametrize(("number", "flipped", "outcome"), [(6, 0, "yes"), (6, 3, "cannot tell"), (5, 0, None)])
+def test_six_pairs_that_agree_decide_whether_encoders_keep_more(trained, masked, number, flipped, outcome):
+    table = claims.claims(paired(trained, number, flipped), pd.DataFrame(), masked)
+    rows = table[(table["claim"] == f"in pairs, {claims.KEEPS}") & (table["reading"] == "token")]
+    rows = rows[(rows["probe"] == "centroid") & (rows["train_sentences"] == 80)]
+    assert rows["outcome"].tolist() == ([outcome] if outcome else [])
+    if outcome == "yes":
+        assert rows["estimate"].iloc[0] == pytest.approx(0.92 - 0.60 + 0.025)
+        assert rows["clusters"].iloc[0] == 6
+
+
+def test_a_place_is_a_setting_of_the_bag(table):
+    others = claims.settings(table)
+    assert set(others["kind"]) == {"token", "window", "bag"}
+    assert others["reading"].str.startswith("place").any()
+    assert len(others) + claims.primary(table).sum() == table["claim"].isin(claims.LAYERS.values()).sum()
+
+
+def row(claim, outcome, model="a", reading="token", probe="centroid", sentences=80, estimate=0.5):
+    return {"paper": "P1", "claim": claim, "reading": reading, "probe": probe, "train_sentences": sentences,
+            "model": model, "outcome": outcome, "estimate": estimate, "low": 0.1, "high": 0.9, "unit": "bits",
+            "clusters": 50, "detectable": 0.3, "primary": probe == "centroid" and sentences == 80}  # fmt: skip
+
+
+def words(*rows):
+    return verdicts.claim(pd.DataFrame(list(rows)), KINDS)
+
+
+def test_both_halves_must_hold_in_one_model():
+    text = words(
+        row(RISE, "yes"), row(LOSE, "yes"), row(RISE, "yes", "b"), row(LOSE, "no", "b"), row(RISE, "cannot tell", "c"),
+        row(LOSE, "yes", "c"),
+    )  # fmt: skip
+    assert text.splitlines()[0] == (
+        "- **token**: enhanced: yes for a, b; cannot tell for c (a difference of 0.30 bits would have been seen). "
+        "Discarded: yes for a, c; no for b (certain, and smaller than 0.1: 0.50 bits in b). Both: **a**. Bits lost "
+        "per token: decoders 0.50, encoders 0.50, so a loss is no mark of decoders."
+    )
+    assert "- **window**: enhanced: not measured. Discarded: not measured. Both: **no model**." in text
+
+
+def test_a_loss_of_decoders_alone_is_no_reason_to_say_that_it_is_no_mark_of_theirs():
+    encoders = (row(LOSE, "no", "a", estimate=0.01), row(LOSE, "no", "b", estimate=0.02))
+    text = words(*encoders, row(LOSE, "yes", "c", estimate=0.7))
+    assert "Bits lost per token: decoders 0.70, encoders 0.01 to 0.02." in text
+    assert "Bits lost" not in words(row(LOSE, "no", "a"), row(LOSE, "yes", "b"))
+
+
+def test_the_first_place_is_told_apart_from_the_primary_contrasts():
+    def place(claim, outcome, model, sentences=80):
+        return row(claim, outcome, model, reading="place 1: mean", sentences=sentences) | {"primary": False}
+
+    rows = [place(ENHANCED, "yes", "a"), place(DISCARDED, "yes", "a"), place(ENHANCED, "yes", "b"),
+            place(DISCARDED, "no", "b"), place(DISCARDED, "yes", "b", sentences=40)]  # fmt: skip
+    start = "- **the first place**, which was not among the primary contrasts: both halves in"
+    assert f"{start} a." in words(row(RISE, "no"), *rows)
+    assert f"{start} no model." in words(row(RISE, "no"), *rows[2:])
+    assert "the first place" not in words(row(RISE, "no"))
+
+
+def test_other_claims_follow_with_their_reading():
+    text = words(row(RISE, "no"), row("training protects the token (random)", "yes"))
+    assert "- Training protects the token (random) (token): yes for a." in text
+
+
+@pytest.mark.parametrize(
+    ("other", "sign"), [(-0.2, "positive in 1 of 2 settings"), (0.2, "positive in 2 of 2 settings")]
+)
+def test_the_difference_between_kinds_is_given_over_all_settings(other, sign):
+    compared = [row(claims.KEEPS, "not tested", estimate=value, sentences=size)
+                for value, size in ((0.1, 80), (other, 40))]  # fmt: skip
+    text = words(row(RISE, "no"), *compared)
+    assert "**not tested**: the unit is the model, and 50 models" in text
+    assert sign in text
+
+
+def test_models_of_one_kind_leave_nothing_to_compare():
+    assert words(row(RISE, "no")).endswith("**not tested**, as all models are of one kind.")
+
+
+def test_settings_that_say_otherwise_are_named():
+    same = [row(RISE, "no"), row(LOSE, "yes")]
+    table = pd.DataFrame(
+        [
+            *same,
+            row(RISE, "yes", probe="ridge"),
+            row(RISE, "cannot tell", sentences=40),
+            row(LOSE, "yes", probe="ridge"),
+        ]
+    )
+    lines = verdicts.robust(table).splitlines()
+    same = "Primary outcomes that are the same under every other setting that was measured"
+    assert lines[0] == f"{same}: token 1 of 2."
+    others = "yes: token, ridge, 80 sentences; cannot tell: token, centroid, 40 sentences"
+    assert f"| {RISE} | token | a | no | 0 of 2 | {others} |" in lines
+    assert f"| {LOSE} | token | a | yes | 1 of 1 | none |" in lines
+
+
+def test_a_primary_outcome_that_cannot_be_told_is_not_confirmed_by_one_that_can():
+    table = pd.DataFrame(
+        [row(RISE, "cannot tell"), row(RISE, "yes", probe="ridge"), row(RISE, "cannot tell", sentences=40)]
+    )
+    lines = verdicts.robust(table).splitlines()
+    assert lines[0].endswith(": token 0 of 1.")
+    assert lines[-1] == f"| {RISE} | token | a | cannot tell | 1 of 2 | yes: token, ridge, 80 sentences |"
