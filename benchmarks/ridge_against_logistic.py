@@ -115,7 +115,8 @@ def compare(model: models.LanguageModel, texts: list[str], plan: Plan) -> dict[s
         probe = fit()
         outcome = Outcome.of_batch(reading.layers, test, probe.score(test.states, test.types))
         seconds = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - working}
-        rows = list(bound_rows(outcome, counts, seed=plan.seed))
+        shares = probe.prior.log.double().exp().cpu().numpy()
+        rows = list(bound_rows(outcome, counts, prior=shares, seed=plan.seed))
         numbers["entropy"] = round(rows[0]["estimate"], 3)
         numbers["probes"][name] = {clock: float(f"{value:.4g}") for clock, value in seconds.items()}
         for bound in BOUNDS:

@@ -1,6 +1,6 @@
 """What the layer sweep costs beside the bare forward pass, and whether its memory grows with the text.
 
-    python benchmarks/sweep.py                time, on smollm2-135m (about ten minutes on two cores)
+    python benchmarks/sweep.py                time, on smollm2-135m (about ten minutes on two quiet cores)
     python benchmarks/sweep.py --quick        the same on minilm-l6 and a quarter of the sentences (a minute)
     python benchmarks/sweep.py --memory       peak memory at 2,000 and at 20,000 sentences, on minilm-l6
 
@@ -23,8 +23,9 @@ from bitskept.instruments.probes.sweep import Plan, split, sweep
 from bitskept.instruments.states import TOKEN_BUDGET, Encoding, batches, encode
 from bitskept.sources import corpora, models
 
-PLAN = Plan("mixed", train=1700, validation=100, test=200, shuffled=False, side_layers=2)
-"""No controls: the ratio is that of one measurement of one model."""
+PLAN = Plan("mixed", train=700, validation=100, test=250, shuffled=False, side_layers=2)
+"""No controls, learning curve, windows or sentence vectors: the ratio is that of one measurement of one model."""
+TARGETS = "at most 1.6 is asked for in bfloat16 on a CPU with AMX, 1.4 in float32"
 
 
 @torch.inference_mode()
@@ -65,7 +66,7 @@ def time_ratio(model_id: str, dtype: str, repeats: int, plan: Plan) -> dict[str,
         )
         print(f"{bare:8.1f} {whole:8.1f} {whole / bare:6.2f}", flush=True)
     median = sorted(result["ratio"] for result in results)[len(results) // 2]
-    print(f"median ratio {median:.2f} (at most 2.0 is asked for, 1.3 aimed at)")
+    print(f"median ratio {median:.2f} ({TARGETS})")
     where = {"dtype": str(model.dtype).removeprefix("torch."), "device": model.device.type}
     return {"model": model_id, **where, "tokens": tokens, "median_ratio": median, "repeats": results}
 
@@ -83,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = record.parser(__doc__)
     parser.add_argument("--model", help="default: smollm2-135m for time, minilm-l6 for memory and when quick")
     parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16"))
-    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--sentences", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -98,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
             results.append({"model": model, "sentences": sentences, "peak_mb": peak})
         record.append("sweep --memory", options, results)
     else:
-        plan = replace(PLAN, train=425, validation=25, test=50) if options.quick else PLAN
+        plan = replace(PLAN, train=175, validation=25, test=62) if options.quick else PLAN
         model = options.model or ("minilm-l6" if options.quick else "smollm2-135m")
         record.append("sweep", options, time_ratio(model, options.dtype, options.repeats, plan))
 

@@ -30,7 +30,7 @@ def named_folder(variable: str) -> Path | None:
 def _folder(variable: str, named: str) -> Path:
     try:
         path = Path(named).expanduser().resolve()
-        if path.is_dir() or not path.exists():
+        if not path.exists() or path.is_dir():  # in this order: another process may make the folder in between
             return path
         reason = "it is a file"
     except (OSError, RuntimeError) as error:  # too long, an unknown user, a loop of links

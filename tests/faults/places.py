@@ -15,7 +15,18 @@ if not WHOLE:
     NOTEBOOKS = ["03_fine_tuning", "05_training_dynamics"]
 SMALL = {
     "03_fine_tuning": {
-        "tuning": {"minilm-l6": {"arms": ["recoverability", "continued"], "seeds": [0], "steps": 3, "rate": 1e-3}},
+        "tuning": {
+            "minilm-l6": {
+                "arms": ["recoverability", "continued"],
+                "first_rate_arms": [],
+                "rates": [1e-3],
+                "seeds": [0],
+                "steps": 3,
+                "checkpoints": [],
+                "dose_tasks": [],
+                "batch": 8,
+            }
+        },
         "measuring": {
             "minilm-l6": {
                 "train_sentences": 30,

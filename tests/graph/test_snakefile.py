@@ -13,9 +13,10 @@ import yaml
 pytest.importorskip("snakemake", reason="snakemake comes with the extra `graph`")
 
 SWEEP = {
-    "train_sentences": 12, "validation_sentences": 4, "test_sentences": 6, "longest": 32,
-    "types": 64, "side_layers": 3, "sentence_positions": 1, "trained_epochs": 1, "random_seeds": [0], "seed": 0,
-    "dtype": "float32", "accept_terms": [],
+    "train_sentences": 12, "smaller_train_sentences": [8], "validation_sentences": 4, "test_sentences": 6,
+    "longest": 32, "types": 64, "side_layers": 3, "window_layers": 3, "places": 1, "more_poolings": [],
+    "trained_epochs": 1, "random_seeds": [0], "random_scales": [], "masked_steps": 2,
+    "masked_batch": 1, "masked_rate": 1e-3, "masked_seeds": [0], "seed": 0, "dtype": "float32", "accept_terms": [],
 }  # fmt: skip
 
 
@@ -66,7 +67,8 @@ def project(tiny, checkout, tmp_path_factory):
     words = product(("the", "The"), ("cat", "sat"), ("it", "42"), (".", "!", ","))
     text.write_text("\n".join(" ".join(one) for one in words), "utf-8")
     made = Project(folder, checkout, folder / "home")
-    made.change(models=[str(folder / name) for name in ("broken", f"{ODD}/whole")], corpus=str(text))
+    models = [str(folder / name) for name in ("broken", f"{ODD}/whole")]
+    made.change(models=models, masked_model=models[0], corpus=str(text))
     made.first = made.snakemake()
     return made
 
@@ -81,15 +83,17 @@ def test_a_model_that_fails_stops_no_other_and_is_reported(project):
     assert "1 failed; the others are in the store" in project.first.stderr
     markers = (project.folder / "build" / "mine" / "jobs").glob("*.jsonl")
     assert short(path.stem for path in markers) == {("sweep", "whole"), ("random", "whole")}
-    assert len(list((project.folder / "home" / "store" / "layer_sweep").glob("*/table.parquet"))) == 2
+    tables = (project.folder / "home" / "store" / "layer_sweep").glob("*/table.parquet")
+    assert len(list(tables)) == 3, "the whole model twice, and one random copy"
 
 
 def test_only_what_failed_or_changed_runs_again(project):
-    assert short(project.pending()) == {("sweep", "broken"), ("random", "broken")}
+    assert short(project.pending()) == {("sweep", "broken"), ("random", "broken"), ("masked", "broken")}
     project.change(models=project.section["models"][1:])
-    assert project.pending() == set()
+    changed = {("sweep", "whole"), ("masked", "broken")}
+    assert short(project.pending()) == changed, "the words that all models share may be others"
     project.change(random_seeds=[0, 1])
-    assert short(project.pending()) == {("random", "whole")}
+    assert short(project.pending()) == changed | {("random", "whole")}
 
 
 def test_a_notebook_waits_for_its_jobs_and_its_files_are_in_the_folder_of_the_profile(project):

@@ -38,8 +38,10 @@ def profile(fetched):
     text, terms = {"corpus": str(place.corpus), "longest": 48}, {"accept_terms": repositories.TERMS}
     sections = {stem: smoke[stem] | text | terms for stem in STEMS}
     sizes = {"train_sentences": 40, "validation_sentences": 10, "test_sentences": 10}
-    sections["02_layer_sweep"] |= sizes | {"models": SHOWN}
-    arms = {"arms": ["recoverability", "continued", "permuted"], "seeds": [0], "steps": 2, "rate": 1e-3}
+    masking = {"masked_model": "deberta-v3-small", "masked_steps": 4, "masked_batch": 4}
+    sections["02_layer_sweep"] |= sizes | masking | {"models": SHOWN, "smaller_train_sentences": [20]}
+    arms = {"arms": ["recoverability", "continued", "permuted"], "first_rate_arms": [], "rates": [1e-3], "seeds": [0]}
+    arms |= {"steps": 2, "checkpoints": [], "dose_tasks": [], "batch": 8}
     sections["03_fine_tuning"] |= {
         "tuning": dict.fromkeys(TUNED, arms), "measuring": dict.fromkeys(TUNED, sizes | {"layers": 3, "items": 20}),
         "tasks": ["stsb"], "data_tasks": ["sst2"], "negatives": 64, "rank": 4,

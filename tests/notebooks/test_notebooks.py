@@ -1,14 +1,18 @@
 """The notebooks as they are committed: complete, readable, and safe to run in any order."""
 
 import ast
+import inspect
 import re
 from collections import defaultdict
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
 import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
+from matplotlib.figure import Figure
 
 from bitskept.run.notebooks import SECTIONS, figure_functions
 
@@ -106,6 +110,19 @@ def test_it_shows_every_figure_of_its_room_once(path):
     calls = [node for cell in read(path)[1] for node in ast.walk(tree(cell)) if isinstance(node, ast.Call)]
     shown = [ast.unparse(call.args[0]) for call in calls if ast.unparse(call.func) in ("show", "show_twins")]
     assert sorted(shown) == sorted(f"figures.{draw.__name__}" for draw in figure_functions(path.stem).values())
+
+
+@each
+def test_its_live_cell_explores_the_figure_of_its_room(path):
+    calls = [node for cell in read(path)[1] for node in ast.walk(tree(cell)) if isinstance(node, ast.Call)]
+    explored = [ast.unparse(call.args[0]) for call in calls if ast.unparse(call.func) == "explore"]
+    live = f"{SECTIONS[path.stem].__module__.rpartition('.')[0]}.live"
+    figures = inspect.getmembers(import_module(live), _draws) if find_spec(live) else []
+    assert explored == [f"live.{name}" for name, _ in figures]
+
+
+def _draws(function):
+    return inspect.isfunction(function) and function.__annotations__.get("return") is Figure
 
 
 @each

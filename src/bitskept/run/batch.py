@@ -17,7 +17,7 @@ from bitskept import root
 from bitskept.base import params, provenance, publishing
 from bitskept.base.files import FULL, locked, write_whole, writing_explained
 from bitskept.base.store import RUN_LOG
-from bitskept.run import notebooks, run_record
+from bitskept.run import notebooks, readme, run_record
 from bitskept.run.run_record import Run
 
 PERIOD = 60.0  # seconds
@@ -50,7 +50,8 @@ def run(profile: str, names: Sequence[str] = (), *, write_back: bool = False) ->
     """Execute notebooks into `build/PROFILE/notebooks/`, and write down each run, a failed one too (`run_record`).
 
     All parameters are checked first (ParameterError). The first failure ends the batch as a NotebookError. With
-    `write_back`, the outputs of the laptop profile go into the committed notebooks as well.
+    `write_back`, the outputs of the laptop profile go into the committed notebooks as well. What its tables say of the
+    papers' claims goes into README.md in any case.
     """
     path = params.find(profile)
     if write_back and path.stem != "laptop":
@@ -62,6 +63,8 @@ def run(profile: str, names: Sequence[str] = (), *, write_back: bool = False) ->
             _say(f"{notebook.stem}: started")
             runs.append(_run(notebook, path, write_back))
             _say(f"{notebook.stem}: {runs[-1].seconds:.0f} s")
+            if path.stem == "laptop":
+                readme.update()
     return runs
 
 

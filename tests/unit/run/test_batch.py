@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from bitskept.base import provenance, publishing
-from bitskept.run import batch, notebooks, run_record
+from bitskept.run import batch, notebooks, readme, run_record
 
 
 @pytest.fixture
@@ -60,6 +60,14 @@ def test_wrong_parameters_and_names_are_refused_before_anything_runs(executed, t
         batch.run("smoke")
     assert executed == []
     assert not (toy / "build").exists()
+
+
+def test_the_readme_says_what_the_laptop_profile_found(executed, toy):
+    (toy / "README.md").write_text(before := f"{readme.START}\nold\n{readme.END}\n")
+    batch.run("smoke", ["03"])
+    assert (toy / "README.md").read_text() == before
+    batch.run("laptop", ["03"])
+    assert (toy / "README.md").read_text() == f"{readme.START}\n{readme.END}\n"
 
 
 def test_only_laptop_outputs_are_written_back(executed):

@@ -49,7 +49,7 @@ def test_every_job_has_a_name_of_its_own_and_comes_after_those_it_needs(found):
 def test_what_is_trained_is_measured_after_its_training(found):
     needs = {job.name: job.needs for job in found}
     assert needs["03.sweep.minilm-l6"] == ()
-    assert needs["03.tasks.minilm-l6-permuted-0"] == ("03.tune.minilm-l6-permuted-0",)
+    assert needs["03.tasks.minilm-l6-permuted-0.001-0"] == ("03.tune.minilm-l6-permuted-0.001-0",)
     assert needs["05.checkpoints.causal-0-width96"] == ("05.grow.causal-0-width96",)
     assert needs["06.twins.causal-0"] == needs["07.twins.causal-0"] == ("05.grow.causal-0",)
 
@@ -79,9 +79,10 @@ def test_the_listing_is_plain_json_and_names_every_file_of_every_notebook(sectio
 CHANGES = [
     ("02_layer_sweep", {"trained_epochs": 2}, {"02.sweep"}),
     ("02_layer_sweep", {"random_seeds": [0, 1]}, {"02.random"}),
-    ("02_layer_sweep", {"test_sentences": 41}, {"02.sweep", "02.random"}),
+    ("02_layer_sweep", {"test_sentences": 41}, {"02.sweep", "02.random", "02.masked"}),
+    ("02_layer_sweep", {"masked_steps": 9}, {"02.masked"}),
     ("03_fine_tuning", {"rank": 4}, {"03.tune", "03.sweep", "03.tasks"}),
-    ("03_fine_tuning", {"tasks": ["lee"]}, {"03.tasks"}),
+    ("03_fine_tuning", {"tasks": ["lee", "wordsim353"]}, {"03.tasks"}),
     ("04_ib_correlations", {"preference_pairs": 11}, {"04.preference"}),
     ("04_ib_correlations", {"more_sentences": [170]}, {"04.longer"}),
     ("04_ib_correlations", {"betas": [2.0]}, {"04.bigrams"}),
@@ -127,7 +128,7 @@ def test_the_version_of_a_measurement_changes_the_jobs_that_take_it(found, secti
     monkeypatch.setattr(sweep.measure, "version", sweep.measure.version + 1)
     before = keys(found)
     changed = {kind(job) for job in jobs.jobs(sections) if json.dumps(job.key) != before[job.name]}
-    assert changed == {"02.sweep", "02.random", "03.sweep", "05.checkpoints", "05.untrained"}
+    assert changed == {"02.sweep", "02.random", "02.masked", "03.sweep", "05.checkpoints", "05.untrained"}
 
 
 def test_the_version_of_a_training_changes_the_jobs_that_need_it(found, sections, monkeypatch):
@@ -182,8 +183,8 @@ def test_jobs_are_chosen_by_model_run_twin_name_and_notebook(found):
     def names(*wanted, **options):
         return {job.name for job in jobs.select(found, wanted, **options)}
 
-    assert names("minilm-l6", notebook="02") == {"02.sweep.minilm-l6", "02.random.minilm-l6"}
-    run = "minilm-l6-continued-0"
+    assert names("minilm-l6", notebook="02") == {f"02.{one}.minilm-l6" for one in ("sweep", "random", "masked")}
+    run = "minilm-l6-continued-0.001-0"
     assert names(run) == {f"03.{one}.{run}" for one in ("tune", "sweep", "tasks")}
     diffusion = {"05.grow.diffusion-0", "05.checkpoints.diffusion-0", "07.twins.diffusion-0"}
     assert names("diffusion") == names("diffusion-0") == diffusion

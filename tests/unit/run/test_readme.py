@@ -1,0 +1,71 @@
+import pytest
+
+from bitskept.base import publishing
+from bitskept.instruments import claims
+from bitskept.run import readme
+
+ROW = {
+    "paper": "P1",
+    "claim": "Late layers forget",
+    "reading": "token",
+    "probe": "centroid",
+    "train_sentences": 3000,
+    "model": "null",
+    "estimate": 0.5,
+    "low": 0.3,
+    "high": 0.7,
+    "p": 0.001,
+    "unit": "bits per token",
+    "clusters": 250,
+    "detectable": 0.25,
+}
+LINE = "| Late layers forget | P1 | yes for null | [`02_layer_sweep`](notebooks/02_layer_sweep.ipynb) |"
+EMPTY = f"# A title\n\n{readme.START}\n{readme.END}\n\nMore.\n"
+
+
+@pytest.fixture
+def committed(project):
+    """A project with a README.md and a table of claims of notebook 02."""
+    _, folder = publishing.folders("laptop")
+    folder.mkdir(parents=True)
+    claims.table([ROW], relevant=0.1).to_csv(folder / "02_claims.csv", index=False)
+    (project / "README.md").write_text(EMPTY)
+    return project
+
+
+def test_the_block_is_written_between_its_marks_and_replaced_when_the_tables_change(committed):
+    readme.update()
+    text = (committed / "README.md").read_text()
+    assert text.startswith(f"# A title\n\n{readme.START}\n| claim |")
+    assert text.endswith(f"{LINE}\n{readme.END}\n\nMore.\n")
+    readme.update()
+    assert (committed / "README.md").read_text() == text
+    (committed / "results" / "laptop" / "02_claims.csv").unlink()
+    readme.update()
+    assert (committed / "README.md").read_text() == EMPTY
+
+
+def test_a_claim_is_written_as_it_stands(committed):
+    tables = {"02_layer_sweep": claims.table([ROW | {"claim": r"\1 and \g<0>"}], relevant=0.1)}
+    assert r"| \1 and \g<0> | P1 |" in readme.with_claims(EMPTY, tables)
+
+
+def test_a_project_without_a_readme_or_without_marks_is_left_alone(committed):
+    (committed / "README.md").write_text("# Mine\n")
+    readme.update()
+    assert (committed / "README.md").read_text() == "# Mine\n"
+    (committed / "README.md").unlink()
+    readme.update()
+    assert not (committed / "README.md").exists()
+
+
+def test_the_tables_are_those_of_the_notebooks(committed):
+    assert list(readme.tables()) == ["02_layer_sweep"]
+    assert readme.tables()["02_layer_sweep"]["model"].tolist() == ["null"]
+
+
+def test_the_committed_readme_says_what_the_committed_tables_say(checkout, monkeypatch):
+    monkeypatch.setenv("BITSKEPT_ROOT", str(checkout))
+    text = (checkout / "README.md").read_text("utf-8")
+    assert text.count(readme.START) == text.count(readme.END) == 1
+    assert readme.with_claims(text, readme.tables()) == text, "call bitskept.run.readme.update()"
