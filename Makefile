@@ -3,17 +3,22 @@ PROFILE ?= laptop
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BOOK_BIN := build/book-venv/bin
+BOOK_STAMP := build/book-venv/.installed
 # The first of these that is Python 3.11 or newer; `make PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help figures redraw test test-faults test-hub test-cluster lab lint bench lock clean
+.PHONY: help figures redraw book slides test test-book test-faults test-hub test-cluster lab lint bench lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make figures [PROFILE=smoke|laptop|paper|mine]  run the notebooks: every figure and table (default: laptop)"
 	@echo "make redraw [PROFILE=...]         draw the figures again from the tables in results/ (two minutes)"
+	@echo "make book                         build the site from the committed notebooks: build/book/index.html (two minutes)"
+	@echo "make slides                       make slides of every notebook: build/slides/"
 	@echo "make test                         run the tests, and the notebooks with the smoke profile"
+	@echo "make test-book                    build the book and the slides, and open them in Chromium (where there is one)"
 	@echo "make test-faults                  kill the smoke profile ten times, and cause other faults (an hour)"
 	@echo "make test-hub                     fetch and measure every model of the registry, in tiny, from a hub on loopback"
 	@echo "make test-cluster [TARGETS=...]   run the smoke profile on a real Slurm on this machine (needs root; installs it)"
@@ -41,8 +46,23 @@ figures: $(STAMP)
 redraw: $(STAMP)
 	$(BIN)/bitskept redraw --profile $(PROFILE)
 
+$(BOOK_STAMP): book/requirements.txt
+	@echo "Installing what the book is built with into build/book-venv (a minute the first time)"
+	$(PYTHON) -m venv build/book-venv
+	$(BOOK_BIN)/python -m pip install --quiet --no-deps --requirement book/requirements.txt
+	@touch $@
+
+book: $(BOOK_STAMP)
+	$(BOOK_BIN)/python book/build.py
+
+slides: $(BOOK_STAMP)
+	$(BOOK_BIN)/python book/slides.py
+
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+test-book: $(STAMP) book slides
+	$(BIN)/python -m pytest tests/book
 
 test-faults: $(STAMP)
 	BITSKEPT_FAULTS=whole $(BIN)/python -m pytest tests/faults
@@ -54,7 +74,7 @@ test-cluster: $(STAMP)
 	$(BIN)/python tests/cluster/slurm.py $(TARGETS)
 
 lab: $(STAMP)
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" notebooks/00_tour.ipynb
 
 lint: $(STAMP)
 	$(BIN)/ruff check
@@ -76,6 +96,13 @@ lock:
 	  { grep 'sys_platform' requirements.lock; \
 	    build/lock/bin/python -m pip freeze --all --exclude bitskept | sed 's/+cpu$$//'; } | sort -f; } > build/requirements.lock
 	mv build/requirements.lock requirements.lock
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --upgrade pip
+	build/lock/bin/python -m pip install --group book
+	build/lock/bin/python -m pip install --no-deps --group book-scripts
+	{ grep '^#' book/requirements.txt; build/lock/bin/python -m pip freeze | sort -f; } > build/requirements.txt
+	mv build/requirements.txt book/requirements.txt
 
 clean:
 	rm -rf build

@@ -1,0 +1,343 @@
+"""The pictures of the page Explore: specifications in Vega-Lite, each with the rows of the committed tables in it."""
+
+import csv
+import itertools
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+
+Rows = list[dict[str, Any]]
+Spec = dict[str, Any]
+COLOURS = [
+    "#0173b2",
+    "#de8f05",
+    "#029e73",
+    "#d55e00",
+    "#cc78bc",
+    "#ca9161",
+]  # the figures' own, for colour-blind readers
+POOLED = {"mean": "bag", "mean without first": "bag, without the first state", "last": "bag, last state"}
+KINDS = ["raw", "corrected", "extrapolated"]
+
+
+def write(tables: Path, folder: Path) -> None:
+    """Write explore.js: the library, the specifications, and the call that draws each into the element of its name."""
+    specs = {
+        "explore-tour": tour(read(tables / "00_tour.csv")),
+        "explore-layers": layers(tables),
+        "explore-plane": plane(read(tables / "04_plane.csv"), read(tables / "04_widths.csv")),
+        "explore-optimality": optimality(read(tables / "04_optimality.csv")),
+        "explore-twins": twins(tables),
+    }
+    draw = (
+        "for (const [id, spec] of Object.entries(specs)) vegaEmbed('#' + id, spec, {renderer: 'svg', actions: false});"
+    )
+    bundle = vl_convert.javascript_bundle(f"const specs = {json.dumps(specs)};\n{draw}\n")
+    (folder / "explore.js").write_text(f"(() => {{{bundle}}})();\n", "utf-8")  # its names are its own
+
+
+def read(path: Path) -> Rows:
+    """The rows of a table, with numbers as numbers and empty fields left out."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [{name: number(field) for name, field in row.items() if field} for row in csv.DictReader(file)]
+
+
+def number(field: str) -> float | str:
+    """A number, if it is one."""
+    try:
+        return float(field)
+    except ValueError:
+        return field
+
+
+def values(rows: Rows, name: str) -> list[Any]:
+    """The different values of a column, in order of appearance."""
+    return list(dict.fromkeys(row[name] for row in rows))
+
+
+def tour(rows: Rows) -> Spec:
+    """The tokens of the sentence with their surprisal, at a layer that a slider chooses."""
+    tokens = [row for row in rows if row.get("quantity") == "surprisal" and "token" in row]
+    steps = sorted(values(tokens, "layer"))
+    for row in tokens:
+        row["label"] = f"{row['position']:02.0f} {row['token']}"
+        row["place"] = steps.index(row["layer"])
+    across = {
+        "field": "label",
+        "type": "nominal",
+        "sort": values(tokens, "label"),
+        "title": None,
+        "axis": {"labelExpr": "slice(datum.label, 3)"},
+    }
+    bar = {
+        "mark": {"type": "bar", "cornerRadiusEnd": 2},
+        "encoding": {
+            "y": quantity("estimate", "surprisal, bits", domain=[0, max(row["without_state"] for row in tokens)]),
+            "color": {
+                "field": "correct",
+                "type": "nominal",
+                "title": "best guess",
+                "scale": {"domain": ["True", "False"], "range": COLOURS[:2]},
+                "legend": {"labelExpr": "datum.label == 'True' ? 'this token' : 'another'"},
+            },
+            "tooltip": tips("token", "layer", "estimate", "without_state", "seen"),
+        },
+    }
+    tick = {
+        "mark": {"type": "tick", "color": "gray", "thickness": 2},
+        "encoding": {"y": {"field": "without_state", "type": "quantitative"}},
+    }
+    title = f"'after layer ' + {json.dumps([int(step) for step in steps])}[place]"
+    slider = {
+        "name": "place",
+        "value": len(steps) - 1,
+        "bind": {
+            "input": "range",
+            "min": 0,
+            "max": len(steps) - 1,
+            "step": 1,
+            "name": "layer, from the first to the last ",
+        },
+    }
+    return spec(tokens, [slider], title, ["datum.place == place"], {"x": across}, [bar, tick])
+
+
+def layers(tables: Path) -> Spec:
+    """What each layer keeps, by reading, probe and number of training sentences."""
+    rows = [
+        row | {"reading": POOLED[row["pooling"]] if "pooling" in row else row["reading"]}
+        for name in ("02_probes", "02_learning", "02_readings", "02_sentence")
+        for row in read(tables / f"{name}.csv")
+        if row["reading"] != "token" or row["quantity"] == "retained_cross_entropy"
+    ]
+    chosen = ["reading", "probe", "train_sentences"]
+    seen = {tuple(row[name] for name in chosen) for row in rows}
+    rows = list({tuple(row[name] for name in [*chosen, "model", "layer"]): row for row in rows}.values())
+    rows = keep(rows, *chosen, "model", "layer", "depth", "estimate", "low", "high", "unit")
+    options = [values(rows, name) for name in chosen]
+    missing = [
+        {**dict(zip(chosen, combination, strict=True)), "note": "not measured"}
+        for combination in itertools.product(*options)
+        if combination not in seen
+    ]
+    names = {"reading": "reading ", "probe": "probe ", "train_sentences": "training sentences "}
+    most = {"reading": "token", "probe": "centroid", "train_sentences": max(options[2])}
+    choices = [select(name, names[name], values(rows, name), most[name]) for name in chosen]
+    encoding = {"x": quantity("depth", "depth: the layer over their number"), "color": colour("model")}
+    y = quantity("estimate", "share kept", domain=[0, 1], format="%")
+    curve = [
+        interval(y),
+        {
+            "mark": {"type": "line", "point": True},
+            "encoding": {
+                "y": y,
+                "opacity": faded(1),
+                "tooltip": tips("model", "layer", "estimate", "low", "high", "unit"),
+            },
+        },
+        {
+            "transform": [{"filter": "datum.note"}],
+            "mark": {"type": "text", "fontSize": 16, "color": "currentColor"},
+            "encoding": {
+                "text": {"field": "note"},
+                "x": {"datum": 0.5, "type": "quantitative"},
+                "color": None,
+                "y": {"datum": 0.5, "type": "quantitative"},
+            },
+        },
+    ]
+    title = "reading == 'token' ? 'share of H(X)' : 'share of the usable bits'"
+    return spec(
+        rows + missing, choices, title, [f"datum.{name} == {name}" for name in chosen], encoding, curve, "model"
+    )
+
+
+def plane(points: Rows, widths: Rows) -> Spec:
+    """The information plane: every layer for labels of one token, the mean over layers for wider ones."""
+    single = "each layer, labels of one token"
+    rows = [row | {"show": single} for row in points if row["kind"] in KINDS]
+    for width, model, kind in itertools.product(values(widths, "width"), values(widths, "model"), KINDS):
+        ends = {row["quantity"]: row["estimate"] for row in widths if (row["width"], row["model"]) == (width, model)}
+        suffix = "" if kind == "raw" else f"_{kind}"
+        pair = {name: ends.get(name + suffix) for name in ("complexity", "expressivity")}
+        if None not in pair.values():
+            show = f"mean over layers, labels of {width:.0f} token{'s' if width > 1 else ''}"
+            rows.append({"model": model, "kind": kind, "show": show, **pair})
+    rows = keep(rows, "model", "kind", "show", "layer", "complexity", "expressivity")
+    choices = [
+        select("kind", "information ", KINDS, "corrected"),
+        select("show", "points ", values(rows, "show"), single),
+    ]
+    encoding = {
+        "x": quantity("complexity", "complexity, soft bits"),
+        "y": quantity("expressivity", "expressivity, soft bits"),
+        "color": colour("model"),
+        "order": {"field": "layer", "type": "quantitative"},
+        "opacity": faded(1),
+        "tooltip": tips("model", "layer", "complexity", "expressivity"),
+    }
+    marks = [{"mark": {"type": "line", "opacity": 0.4}}, {"mark": {"type": "point", "filled": True, "size": 60}}]
+    return spec(rows, choices, "kind", ["datum.kind == kind", "datum.show == show"], encoding, marks, "model")
+
+
+def optimality(rows: Rows) -> Spec:
+    """Optimality by depth, for a width of the label and a correction."""
+    for row in rows:
+        row["kind"] = row["quantity"].partition("_")[2] or "raw"
+    rows = keep(
+        [row for row in rows if "estimate" in row],
+        "model",
+        "kind",
+        "width",
+        "layer",
+        "depth",
+        "estimate",
+        "low",
+        "high",
+    )
+    widths = sorted(values(rows, "width"))
+    slider = {
+        "name": "tokens",
+        "value": widths[0],
+        "bind": {"input": "range", "min": widths[0], "max": widths[-1], "step": 1, "name": "tokens in a label "},
+    }
+    choices = [select("kind", "optimality ", KINDS, "corrected"), slider]
+    y = quantity("estimate", "expressivity over complexity")
+    encoding = {
+        "x": quantity("depth", "depth: the layer over their number"),
+        "y": y,
+        "color": colour("model"),
+        "opacity": faded(1),
+        "tooltip": tips("model", "layer", "width", "estimate", "low", "high"),
+    }
+    marks = [{"mark": {"type": "line", "point": True, "clip": True}}]
+    title = "kind + ', labels of ' + tokens + (tokens > 1 ? ' tokens' : ' token')"
+    return spec(rows, choices, title, ["datum.kind == kind", "datum.width == tokens"], encoding, marks, "model")
+
+
+def twins(tables: Path) -> Spec:
+    """The twins over training: what a layer keeps, where they lie in the information plane, and their ranks."""
+    kept = [row | {"measure": f"share of H(X) kept, {row['probe']}"} for row in read(tables / "05_retained.csv")]
+    others = [
+        row | {"measure": row["quantity"].replace("_", " ")}
+        for name in ("05_plane", "05_ranks")
+        for row in read(tables / f"{name}.csv")
+    ]
+    rows = keep(kept + others, "twin", "measure", "layer", "step", "estimate", "low", "high")
+    measures = values(rows, "measure")
+    last = [max(row["layer"] for row in kept if row["twin"] == twin) for twin in values(kept, "twin")]
+    slider = {
+        "name": "layer",
+        "value": min(last),
+        "bind": {"input": "range", "min": 0, "max": max(last), "step": 1, "name": "layer, for shares "},
+    }
+    choices = [select("measure", "measure ", measures, "share of H(X) kept, centroid"), slider]
+    y = {"field": "estimate", "type": "quantitative", "title": None, "scale": {"zero": False}}
+    encoding = {"x": quantity("step", "training step", scale="symlog"), "color": colour("twin")}
+    marks = [
+        interval(y),
+        {
+            "mark": {"type": "line", "point": True},
+            "encoding": {"y": y, "opacity": faded(1), "tooltip": tips("twin", "step", "estimate", "low", "high")},
+        },
+    ]
+    title = "measure + (indexof(measure, 'share') == 0 ? ', after layer ' + layer : '')"
+    return spec(
+        rows,
+        choices,
+        title,
+        ["datum.measure == measure", "!isValid(datum.layer) || datum.layer == layer"],
+        encoding,
+        marks,
+        "twin",
+    )
+
+
+def spec(
+    rows: Rows,
+    params: list[Spec],
+    title: str,
+    filters: Iterable[str],
+    encoding: Spec,
+    marks: list[Spec],
+    legend: str = "",
+) -> Spec:
+    """A picture as wide as its page; a click on the legend singles one of its entries out."""
+    if legend:
+        params = [*params, {"name": "picked", "select": {"type": "point", "fields": [legend]}, "bind": "legend"}]
+    # A selection belongs to a view, so it is put into the first layer; inputs belong to the whole picture.
+    inputs, selections = [[p for p in params if ("select" in p) is wanted] for wanted in (False, True)]
+    marks = [marks[0] | {"params": selections}, *marks[1:]]
+    plain = {"labelColor": "currentColor", "titleColor": "currentColor", "labelFontSize": 12, "titleFontSize": 12}
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "width": "container",
+        "height": 320,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "title": {"text": {"expr": title}, "anchor": "start", "color": "currentColor"},
+        "data": {"values": rows},
+        "params": inputs,
+        "transform": [{"filter": text} for text in filters],
+        "encoding": encoding,
+        "layer": marks,
+        "config": {
+            "background": None,
+            "view": {"stroke": None},
+            "axis": plain | {"gridOpacity": 0.3},
+            "legend": plain | {"orient": "bottom", "columns": 2},
+        },
+    }
+
+
+def keep(rows: Rows, *names: str) -> Rows:
+    """The rows with these columns only."""
+    return [{name: row[name] for name in names if name in row} for row in rows]
+
+
+def select(name: str, label: str, options: list[Any], value: Any) -> Spec:
+    """A list to choose from."""
+    return {"name": name, "value": value, "bind": {"input": "select", "options": options, "name": label}}
+
+
+def quantity(
+    field: str, title: str, *, domain: list[float] | None = None, scale: str = "linear", format: str = ""
+) -> Spec:
+    """An axis of numbers."""
+    return {
+        "field": field,
+        "type": "quantitative",
+        "title": title,
+        "axis": {"format": format} if format else {},
+        "scale": {"type": scale} | ({"domain": domain} if domain else {}),
+    }
+
+
+def colour(field: str) -> Spec:
+    """A colour for each value."""
+    return {"field": field, "type": "nominal", "scale": {"range": COLOURS}, "title": None}
+
+
+def interval(y: Spec) -> Spec:
+    """A bar from the low end of an interval to its high end."""
+    return {"mark": "rule", "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}, "opacity": faded(0.5)}}
+
+
+def faded(opacity: float) -> Spec:
+    """What is not singled out in the legend is faded."""
+    return {"condition": {"param": "picked", "value": opacity}, "value": opacity / 10}
+
+
+def tips(*fields: str) -> list[Spec]:
+    """What is shown at the pointer."""
+    return [
+        {"field": field}
+        | (
+            {"format": ".3~g"}
+            if field in ("estimate", "low", "high", "complexity", "expressivity", "without_state")
+            else {}
+        )
+        for field in fields
+    ]
