@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from bitskept.base.figures import curve, points
 from bitskept.instruments import claims_figure
+from bitskept.studies.dynamics.language_claims import RELEVANT
 from bitskept.studies.dynamics.language_tables import PARTS
 
 COLOURS = {"next token": "C0", "mask only": "C2", "BERT's rule": "C1"}
@@ -79,7 +80,7 @@ def language_factors(table: pd.DataFrame) -> Figure:
 
 def claims(table: pd.DataFrame) -> Figure:
     """The primary claims."""
-    return claims_figure.draw(table[table["primary"]].reset_index(drop=True))
+    return claims_figure.draw(table[table["primary"]].reset_index(drop=True), relevant=RELEVANT)
 
 
 def _arms(axes: Axes, rows: pd.DataFrame, x: str) -> None:

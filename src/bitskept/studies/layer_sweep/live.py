@@ -35,7 +35,8 @@ def layers(table: pd.DataFrame, reading: str, train_sentences: int) -> Figure:
     for (model, kind), part in rows[rows["train_sentences"] == train_sentences].groupby(["model", "kind"], sort=False):
         curve(axes, part, "depth", share=True, bars=True, color=colour(model), marker="o", label=f"{model} ({kind})")
     axes.set(xlabel="depth (0 = embedding, 1 = last layer)", ylabel="usable share of the bits")
-    axes.set_ylim(min(0, rows["low"].min()), max(1.03 * rows["high"].max(), 0.1))
+    ends = rows[["low", "estimate", "high"]]  # few sentences have no interval, but an estimate
+    axes.set_ylim(min(0, ends.min().min()), max(1.03 * ends.max().max(), 0.1))
     axes.set_title(f"Reading “{reading}”, a probe with {train_sentences:,} training sentences")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure

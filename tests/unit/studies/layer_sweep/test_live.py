@@ -29,3 +29,10 @@ def test_the_figure_shows_the_chosen_curves_and_the_others_thinly(trained):
     assert len(thin) == len(chosen) == 3
     at_40, at_80 = (line.get_ydata()[0] for line in (chosen[0], thin[0]))
     assert (at_40, at_80) == (0.8, 1.0)
+
+
+def test_of_few_sentences_there_is_a_figure_without_intervals(trained):
+    table = live.usable(trained).assign(low=float("nan"), high=float("nan"))
+    low, high = live.layers(table, reading="bag", train_sentences=80).axes[0].get_ylim()
+    shown = table.loc[table["reading"] == "bag", "estimate"]
+    assert low <= shown.min() < shown.max() < high
