@@ -77,11 +77,13 @@ def about_layers(table: pd.DataFrame) -> pd.Series:
 
 
 def settings(table: pd.DataFrame) -> pd.DataFrame:
-    """The other rows about layers, each with the `primary` outcome of its claim, model and `kind` of reading: token,
-    window or bag. A place is read from the vector of the sentence as the bag is, and compared with it.
+    """The other rows about layers, each with the primary outcome of its claim, model and `kind` of reading (token,
+    window or bag) as `primary`. `same` says whether a row asks the primary question with another probe or amount of
+    text; another pooling and the place of a word ask another question of the vector of a sentence.
     """
     rows = table[table["claim"].isin(LAYERS.values())]
     rows = rows.assign(kind=rows["reading"].str.replace("place", "bag").str.extract(r"(\w+)", expand=False))
+    rows = rows.assign(same=rows["reading"].isin(PRIMARY))
     main = primary(table).loc[rows.index]
     key = ["claim", "model", "kind"]
     return rows[~main].merge(rows.loc[main, [*key, "outcome"]].rename(columns={"outcome": "primary"}), on=key)

@@ -146,7 +146,8 @@ def probes(table: pd.DataFrame) -> Figure:
 
 
 def random(table: pd.DataFrame) -> Figure:
-    """Trained models and their copies with random weights at each scale: a row per reading, a column per model."""
+    """Trained models and their copies with random weights at each scale: a row per reading, a column per model. Copies
+    that coincide lie on each other, the thinner on the wider."""
     names, models = ["token", "bag"], list(table["model"].unique())
     scales = [name for name in table["weights"].unique() if name != "trained"]
     figure = Figure(figsize=(4.4 * len(models) + 2.2, 6.4))
@@ -157,7 +158,7 @@ def random(table: pd.DataFrame) -> Figure:
             rows = table[(table["model"] == model) & (table["reading"] == reading)]
             for index, scale in enumerate(scales):
                 for number, (_, copy) in enumerate(rows[rows["weights"] == scale].groupby("seed")):
-                    look = {"color": looks[scale], "linestyle": ("--", ":", "-.", (0, (1, 3)))[index % 4]}
+                    look = {"color": looks[scale], "lw": 2 + 1.8 * (len(scales) - 1 - index)}
                     curve(axes, copy, "layer", share=True, label=scale if number == 0 else "_", marker=".", **look)
             curve(axes, rows[rows["weights"] == "trained"], "layer", share=True, color="black", label="trained", lw=3)
         line[0].set_ylabel(f"{reading}\nusable share")

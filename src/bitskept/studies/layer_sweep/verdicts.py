@@ -45,15 +45,18 @@ def claim(table: pd.DataFrame, kinds: Mapping[str, str]) -> str:
 
 
 def _first_place(table: pd.DataFrame) -> list[str]:
-    """The models in which both halves hold for the first place with all text, which was not among the primary rows."""
+    """The models in which both halves hold for the first place, which was not among the primary rows, and with how much
+    text they do."""
     rows = table[table["reading"] == "place 1: mean"]
-    rows = rows[rows["train_sentences"] == rows.groupby("model")["train_sentences"].transform("max")]
     if rows.empty:
         return []
-    yes = [set(rows.loc[(rows["claim"] == half) & (rows["outcome"] == "yes"), "model"]) for half in HALVES["bag"]]
-    both = [model for model in rows["model"].unique() if model in yes[0] & yes[1]]
-    names = ", ".join(both) or "no model"
-    return [f"- **the first place**, which was not among the primary contrasts: both halves in {names}."]
+    halves = rows["claim"].isin(HALVES["bag"]) & (rows["outcome"] == "yes")
+    both = rows[halves].groupby(["model", "train_sentences"], sort=False).size() == len(HALVES["bag"])
+    sizes: dict[str, list[str]] = {}
+    for model, size in sorted(both.index[both], key=lambda pair: pair[1]):
+        sizes.setdefault(model, []).append(f"{size:,.0f}")
+    names = "; ".join(f"{model} ({', '.join(found)} sentences)" for model, found in sorted(sizes.items()))
+    return [f"- **the first place**, which was not among the primary contrasts: both halves in {names or 'no model'}."]
 
 
 def _falls(rows: pd.DataFrame, kinds: Mapping[str, str]) -> str:
@@ -77,8 +80,8 @@ def _too_small(rows: pd.DataFrame) -> str:
 
 
 def robust(table: pd.DataFrame) -> str:
-    """For each primary outcome about layers, how many other settings (probe, amount of training text, pooling, place)
-    agree, and what the others say.
+    """For each primary outcome about layers, how many other settings (probe, amount of training text) agree, and what
+    the others say; then what other poolings and places say with all text, as these ask another question.
     """
     main, others = table[primary(table)], settings(table)
     lines = [
@@ -86,20 +89,40 @@ def robust(table: pd.DataFrame) -> str:
         "|---|---|---|---|---|---|",
     ]
     stable: dict[str, list[bool]] = {}
+    same = others[others["same"]]
     for row in main.to_dict("records"):
         kind = row["reading"].partition(":")[0]
-        same = others[(others["claim"] == row["claim"]) & (others["model"] == row["model"]) & (others["kind"] == kind)]
-        agree = same["outcome"] == row["outcome"]
+        rows = same[(same["claim"] == row["claim"]) & (same["model"] == row["model"]) & (same["kind"] == kind)]
+        agree = rows["outcome"] == row["outcome"]
         stable.setdefault(kind, []).append(bool(agree.all()))
-        names = "; ".join(f"{other['outcome']}: {setting(other)}" for other in same[~agree].to_dict("records"))
-        counts = f"{agree.sum()} of {len(same)}"
+        names = "; ".join(f"{other['outcome']}: {setting(other)}" for other in rows[~agree].to_dict("records"))
+        counts = f"{agree.sum()} of {len(rows)}"
         lines.append(f"| {row['claim']} | {kind} | {row['model']} | {row['outcome']} | {counts} | {names or 'none'} |")
     by_kind = ", ".join(f"{kind} {sum(same)} of {len(same)}" for kind, same in stable.items())
-    first = f"Primary outcomes that are the same under every other setting that was measured: {by_kind}."
+    first = (
+        f"Primary outcomes that are the same with every other probe and amount of text that was measured: {by_kind}."
+    )
     silent = about_layers(table) & (table["outcome"] == "not tested")
     if silent.any():
         first += f" {silent.sum()} contrasts are not counted: their probe reads less than {READS} bits in every layer."
-    return f"{first}\n\n" + "\n".join(lines)
+    return "\n".join([first, "", *lines, *_other_questions(others[~others["same"]])])
+
+
+def _other_questions(rows: pd.DataFrame) -> list[str]:
+    """What other poolings and places say with all text, one line for each."""
+    if rows.empty:
+        return []
+    rows = rows[rows["train_sentences"] == rows.groupby("model")["train_sentences"].transform("max")]
+    lines = [
+        "",
+        "Other poolings of the bag, and places, with all text:",
+        "",
+        "| claim | reading | found |",
+        "|---|---|---|",
+    ]
+    for (claim, reading), part in rows.groupby(["claim", "reading"], sort=False):
+        lines.append(f"| {claim} | {reading} | {verdict(part)} |")
+    return lines
 
 
 def _keeps(table: pd.DataFrame) -> list[str]:

@@ -100,8 +100,12 @@ def test_six_pairs_that_agree_decide_whether_encoders_keep_more(trained, masked,
         assert rows["clusters"].iloc[0] == 6
 
 
-def test_a_place_is_a_setting_of_the_bag(table):
+def test_a_place_asks_another_question_of_the_bag(table):
     others = claims.settings(table)
+    places = others["reading"].str.startswith("place")
+    assert set(others.loc[places, "kind"]) == {"bag"}
+    assert not others.loc[places, "same"].any()
+    assert set(others.loc[others["same"], "reading"]) == set(claims.PRIMARY)
     assert set(others["kind"]) == {"token", "window", "bag"}
     assert others["reading"].str.startswith("place").any()
     assert len(others) + claims.primary(table).sum() == table["claim"].isin(claims.LAYERS.values()).sum()
@@ -144,7 +148,9 @@ def test_the_first_place_is_told_apart_from_the_primary_contrasts():
     rows = [place(ENHANCED, "yes", "a"), place(DISCARDED, "yes", "a"), place(ENHANCED, "yes", "b"),
             place(DISCARDED, "no", "b"), place(DISCARDED, "yes", "b", sentences=40)]  # fmt: skip
     start = "- **the first place**, which was not among the primary contrasts: both halves in"
-    assert f"{start} a." in words(row(RISE, "no"), *rows)
+    fewer = [place(ENHANCED, "yes", "a", 40), place(DISCARDED, "yes", "a", 40)]
+    assert f"{start} a (80 sentences)." in words(row(RISE, "no"), *rows)
+    assert f"{start} a (40, 80 sentences)." in words(row(RISE, "no"), *rows, *fewer)
     assert f"{start} no model." in words(row(RISE, "no"), *rows[2:])
     assert "the first place" not in words(row(RISE, "no"))
 
@@ -180,11 +186,21 @@ def test_settings_that_say_otherwise_are_named():
         ]
     )
     lines = verdicts.robust(table).splitlines()
-    same = "Primary outcomes that are the same under every other setting that was measured"
+    same = "Primary outcomes that are the same with every other probe and amount of text measured"
     assert lines[0] == f"{same}: token 1 of 2."
     others = "yes: token, ridge, 80 sentences; cannot tell: token, centroid, 40 sentences"
     assert f"| {RISE} | token | a | no | 0 of 2 | {others} |" in lines
     assert f"| {LOSE} | token | a | yes | 1 of 1 | none |" in lines
+
+
+def test_other_poolings_and_places_ask_another_question():
+    bag = [row(ENHANCED, "no", reading="bag: mean", model=model) for model in "ab"]
+    last = [row(ENHANCED, "yes", reading="bag: last", model=model) | {"primary": False} for model in "ab"]
+    fewer = row(ENHANCED, "yes", reading="place 1: mean", sentences=40)
+    lines = verdicts.robust(pd.DataFrame([*bag, *last, fewer])).splitlines()
+    assert lines[0].endswith(": bag 2 of 2.")
+    assert f"| {ENHANCED} | bag: last | yes for a, b |" in lines
+    assert not any("place 1" in line for line in lines), "told with all text only"
 
 
 def test_a_primary_outcome_that_cannot_be_told_is_not_confirmed_by_one_that_can():
