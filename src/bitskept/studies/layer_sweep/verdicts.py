@@ -99,9 +99,7 @@ def robust(table: pd.DataFrame) -> str:
         counts = f"{agree.sum()} of {len(rows)}"
         lines.append(f"| {row['claim']} | {kind} | {row['model']} | {row['outcome']} | {counts} | {names or 'none'} |")
     by_kind = ", ".join(f"{kind} {sum(same)} of {len(same)}" for kind, same in stable.items())
-    first = (
-        f"Primary outcomes that are the same with every other probe and amount of text that was measured: {by_kind}."
-    )
+    first = f"Primary outcomes that are the same with every other probe and amount of text measured: {by_kind}."
     silent = about_layers(table) & (table["outcome"] == "not tested")
     if silent.any():
         first += f" {silent.sum()} contrasts are not counted: their probe reads less than {READS} bits in every layer."
