@@ -158,7 +158,7 @@ def random(table: pd.DataFrame) -> Figure:
             rows = table[(table["model"] == model) & (table["reading"] == reading)]
             for index, scale in enumerate(scales):
                 for number, (_, copy) in enumerate(rows[rows["weights"] == scale].groupby("seed")):
-                    look = {"color": looks[scale], "lw": 2 + 1.8 * (len(scales) - 1 - index)}
+                    look = {"color": looks[scale], "lw": 2 + 1.2 * (len(scales) - 1 - index)}
                     curve(axes, copy, "layer", share=True, label=scale if number == 0 else "_", marker=".", **look)
             curve(axes, rows[rows["weights"] == "trained"], "layer", share=True, color="black", label="trained", lw=3)
         line[0].set_ylabel(f"{reading}\nusable share")
