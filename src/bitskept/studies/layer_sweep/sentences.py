@@ -101,7 +101,7 @@ def _flips(before: dict, after: dict) -> list[tuple[tuple[str, str], bool]]:
 
 
 def tokenizers(table: pd.DataFrame) -> str:
-    """Which models ignore case, and what case adds to H(X) of the others."""
+    """Which models ignore case, and what case adds to the entropy of a token of the others, over all text read here."""
     ignores = table["ignores case"].astype(bool)
     cased = table[~ignores]
     names = _and(table.loc[ignores, "model"])
@@ -112,7 +112,11 @@ def tokenizers(table: pd.DataFrame) -> str:
         f"{row['model']} from {row['H(X)']:.2f} to {row['H(X) without case']:.2f} bits per token"
         for row in cased.to_dict("records")
     ]
-    return f"{first} Without case H(X) would fall for {_and(bits)}." if bits else first
+    return (
+        f"{first} Over all text read here, case apart, the entropy of a token falls for {_and(bits)}."
+        if bits
+        else first
+    )
 
 
 def words(orders: pd.DataFrame, table: pd.DataFrame, tokens: pd.DataFrame) -> str:
