@@ -113,9 +113,7 @@ def tokenizers(table: pd.DataFrame) -> str:
         for row in cased.to_dict("records")
     ]
     return (
-        f"{first} Over all text read here, case apart, the entropy of a token falls for {_and(bits)}."
-        if bits
-        else first
+        f"{first} Without case the entropy of a token of the whole text would fall for {_and(bits)}." if bits else first
     )
 
 
