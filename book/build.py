@@ -1,7 +1,7 @@
 """Build the site: `python book/build.py` writes build/book from the committed notebooks, figures and tables.
 
-Nothing is executed and nothing is fetched. The notebooks are copied with their figures as vector graphics, and with the
-solutions of their exercises folded; links to the project's files become links to pages.
+Nothing is executed and nothing is fetched. The notebooks are copied with their figures as vector graphics; links to the
+project's files become links to pages.
 """
 
 import ast
@@ -41,11 +41,13 @@ def main() -> int:
     for name in ("figures", "results/laptop", "params"):
         shutil.copytree(CHECKOUT / name, SOURCE / name)
     for page in [*(CHECKOUT / "book").glob("*.md"), CHECKOUT / "README.md"]:
-        (SOURCE / page.name).write_text(relink(page.read_text("utf-8"), page.parent), "utf-8")
+        copy(page, SOURCE)
+    (SOURCE / "notebooks" / "solutions").mkdir(parents=True)
+    for page in (CHECKOUT / "notebooks" / "solutions").glob("*.md"):
+        copy(page, SOURCE / "notebooks" / "solutions")
     for name in ("conf.py", "references.bib"):
         shutil.copy(CHECKOUT / "book" / name, SOURCE)
     notebooks = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
-    (SOURCE / "notebooks").mkdir()
     for path in notebooks:
         nbformat.write(chapter(path), SOURCE / "notebooks" / path.name)
     static = SOURCE / "_static"
@@ -60,21 +62,23 @@ def main() -> int:
     return failed
 
 
+def copy(page: Path, folder: Path) -> None:
+    """Copy a page of Markdown into this folder, with its links as links of the site."""
+    (folder / page.name).write_text(relink(page.read_text("utf-8"), page.parent), "utf-8")
+
+
 def chapter(path: Path) -> nbformat.NotebookNode:
-    """A notebook as a chapter: each figure as an SVG with its caption, solutions and imports folded."""
+    """A notebook as a chapter: each figure as an SVG with its caption, imports folded."""
     notebook = nbformat.read(path, as_version=4)
-    cells, terms, exercises, solution = [], glossary(), False, 0
+    cells, terms = [], glossary()
     for cell in notebook.cells:
         cells.append(cell)
         if cell.cell_type == "markdown":
             cell.source = defined(relink(cell.source, path.parent), terms)
-            exercises |= "\n## Exercises" in f"\n{cell.source}"
             continue
-        if exercises:
-            solution += 1
-            fold(cell, "hide-cell", f"Show solution {solution}", f"Hide solution {solution}")
-        elif "setup" in cell.metadata.get("tags", []):
-            fold(cell, "hide-input", "Show the imports", "Hide the imports")
+        if "setup" in cell.metadata.get("tags", []):
+            cell.metadata["tags"] = [*cell.metadata["tags"], "hide-input"]
+            cell.metadata["mystnb"] = {"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"}
         if "explore(" in cell.source:
             cell.metadata["mystnb"] = {"image": {"alt": cell.outputs[0].metadata["image/png"]["alt"]}}
         shown = SHOWN.search(cell.source)
@@ -101,12 +105,6 @@ def defined(text: str, terms: set[str]) -> str:
         return f"{{term}}`{match[1]}`"
 
     return TERM.sub(link, text)
-
-
-def fold(cell: nbformat.NotebookNode, tag: str, show: str, hide: str) -> None:
-    """Fold a code cell, behind a button with these words."""
-    cell.metadata["tags"] = [*cell.metadata.get("tags", []), tag]
-    cell.metadata["mystnb"] = {"code_prompt_show": show, "code_prompt_hide": hide}
 
 
 def figure(name: str) -> str:

@@ -114,19 +114,15 @@ def layers(tables: Path) -> Spec:
         if row["reading"] != "token" or row["quantity"] == "retained_cross_entropy"
     ]
     chosen = ["reading", "probe", "train_sentences"]
-    seen = {tuple(row[name] for name in chosen) for row in rows}
     rows = list({tuple(row[name] for name in [*chosen, "model", "layer"]): row for row in rows}.values())
     rows = keep(rows, *chosen, "model", "layer", "depth", "estimate", "low", "high", "unit")
-    options = [values(rows, name) for name in chosen]
-    missing = [
-        {**dict(zip(chosen, combination, strict=True)), "note": "not measured"}
-        for combination in itertools.product(*options)
-        if combination not in seen
-    ]
+    options = {name: values(rows, name) for name in chosen}
+    options["train_sentences"].sort()
     names = {"reading": "reading ", "probe": "probe ", "train_sentences": "training sentences "}
-    most = {"reading": "token", "probe": "centroid", "train_sentences": max(options[2])}
-    choices = [select(name, names[name], values(rows, name), most[name]) for name in chosen]
-    encoding = {"x": quantity("depth", "depth: the layer over their number"), "color": colour("model")}
+    most = {"reading": "token", "probe": "centroid", "train_sentences": options["train_sentences"][-1]}
+    choices = [select(name, names[name], options[name], most[name]) for name in chosen]
+    x = quantity("depth", "depth: the layer over their number", domain=[0, 1])
+    encoding = {"x": x, "color": colour("model", rows)}
     y = quantity("estimate", "share kept", domain=[0, 1], format="%")
     curve = [
         interval(y),
@@ -138,21 +134,14 @@ def layers(tables: Path) -> Spec:
                 "tooltip": tips("model", "layer", "estimate", "low", "high", "unit"),
             },
         },
-        {
-            "transform": [{"filter": "datum.note"}],
-            "mark": {"type": "text", "fontSize": 16, "color": "currentColor"},
-            "encoding": {
-                "text": {"field": "note"},
-                "x": {"datum": 0.5, "type": "quantitative"},
-                "color": None,
-                "y": {"datum": 0.5, "type": "quantitative"},
-            },
-        },
     ]
-    title = "reading == 'token' ? 'share of H(X)' : 'share of the usable bits'"
-    return spec(
-        rows + missing, choices, title, [f"datum.{name} == {name}" for name in chosen], encoding, curve, "model"
+    measured = sorted({f"{row['reading']}/{row['probe']}/{row['train_sentences']:.0f}" for row in rows})
+    combination = "reading + '/' + probe + '/' + train_sentences"
+    title = (
+        f"indexof({json.dumps(measured)}, {combination}) < 0 ? 'not measured: choose another combination' : "
+        "reading == 'token' ? 'share of H(X)' : 'share of the usable bits'"
     )
+    return spec(rows, choices, title, [f"datum.{name} == {name}" for name in chosen], encoding, curve, "model")
 
 
 def plane(points: Rows, widths: Rows) -> Spec:
@@ -174,7 +163,7 @@ def plane(points: Rows, widths: Rows) -> Spec:
     encoding = {
         "x": quantity("complexity", "complexity, soft bits"),
         "y": quantity("expressivity", "expressivity, soft bits"),
-        "color": colour("model"),
+        "color": colour("model", rows),
         "order": {"field": "layer", "type": "quantitative"},
         "opacity": faded(1),
         "tooltip": tips("model", "layer", "complexity", "expressivity"),
@@ -209,7 +198,7 @@ def optimality(rows: Rows) -> Spec:
     encoding = {
         "x": quantity("depth", "depth: the layer over their number"),
         "y": y,
-        "color": colour("model"),
+        "color": colour("model", rows),
         "opacity": faded(1),
         "tooltip": tips("model", "layer", "width", "estimate", "low", "high"),
     }
@@ -236,7 +225,7 @@ def twins(tables: Path) -> Spec:
     }
     choices = [select("measure", "measure ", measures, "share of H(X) kept, centroid"), slider]
     y = {"field": "estimate", "type": "quantitative", "title": None, "scale": {"zero": False}}
-    encoding = {"x": quantity("step", "training step", scale="symlog"), "color": colour("twin")}
+    encoding = {"x": quantity("step", "training step", scale="symlog"), "color": colour("twin", rows)}
     marks = [
         interval(y),
         {
@@ -315,9 +304,10 @@ def quantity(
     }
 
 
-def colour(field: str) -> Spec:
-    """A colour for each value."""
-    return {"field": field, "type": "nominal", "scale": {"range": COLOURS}, "title": None}
+def colour(field: str, rows: Rows) -> Spec:
+    """A colour for each value of these rows, whichever of them are shown."""
+    scale = {"domain": values(rows, field), "range": COLOURS}
+    return {"field": field, "type": "nominal", "scale": scale, "title": None}
 
 
 def interval(y: Spec) -> Spec:

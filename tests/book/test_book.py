@@ -10,7 +10,10 @@ SITE, SLIDES = CHECKOUT / "build" / "book", CHECKOUT / "build" / "slides"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CHAPTERS = sorted(path.stem for path in (CHECKOUT / "notebooks").glob("*.ipynb"))
 PAGES = [path.stem for path in sorted((CHECKOUT / "book").glob("*.md"))]
-ADDRESSES = [*(f"{name}.html" for name in PAGES), *(f"notebooks/{name}.html" for name in CHAPTERS)]
+ADDRESSES = [
+    *(f"{name}.html" for name in PAGES),
+    *(f"notebooks/{folder}{name}.html" for folder in ("", "solutions/") for name in CHAPTERS),
+]
 REFERENCE = ["api/bitskept/index.html", "api/bitskept/theory/bounds/index.html", "genindex.html", "search.html"]
 PHONE = {"width": 390, "height": 844}
 PATIENCE = 180_000
@@ -85,13 +88,15 @@ def test_dark_mode_switches(visit):
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_solutions_are_hidden_and_open_by_the_keyboard(visit, chapter):
+def test_solutions_are_hidden_on_a_page_of_their_own_and_open_by_the_keyboard(visit, chapter):
     page = visit(f"notebooks/{chapter}.html")
-    solutions = page.locator("details:has(> summary:has-text('solution'))")
-    assert solutions.count() == 3
-    for number in range(3):
-        solution = solutions.nth(number)
-        content = solution.locator(".cell_output, .cell_input").first
+    assert page.locator("article summary", has_text="Exercise").count() == 0
+    page.get_by_role("link", name="on a page of their own").click()
+    page.wait_for_url(f"**/solutions/{chapter}.html")
+    solutions = page.locator("article details")
+    assert solutions.count() >= 4
+    for solution in solutions.all():
+        content = solution.locator("> :not(summary)").first
         assert not content.is_visible()
         solution.locator("> summary").focus()
         page.keyboard.press("Enter")
