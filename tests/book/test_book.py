@@ -136,6 +136,19 @@ def test_explore_says_what_was_not_measured(visit):
     page.wait_for_function("document.querySelector('#explore-layers svg').textContent.includes('not measured')")
 
 
+def test_the_pictures_of_explore_are_described_and_follow_the_width_of_the_page(visit):
+    page = visit("explore.html")
+    page.locator("#explore-twins svg").wait_for()
+    labels = page.locator(".explore").evaluate_all("all => all.map(one => one.ariaLabel)")
+    assert len(set(labels)) == len(labels) == 5
+    assert all(len(label.split()) > 5 for label in labels)
+    fits = "all => all.every(one => Math.abs(one.querySelector('svg').clientWidth - one.clientWidth) < 2)"
+    for size in (PHONE, {"width": 1300, "height": 900}):
+        page.set_viewport_size(size)
+        page.wait_for_timeout(1000)
+        assert page.locator(".explore").evaluate_all(fits), size
+
+
 @pytest.mark.parametrize("address", [*ADDRESSES, *REFERENCE])
 def test_a_page_fits_a_phone_and_has_one_title(visit, address):
     page = visit(address, viewport=PHONE)
