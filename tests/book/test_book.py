@@ -204,6 +204,15 @@ def test_formulas_are_drawn(visit):
     assert page.locator("mjx-container[display=true]").count() >= 5
 
 
+def test_nothing_is_cut_off_on_paper(visit):
+    page = visit("notebooks/01_theory_bounds.html", viewport={"width": 680, "height": 960})  # A4 within its margins
+    page.wait_for_selector("mjx-container svg")
+    page.emulate_media(media="print")
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)"
+    assert page.locator("article pre, article figure").evaluate_all(cut) == []
+    assert not page.locator(".prev-next-area").is_visible()
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_slides_open_and_move(visit, chapter):
     page = visit(f"{chapter}.html", folder=SLIDES)
