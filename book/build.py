@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 
 import mathjax
@@ -40,6 +41,8 @@ def main() -> int:
         shutil.rmtree(folder, ignore_errors=True)
     for name in ("figures", "results/laptop", "params"):
         shutil.copytree(CHECKOUT / name, SOURCE / name)
+    for picture in (SOURCE / "figures").glob("*.svg"):
+        describe(picture)
     for page in [*(CHECKOUT / "book").glob("*.md"), CHECKOUT / "README.md"]:
         copy(page, SOURCE)
     (SOURCE / "notebooks" / "solutions").mkdir(parents=True)
@@ -119,6 +122,13 @@ def figure(name: str) -> str:
         f"**{name}.** {first_paragraph(drawn)} {links}; table made by "
         f"{{py:obj}}`{short(made)} <{made}>`, drawn by {{py:obj}}`{short(drawn)} <{drawn}>`.\n:::"
     )
+
+
+def describe(picture: Path) -> None:
+    """Put a title and a description into a figure, for those who open it by itself."""
+    drawn = first_paragraph(origin(picture.stem)["drawn by"])
+    words = f"<title>{escape(drawn)}</title>\n <desc>{escape(extent(picture.stem))}</desc>\n <metadata>"
+    picture.write_text(picture.read_text("utf-8").replace("<metadata>", words, 1), "utf-8")
 
 
 def alternative(name: str) -> str:

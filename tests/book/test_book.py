@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -170,6 +171,14 @@ def test_every_figure_is_described_and_legible_on_a_phone(visit, chapter):
         assert "rows" in words, name
         assert width > 600, name
     assert page.locator(".cell_output img:not([alt*=' '])").count() == 0, "a picture without its description"
+
+
+def test_a_figure_that_is_opened_by_itself_has_a_title_and_a_description():
+    for path in (CHECKOUT / "figures").glob("*.svg"):
+        picture = ElementTree.parse(SITE / "_images" / path.name).getroot()
+        title, words = (picture.findtext(f"{{http://www.w3.org/2000/svg}}{name}") for name in ("title", "desc"))
+        assert len(title.split()) > 2
+        assert "rows" in words
 
 
 def test_from_the_first_page_to_class_3_in_two_clicks(visit):
