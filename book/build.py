@@ -32,6 +32,8 @@ EXPLORED = {
     **dict.fromkeys(["04_plane", "04_widths", "04_optimality"], "the-information-plane"),
     **dict.fromkeys(["05_retained", "05_plane", "05_ranks"], "twins-over-training"),
 }
+LEGIBLE = 0.011
+"""Share of a picture's width that its smallest letters need, to be read on a phone at the usual width of figures."""
 SHOWN = re.compile(r"\bshow(?:_twins)?\(figures\.(\w+)")
 
 
@@ -118,10 +120,17 @@ def figure(name: str) -> str:
         links += f", [explore it](/explore.md#{EXPLORED[name]})"
     return (
         f":::{{figure}} ../figures/{name}.svg\n:name: {name}\n:target: ../_images/{name}.svg\n"
-        f":alt: {alternative(name)}\n\n"
+        f":alt: {alternative(name)}\n:figclass: {'usual' if letters(name) >= LEGIBLE else 'wide'}\n\n"
         f"**{name}.** {first_paragraph(drawn)} {links}; table made by "
         f"{{py:obj}}`{short(made)} <{made}>`, drawn by {{py:obj}}`{short(drawn)} <{drawn}>`.\n:::"
     )
+
+
+def letters(name: str) -> float:
+    """The size of a figure's smallest letters, as a share of its width."""
+    picture = (CHECKOUT / "figures" / f"{name}.svg").read_text("utf-8")
+    sizes = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", picture)]
+    return min(sizes) / float(re.search(r'width="([\d.]+)pt"', picture)[1])
 
 
 def describe(picture: Path) -> None:

@@ -1,5 +1,6 @@
 """The book and the slides as a reader opens them: from disk, in a real browser, without a network. `make test-book`."""
 
+import re
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree
@@ -169,7 +170,9 @@ def test_every_figure_is_described_and_legible_on_a_phone(visit, chapter):
     assert len(shown) == len(names)
     for name, words, width in shown:
         assert "rows" in words, name
-        assert width > 600, name
+        picture = (CHECKOUT / "figures" / name).read_text("utf-8")
+        letters = min(map(float, re.findall(r"font-size: ([\d.]+)px", picture)))
+        assert letters * width / float(re.search(r'width="([\d.]+)pt"', picture)[1]) > 8, f"{name}: pixels of a letter"
     assert page.locator(".cell_output img:not([alt*=' '])").count() == 0, "a picture without its description"
 
 
