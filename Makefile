@@ -9,12 +9,13 @@ BOOK_STAMP := build/book-venv/.installed
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help figures redraw book slides test test-book test-faults test-hub test-cluster lab lint bench lock clean
+.PHONY: help figures redraw solutions book slides test test-book test-faults test-hub test-cluster lab lint bench lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make figures [PROFILE=smoke|laptop|paper|mine]  run the notebooks: every figure and table (default: laptop)"
 	@echo "make redraw [PROFILE=...]         draw the figures again from the tables in results/ (two minutes)"
+	@echo "make solutions                    run the code of the solutions again, from the tables in results/ (seconds)"
 	@echo "make book                         build the site from the committed notebooks: build/book/index.html (two minutes)"
 	@echo "make slides                       make slides of every notebook: build/slides/"
 	@echo "make test                         run the tests, and the notebooks with the smoke profile"
@@ -45,6 +46,9 @@ figures: $(STAMP)
 
 redraw: $(STAMP)
 	$(BIN)/bitskept redraw --profile $(PROFILE)
+
+solutions: $(STAMP)
+	$(BIN)/python -m bitskept.run.solutions
 
 $(BOOK_STAMP): book/requirements.txt
 	@echo "Installing what the book is built with into build/book-venv (a minute the first time)"

@@ -1,7 +1,7 @@
 """Build the site: `python book/build.py` writes build/book from the committed notebooks, figures and tables.
 
-Nothing is executed and nothing is fetched. The notebooks are copied with their figures as vector graphics, and with the
-solutions of their exercises folded; links to the project's files become links to pages.
+Nothing is executed and nothing is fetched. The notebooks are copied with their figures as vector graphics; links to the
+project's files become links to pages.
 """
 
 import ast
@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 
 import mathjax
@@ -31,6 +32,8 @@ EXPLORED = {
     **dict.fromkeys(["04_plane", "04_widths", "04_optimality"], "the-information-plane"),
     **dict.fromkeys(["05_retained", "05_plane", "05_ranks"], "twins-over-training"),
 }
+LEGIBLE = 0.011
+"""Share of a picture's width that its smallest letters need, to be read on a phone at the usual width of figures."""
 SHOWN = re.compile(r"\bshow(?:_twins)?\(figures\.(\w+)")
 
 
@@ -40,12 +43,16 @@ def main() -> int:
         shutil.rmtree(folder, ignore_errors=True)
     for name in ("figures", "results/laptop", "params"):
         shutil.copytree(CHECKOUT / name, SOURCE / name)
+    for picture in (SOURCE / "figures").glob("*.svg"):
+        describe(picture)
     for page in [*(CHECKOUT / "book").glob("*.md"), CHECKOUT / "README.md"]:
-        (SOURCE / page.name).write_text(relink(page.read_text("utf-8"), page.parent), "utf-8")
+        copy(page, SOURCE)
+    (SOURCE / "notebooks" / "solutions").mkdir(parents=True)
+    for page in (CHECKOUT / "notebooks" / "solutions").glob("*.md"):
+        copy(page, SOURCE / "notebooks" / "solutions")
     for name in ("conf.py", "references.bib"):
         shutil.copy(CHECKOUT / "book" / name, SOURCE)
     notebooks = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
-    (SOURCE / "notebooks").mkdir()
     for path in notebooks:
         nbformat.write(chapter(path), SOURCE / "notebooks" / path.name)
     static = SOURCE / "_static"
@@ -60,21 +67,23 @@ def main() -> int:
     return failed
 
 
+def copy(page: Path, folder: Path) -> None:
+    """Copy a page of Markdown into this folder, with its links as links of the site."""
+    (folder / page.name).write_text(relink(page.read_text("utf-8"), page.parent), "utf-8")
+
+
 def chapter(path: Path) -> nbformat.NotebookNode:
-    """A notebook as a chapter: each figure as an SVG with its caption, solutions and imports folded."""
+    """A notebook as a chapter: each figure as an SVG with its caption, imports folded."""
     notebook = nbformat.read(path, as_version=4)
-    cells, terms, exercises, solution = [], glossary(), False, 0
+    cells, terms = [], glossary()
     for cell in notebook.cells:
         cells.append(cell)
         if cell.cell_type == "markdown":
             cell.source = defined(relink(cell.source, path.parent), terms)
-            exercises |= "\n## Exercises" in f"\n{cell.source}"
             continue
-        if exercises:
-            solution += 1
-            fold(cell, "hide-cell", f"Show solution {solution}", f"Hide solution {solution}")
-        elif "setup" in cell.metadata.get("tags", []):
-            fold(cell, "hide-input", "Show the imports", "Hide the imports")
+        if "setup" in cell.metadata.get("tags", []):
+            cell.metadata["tags"] = [*cell.metadata["tags"], "hide-input"]
+            cell.metadata["mystnb"] = {"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"}
         if "explore(" in cell.source:
             cell.metadata["mystnb"] = {"image": {"alt": cell.outputs[0].metadata["image/png"]["alt"]}}
         shown = SHOWN.search(cell.source)
@@ -103,12 +112,6 @@ def defined(text: str, terms: set[str]) -> str:
     return TERM.sub(link, text)
 
 
-def fold(cell: nbformat.NotebookNode, tag: str, show: str, hide: str) -> None:
-    """Fold a code cell, behind a button with these words."""
-    cell.metadata["tags"] = [*cell.metadata.get("tags", []), tag]
-    cell.metadata["mystnb"] = {"code_prompt_show": show, "code_prompt_hide": hide}
-
-
 def figure(name: str) -> str:
     """The figure in MyST, with an alternative text, its table, its origin, and the functions behind it."""
     drawn, made = (origin(name)[key] for key in ("drawn by", "table made by"))
@@ -117,10 +120,24 @@ def figure(name: str) -> str:
         links += f", [explore it](/explore.md#{EXPLORED[name]})"
     return (
         f":::{{figure}} ../figures/{name}.svg\n:name: {name}\n:target: ../_images/{name}.svg\n"
-        f":alt: {alternative(name)}\n\n"
+        f":alt: {alternative(name)}\n:figclass: {'usual' if letters(name) >= LEGIBLE else 'wide'}\n\n"
         f"**{name}.** {first_paragraph(drawn)} {links}; table made by "
         f"{{py:obj}}`{short(made)} <{made}>`, drawn by {{py:obj}}`{short(drawn)} <{drawn}>`.\n:::"
     )
+
+
+def letters(name: str) -> float:
+    """The size of a figure's smallest letters, as a share of its width."""
+    picture = (CHECKOUT / "figures" / f"{name}.svg").read_text("utf-8")
+    sizes = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", picture)]
+    return min(sizes) / float(re.search(r'width="([\d.]+)pt"', picture)[1])
+
+
+def describe(picture: Path) -> None:
+    """Put a title and a description into a figure, for those who open it by itself."""
+    drawn = first_paragraph(origin(picture.stem)["drawn by"])
+    words = f"<title>{escape(drawn)}</title>\n <desc>{escape(extent(picture.stem))}</desc>\n <metadata>"
+    picture.write_text(picture.read_text("utf-8").replace("<metadata>", words, 1), "utf-8")
 
 
 def alternative(name: str) -> str:

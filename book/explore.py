@@ -3,23 +3,18 @@
 import csv
 import itertools
 import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import vl_convert
+from vega import COLOURS, Rows, Spec, colour, faded, interval, keep, quantity, select, spec, tips, values
 
-Rows = list[dict[str, Any]]
-Spec = dict[str, Any]
-COLOURS = [
-    "#0173b2",
-    "#de8f05",
-    "#029e73",
-    "#d55e00",
-    "#cc78bc",
-    "#ca9161",
-]  # the figures' own, for colour-blind readers
 POOLED = {"mean": "bag", "mean without first": "bag, without the first state", "last": "bag, last state"}
+DRAW = """
+for (const [id, spec] of Object.entries(specs)) {
+  vegaEmbed('#' + id, spec, {renderer: 'svg', actions: false});
+  // The library looks at the width once the window has another size, which is before the page has: say it again.
+  new ResizeObserver(() => window.dispatchEvent(new Event('resize'))).observe(document.getElementById(id));
+}"""
 KINDS = ["raw", "corrected", "extrapolated"]
 
 
@@ -32,10 +27,9 @@ def write(tables: Path, folder: Path) -> None:
         "explore-optimality": optimality(read(tables / "04_optimality.csv")),
         "explore-twins": twins(tables),
     }
-    draw = (
-        "for (const [id, spec] of Object.entries(specs)) vegaEmbed('#' + id, spec, {renderer: 'svg', actions: false});"
-    )
-    bundle = vl_convert.javascript_bundle(f"const specs = {json.dumps(specs)};\n{draw}\n")
+    for name, draw in zip(specs, (tour, layers, plane, optimality, twins), strict=True):
+        specs[name]["description"] = draw.__doc__
+    bundle = vl_convert.javascript_bundle(f"const specs = {json.dumps(specs)};\n{DRAW}\n")
     (folder / "explore.js").write_text(f"(() => {{{bundle}}})();\n", "utf-8")  # its names are its own
 
 
@@ -51,11 +45,6 @@ def number(field: str) -> float | str:
         return float(field)
     except ValueError:
         return field
-
-
-def values(rows: Rows, name: str) -> list[Any]:
-    """The different values of a column, in order of appearance."""
-    return list(dict.fromkeys(row[name] for row in rows))
 
 
 def tour(rows: Rows) -> Spec:
@@ -114,19 +103,15 @@ def layers(tables: Path) -> Spec:
         if row["reading"] != "token" or row["quantity"] == "retained_cross_entropy"
     ]
     chosen = ["reading", "probe", "train_sentences"]
-    seen = {tuple(row[name] for name in chosen) for row in rows}
     rows = list({tuple(row[name] for name in [*chosen, "model", "layer"]): row for row in rows}.values())
     rows = keep(rows, *chosen, "model", "layer", "depth", "estimate", "low", "high", "unit")
-    options = [values(rows, name) for name in chosen]
-    missing = [
-        {**dict(zip(chosen, combination, strict=True)), "note": "not measured"}
-        for combination in itertools.product(*options)
-        if combination not in seen
-    ]
+    options = {name: values(rows, name) for name in chosen}
+    options["train_sentences"].sort()
     names = {"reading": "reading ", "probe": "probe ", "train_sentences": "training sentences "}
-    most = {"reading": "token", "probe": "centroid", "train_sentences": max(options[2])}
-    choices = [select(name, names[name], values(rows, name), most[name]) for name in chosen]
-    encoding = {"x": quantity("depth", "depth: the layer over their number"), "color": colour("model")}
+    most = {"reading": "token", "probe": "centroid", "train_sentences": options["train_sentences"][-1]}
+    choices = [select(name, names[name], options[name], most[name]) for name in chosen]
+    x = quantity("depth", "depth: the layer over their number", domain=[0, 1])
+    encoding = {"x": x, "color": colour("model", rows)}
     y = quantity("estimate", "share kept", domain=[0, 1], format="%")
     curve = [
         interval(y),
@@ -138,21 +123,14 @@ def layers(tables: Path) -> Spec:
                 "tooltip": tips("model", "layer", "estimate", "low", "high", "unit"),
             },
         },
-        {
-            "transform": [{"filter": "datum.note"}],
-            "mark": {"type": "text", "fontSize": 16, "color": "currentColor"},
-            "encoding": {
-                "text": {"field": "note"},
-                "x": {"datum": 0.5, "type": "quantitative"},
-                "color": None,
-                "y": {"datum": 0.5, "type": "quantitative"},
-            },
-        },
     ]
-    title = "reading == 'token' ? 'share of H(X)' : 'share of the usable bits'"
-    return spec(
-        rows + missing, choices, title, [f"datum.{name} == {name}" for name in chosen], encoding, curve, "model"
+    measured = sorted({f"{row['reading']}/{row['probe']}/{row['train_sentences']:.0f}" for row in rows})
+    combination = "reading + '/' + probe + '/' + train_sentences"
+    title = (
+        f"indexof({json.dumps(measured)}, {combination}) < 0 ? 'not measured: choose another combination' : "
+        "reading == 'token' ? 'share of H(X)' : 'share of the usable bits'"
     )
+    return spec(rows, choices, title, [f"datum.{name} == {name}" for name in chosen], encoding, curve, "model")
 
 
 def plane(points: Rows, widths: Rows) -> Spec:
@@ -174,7 +152,7 @@ def plane(points: Rows, widths: Rows) -> Spec:
     encoding = {
         "x": quantity("complexity", "complexity, soft bits"),
         "y": quantity("expressivity", "expressivity, soft bits"),
-        "color": colour("model"),
+        "color": colour("model", rows),
         "order": {"field": "layer", "type": "quantitative"},
         "opacity": faded(1),
         "tooltip": tips("model", "layer", "complexity", "expressivity"),
@@ -209,7 +187,7 @@ def optimality(rows: Rows) -> Spec:
     encoding = {
         "x": quantity("depth", "depth: the layer over their number"),
         "y": y,
-        "color": colour("model"),
+        "color": colour("model", rows),
         "opacity": faded(1),
         "tooltip": tips("model", "layer", "width", "estimate", "low", "high"),
     }
@@ -236,7 +214,7 @@ def twins(tables: Path) -> Spec:
     }
     choices = [select("measure", "measure ", measures, "share of H(X) kept, centroid"), slider]
     y = {"field": "estimate", "type": "quantitative", "title": None, "scale": {"zero": False}}
-    encoding = {"x": quantity("step", "training step", scale="symlog"), "color": colour("twin")}
+    encoding = {"x": quantity("step", "training step", scale="symlog"), "color": colour("twin", rows)}
     marks = [
         interval(y),
         {
@@ -254,90 +232,3 @@ def twins(tables: Path) -> Spec:
         marks,
         "twin",
     )
-
-
-def spec(
-    rows: Rows,
-    params: list[Spec],
-    title: str,
-    filters: Iterable[str],
-    encoding: Spec,
-    marks: list[Spec],
-    legend: str = "",
-) -> Spec:
-    """A picture as wide as its page; a click on the legend singles one of its entries out."""
-    if legend:
-        params = [*params, {"name": "picked", "select": {"type": "point", "fields": [legend]}, "bind": "legend"}]
-    # A selection belongs to a view, so it is put into the first layer; inputs belong to the whole picture.
-    inputs, selections = [[p for p in params if ("select" in p) is wanted] for wanted in (False, True)]
-    marks = [marks[0] | {"params": selections}, *marks[1:]]
-    plain = {"labelColor": "currentColor", "titleColor": "currentColor", "labelFontSize": 12, "titleFontSize": 12}
-    return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "width": "container",
-        "height": 320,
-        "autosize": {"type": "fit-x", "contains": "padding"},
-        "title": {"text": {"expr": title}, "anchor": "start", "color": "currentColor"},
-        "data": {"values": rows},
-        "params": inputs,
-        "transform": [{"filter": text} for text in filters],
-        "encoding": encoding,
-        "layer": marks,
-        "config": {
-            "background": None,
-            "view": {"stroke": None},
-            "axis": plain | {"gridOpacity": 0.3},
-            "legend": plain | {"orient": "bottom", "columns": 2},
-        },
-    }
-
-
-def keep(rows: Rows, *names: str) -> Rows:
-    """The rows with these columns only."""
-    return [{name: row[name] for name in names if name in row} for row in rows]
-
-
-def select(name: str, label: str, options: list[Any], value: Any) -> Spec:
-    """A list to choose from."""
-    return {"name": name, "value": value, "bind": {"input": "select", "options": options, "name": label}}
-
-
-def quantity(
-    field: str, title: str, *, domain: list[float] | None = None, scale: str = "linear", format: str = ""
-) -> Spec:
-    """An axis of numbers."""
-    return {
-        "field": field,
-        "type": "quantitative",
-        "title": title,
-        "axis": {"format": format} if format else {},
-        "scale": {"type": scale} | ({"domain": domain} if domain else {}),
-    }
-
-
-def colour(field: str) -> Spec:
-    """A colour for each value."""
-    return {"field": field, "type": "nominal", "scale": {"range": COLOURS}, "title": None}
-
-
-def interval(y: Spec) -> Spec:
-    """A bar from the low end of an interval to its high end."""
-    return {"mark": "rule", "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}, "opacity": faded(0.5)}}
-
-
-def faded(opacity: float) -> Spec:
-    """What is not singled out in the legend is faded."""
-    return {"condition": {"param": "picked", "value": opacity}, "value": opacity / 10}
-
-
-def tips(*fields: str) -> list[Spec]:
-    """What is shown at the pointer."""
-    return [
-        {"field": field}
-        | (
-            {"format": ".3~g"}
-            if field in ("estimate", "low", "high", "complexity", "expressivity", "without_state")
-            else {}
-        )
-        for field in fields
-    ]

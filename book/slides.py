@@ -1,7 +1,7 @@
 """Make slides of the committed notebooks, by nbconvert: `python book/slides.py` writes build/slides/.
 
 A heading starts a slide, and what follows goes below it, in pieces of a screen. Figures stand without their code, and
-solutions are left out. reveal.js and MathJax are taken along, so that slides work from disk.
+what comes after the exercises is left out. reveal.js and MathJax are taken along, so that slides work from disk.
 """
 
 import re

@@ -1,7 +1,9 @@
 """The book and the slides as a reader opens them: from disk, in a real browser, without a network. `make test-book`."""
 
+import re
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -10,7 +12,10 @@ SITE, SLIDES = CHECKOUT / "build" / "book", CHECKOUT / "build" / "slides"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CHAPTERS = sorted(path.stem for path in (CHECKOUT / "notebooks").glob("*.ipynb"))
 PAGES = [path.stem for path in sorted((CHECKOUT / "book").glob("*.md"))]
-ADDRESSES = [*(f"{name}.html" for name in PAGES), *(f"notebooks/{name}.html" for name in CHAPTERS)]
+ADDRESSES = [
+    *(f"{name}.html" for name in PAGES),
+    *(f"notebooks/{folder}{name}.html" for folder in ("", "solutions/") for name in CHAPTERS),
+]
 REFERENCE = ["api/bitskept/index.html", "api/bitskept/theory/bounds/index.html", "genindex.html", "search.html"]
 PHONE = {"width": 390, "height": 844}
 PATIENCE = 180_000
@@ -85,13 +90,15 @@ def test_dark_mode_switches(visit):
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_solutions_are_hidden_and_open_by_the_keyboard(visit, chapter):
+def test_solutions_are_hidden_on_a_page_of_their_own_and_open_by_the_keyboard(visit, chapter):
     page = visit(f"notebooks/{chapter}.html")
-    solutions = page.locator("details:has(> summary:has-text('solution'))")
-    assert solutions.count() == 3
-    for number in range(3):
-        solution = solutions.nth(number)
-        content = solution.locator(".cell_output, .cell_input").first
+    assert page.locator("article summary", has_text="Exercise").count() == 0
+    page.get_by_role("link", name="on a page of their own").click()
+    page.wait_for_url(f"**/solutions/{chapter}.html")
+    solutions = page.locator("article details")
+    assert solutions.count() >= 4
+    for solution in solutions.all():
+        content = solution.locator("> :not(summary)").first
         assert not content.is_visible()
         solution.locator("> summary").focus()
         page.keyboard.press("Enter")
@@ -131,6 +138,19 @@ def test_explore_says_what_was_not_measured(visit):
     page.wait_for_function("document.querySelector('#explore-layers svg').textContent.includes('not measured')")
 
 
+def test_the_pictures_of_explore_are_described_and_follow_the_width_of_the_page(visit):
+    page = visit("explore.html")
+    page.locator("#explore-twins svg").wait_for()
+    labels = page.locator(".explore").evaluate_all("all => all.map(one => one.ariaLabel)")
+    assert len(set(labels)) == len(labels) == 5
+    assert all(len(label.split()) > 5 for label in labels)
+    fits = "all => all.every(one => Math.abs(one.querySelector('svg').clientWidth - one.clientWidth) < 2)"
+    for size in (PHONE, {"width": 1300, "height": 900}):
+        page.set_viewport_size(size)
+        page.wait_for_timeout(1000)
+        assert page.locator(".explore").evaluate_all(fits), size
+
+
 @pytest.mark.parametrize("address", [*ADDRESSES, *REFERENCE])
 def test_a_page_fits_a_phone_and_has_one_title(visit, address):
     page = visit(address, viewport=PHONE)
@@ -150,8 +170,18 @@ def test_every_figure_is_described_and_legible_on_a_phone(visit, chapter):
     assert len(shown) == len(names)
     for name, words, width in shown:
         assert "rows" in words, name
-        assert width > 600, name
+        picture = (CHECKOUT / "figures" / name).read_text("utf-8")
+        letters = min(map(float, re.findall(r"font-size: ([\d.]+)px", picture)))
+        assert letters * width / float(re.search(r'width="([\d.]+)pt"', picture)[1]) > 8, f"{name}: pixels of a letter"
     assert page.locator(".cell_output img:not([alt*=' '])").count() == 0, "a picture without its description"
+
+
+def test_a_figure_that_is_opened_by_itself_has_a_title_and_a_description():
+    for path in (CHECKOUT / "figures").glob("*.svg"):
+        picture = ElementTree.parse(SITE / "_images" / path.name).getroot()
+        title, words = (picture.findtext(f"{{http://www.w3.org/2000/svg}}{name}") for name in ("title", "desc"))
+        assert len(title.split()) > 2
+        assert "rows" in words
 
 
 def test_from_the_first_page_to_class_3_in_two_clicks(visit):
@@ -184,6 +214,15 @@ def test_formulas_are_drawn(visit):
     page = visit("notebooks/01_theory_bounds.html")
     page.wait_for_selector("mjx-container svg")
     assert page.locator("mjx-container[display=true]").count() >= 5
+
+
+def test_nothing_is_cut_off_on_paper(visit):
+    page = visit("notebooks/01_theory_bounds.html", viewport={"width": 680, "height": 960})  # A4 within its margins
+    page.wait_for_selector("mjx-container svg")
+    page.emulate_media(media="print")
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)"
+    assert page.locator("article pre, article figure").evaluate_all(cut) == []
+    assert not page.locator(".prev-next-area").is_visible()
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

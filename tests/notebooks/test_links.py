@@ -8,7 +8,8 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
-PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "book").glob("*.md"))]
+SOLUTIONS = sorted((CHECKOUT / "notebooks" / "solutions").glob("*.md"))
+PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "book").glob("*.md")), *SOLUTIONS]
 LINK = re.compile(r"\[([^\[\]]*)\]\(([^)\s]+)\)")
 PAPER = re.compile(r"arXiv:? ?(\d{4}\.\d{5})")
 

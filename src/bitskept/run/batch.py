@@ -17,7 +17,7 @@ from bitskept import root
 from bitskept.base import params, provenance, publishing
 from bitskept.base.files import FULL, locked, write_whole, writing_explained
 from bitskept.base.store import RUN_LOG
-from bitskept.run import notebooks, readme, run_record
+from bitskept.run import notebooks, readme, run_record, solutions
 from bitskept.run.run_record import Run
 
 PERIOD = 60.0  # seconds
@@ -51,7 +51,7 @@ def run(profile: str, names: Sequence[str] = (), *, write_back: bool = False) ->
 
     All parameters are checked first (ParameterError). The first failure ends the batch as a NotebookError. With
     `write_back`, the outputs of the laptop profile go into the committed notebooks as well. What its tables say of the
-    papers' claims goes into README.md in any case.
+    papers' claims goes into README.md in any case, and what solutions print goes onto their pages.
     """
     path = params.find(profile)
     if write_back and path.stem != "laptop":
@@ -65,6 +65,9 @@ def run(profile: str, names: Sequence[str] = (), *, write_back: bool = False) ->
             _say(f"{notebook.stem}: {runs[-1].seconds:.0f} s")
             if path.stem == "laptop":
                 readme.update()
+    if path.stem == "laptop":
+        for notebook in chosen:
+            solutions.update(notebook.stem)
     return runs
 
 
