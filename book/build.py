@@ -61,7 +61,7 @@ def main() -> int:
     explore.write(CHECKOUT / "results" / "laptop", static)
     shutil.copy(Path(mathjax.__file__).parent / "static/mathjax/es5/tex-svg.js", static / "mathjax")
     os.environ["BITSKEPT_SOURCE"] = str(CHECKOUT / "src" / "bitskept")
-    failed = build_main(["-q", "-W", "--keep-going", str(SOURCE), str(SITE)])
+    failed = build_main(["-q", "-j", "auto", "-W", "--keep-going", str(SOURCE), str(SITE)])
     for path in notebooks:
         shutil.copy(path, SITE / "_sources" / "notebooks")
     return failed
