@@ -21,7 +21,7 @@ def identity(terms: pd.DataFrame) -> str:
     gap = (terms["their sum"] - terms["I(X;Z)"]).abs().max()
     agree = terms.loc["do they agree?"]
     return (
-        f"The four terms add up to $I(X;Z)$ within {gap:.0e} bits. Where $Z$ keeps only whether the tosses agree, it "
+        f"The four terms add up to $I(X;Z)$ {_within(gap)}. Where $Z$ keeps only whether the tosses agree, it "
         f"contains {agree.iloc[:2].sum():.0f} bits about the single tokens and {agree['I(X;Z)']:.0f} about the "
         "sentence: **the sum over tokens is not the whole information.**"
     )
@@ -62,11 +62,15 @@ def ladder(bits: Mapping[str, float]) -> str:
     gap = abs(bits["Fano"] - bits["doubt spread evenly"])
     frequency, posterior = bits["doubt spread by frequency"], bits["the posterior"]
     return (
-        f"Fano's bound and the cross-entropy bound of the crudest prediction differ by {gap:.0e} bits. Knowing how "
+        f"Fano's bound and the cross-entropy bound of the crudest prediction agree {_within(gap)}. Knowing how "
         f"frequent each type is adds {frequency - bits['Fano']:.2f} bits to the {bits['Fano']:.2f}, and knowing which "
-        f"line was used {posterior - frequency:.2f} more. The posterior is within "
-        f"{abs(bits['the truth'] - posterior):.0e} bits of the truth, {bits['the truth']:.2f}."
+        f"line was used {posterior - frequency:.2f} more. The posterior agrees with the "
+        f"truth, {bits['the truth']:.2f}, {_within(abs(bits['the truth'] - posterior))}."
     )
+
+
+def _within(gap: float) -> str:
+    return f"within {gap:.0e} bits" if gap > ROUNDING else "up to rounding"
 
 
 def probes(table: pd.DataFrame, source: GaussianMixture) -> str:

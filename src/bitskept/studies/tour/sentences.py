@@ -22,10 +22,11 @@ def one_sentence(sentence: pd.DataFrame) -> str:
         first = "The first token to drop below even odds (one bit) is “{token}”, at layer {layer}."
         first = first.format(**doubtful.iloc[0])
     names = ": " + " ".join(f"`{token}`" for token in certain.unique()) if len(certain) else ""
+    often = "once" if most["seen"] == 1 else f"{most['seen']} times"
     return (
         f"{first} At layer {last}, the last one, **“{most['token']}” is lost most**: it leaves {most['surprisal']:.1f} "
         f"of the {most['without_state']:.1f} bits open that it takes to name it without a state. (It occurs "
-        f"{most['seen']} times in the training sentences.) There the probe guesses {(~top['correct']).sum()} of "
+        f"{often} in the training sentences.) There the probe guesses {(~top['correct']).sum()} of "
         f"{len(top)} tokens wrong, and {len(certain)} are nearly certain (below {CERTAIN} bits){names}. Over the whole "
         f"sentence the layer leaves {top['surprisal'].sum():.1f} of {top['without_state'].sum():.1f} bits open."
     )

@@ -81,8 +81,8 @@ def test_ladder():
     bits = {"Fano": 1.0, "doubt spread evenly": 1.0, "doubt spread by frequency": 1.25, "the posterior": 2.0}
     text = sentences.ladder(bits | {"the truth": 2.0})
     assert "adds 0.25 bits to the 1.00, and knowing which line was used 0.75 more" in text
-    assert "differ by 0e+00 bits" in text
-    assert "within 0e+00 bits of the truth, 2.00" in text
+    assert "agree up to rounding" in text
+    assert "agrees with the truth, 2.00, up to rounding." in text
 
 
 @pytest.mark.parametrize(("sure", "verb"), [(0.5, "less"), (1.5, "more")])

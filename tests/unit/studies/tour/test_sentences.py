@@ -31,6 +31,11 @@ def test_one_sentence_names_what_is_lost_first_and_most():
     assert "leaves 8.1 of 23.0 bits open" in text
 
 
+def test_what_is_seen_once_is_not_seen_1_times():
+    text = sentences.one_sentence(one_sentence(0.05, 3.0, 5.0).assign(seen=1))
+    assert "(It occurs once in the training sentences.)" in text
+
+
 def test_the_first_doubt_may_come_before_the_last_layer():
     table = one_sentence(0.05, 3.0, 5.0)
     table.loc[1, "surprisal"] = 1.5
