@@ -6,8 +6,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from bitskept.base.publishing import folders
+from bitskept.base.exercises import NotYet
+from bitskept.base.publishing import folders, read_table
 from bitskept.run import solutions
+from bitskept.studies.bounds import exercises as bounds
+from bitskept.studies.inside import exercises as inside
 
 CHECKOUT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
@@ -67,6 +70,16 @@ def test_a_checked_exercise_refuses_a_wrong_result_and_takes_that_of_the_page(pa
         wrong = page.replace(f"exercises.{name}(", f"exercises.{name}(-99 if True else ")
         with pytest.raises(AssertionError, match=r"-99 is not right yet\. \w+"):
             solutions.renewed(wrong)
+
+
+def test_a_result_by_a_common_mistake_is_refused_though_it_is_close():
+    bounds.proved_bits(2.85, error=1 / 3, alphabet=50)
+    with pytest.raises(NotYet):  # log2 of all types in place of the wrong ones
+        bounds.proved_bits(2.844, error=1 / 3, alphabet=50)
+    distortions = read_table(CHECKOUT / "results" / "laptop" / "07_dimension.csv")
+    inside.power(-0.49, distortions)
+    with pytest.raises(NotYet):  # what theory says, and not a fit
+        inside.power(-0.5, distortions)
 
 
 def test_what_code_prints_replaces_what_stood_below_it():

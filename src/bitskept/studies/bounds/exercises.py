@@ -11,14 +11,15 @@ from bitskept.theory import bounds
 
 def proved_bits(result: Any, *, error: float, alphabet: int) -> None:
     """Exercise 1: the bits that a probe's error proves about equally likely types."""
-    hint = "H(X) is log2 of the number of types. Take off h(Pe), and Pe times log2 of the number of wrong types."
-    check(result, float(bounds.fano(np.log2(alphabet), error, alphabet)), within=0.01, hint=hint)
+    hint = "H(X) is log2 of the number of types. Take off h_b(Pe), and Pe times log2 of the number of wrong types."
+    check(result, float(bounds.fano(np.log2(alphabet), error, alphabet)), within=0.005, hint=hint)
 
 
 def sentences_needed(result: Any, *, delta: float, bits: float) -> None:
     """Exercise 4: how many sentences it takes until the deviation of a certificate's entropy is at most `bits`."""
     hint = (
-        "Half of δ goes to the entropy. Try numbers of sentences until (log2 N + log2 e) √(ln(2/δ) / 2N) is so small."
+        "Half of δ goes to the entropy, hence the 2 in ln(2/δ). Try numbers of sentences until "
+        "(log2 N + log2 e) √(ln(2/δ) / 2N) is so small."
     )
     right = next(n for n in count(2) if _deviation(n, delta / 2) <= bits)
     check(result, right, within=0.01 * right, hint=hint)

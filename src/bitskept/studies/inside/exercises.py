@@ -21,4 +21,4 @@ def power(result: Any, distortions: pd.DataFrame) -> None:
     rows = distortions[distortions["quantity"] == "median_distortion"]
     right = np.polyfit(np.log(rows["dimension"].astype(float)), np.log(rows["estimate"].astype(float)), 1)[0]
     hint = "A power is a straight line on logarithms: fit one, for example with np.polyfit, and give its slope."
-    check(result, float(right), within=0.02, hint=hint)
+    check(result, float(right), within=0.01, hint=hint)
