@@ -254,6 +254,21 @@ def test_the_verdict_names_each_claim_and_how_many_other_settings_agree():
     assert "**no for mask only − next token, language**" in text
 
 
+def test_one_sentence_names_every_claim():
+    text = language_sentences.verdict(claims())
+    assert text.count("**") == 2 * 4
+    assert "named keep the token: **yes for BERT's rule − mask only, language**" in text
+
+
+def test_the_course_of_training_is_told_by_its_ends_and_its_lowest_step():
+    table = pd.DataFrame({"arm": NEXT, "quantity": "synonym_bits", "step": [0, 4, 8], "estimate": [2.0, 0.25, 0.5]})
+    table = table.assign(low=table["estimate"] - 0.1, high=table["estimate"] + 0.1)
+    assert language_sentences.over_steps(table) == (
+        "- **next token**: 2.00 [1.90, 2.10] bits about the synonym before the first step, 0.50 [0.40, 0.60] after "
+        "step 8, fewest after step 4: 0.25 [0.15, 0.35]."
+    )
+
+
 def test_figures_show_every_arm_part_and_estimator():
     table = measures(USUAL | {"10 % kept": 1.9}, gap={"10 % kept": 0.2})
     layers = language_figures.language(language_tables.by_layer(table))
