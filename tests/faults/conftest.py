@@ -62,7 +62,8 @@ def make_project(tmp_path_factory):
         sections = yaml.safe_load(smoke.read_text("utf-8"))
         for stem, values in SMALL.items() if not WHOLE else ():
             section = sections[stem]
-            nested = {name: section[name] | values.get(name, {}) for name in ("training", "language") if name in section}
+            mappings = section.keys() & {"training", "language"}
+            nested = {name: section[name] | values.get(name, {}) for name in mappings}
             section |= values | nested
         smoke.write_text(yaml.safe_dump(sections), "utf-8")
         return project
