@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from bitskept.base.figures import curve, points
 from bitskept.instruments import claims_figure
-from bitskept.studies.dynamics.language_claims import RELEVANT
+from bitskept.studies.dynamics.language_claims import RELEVANT, WHERE
 from bitskept.studies.dynamics.language_tables import PARTS
 
 COLOURS = {"next token": "C0", "mask only": "C2", "BERT's rule": "C1"}
@@ -79,8 +79,10 @@ def language_factors(table: pd.DataFrame) -> Figure:
 
 
 def claims(table: pd.DataFrame) -> Figure:
-    """The primary claims."""
-    return claims_figure.draw(table[table["primary"]].reset_index(drop=True), relevant=RELEVANT)
+    """The primary claims. All have the same setting, so that only the arms are named."""
+    rows = table[table["primary"]].reset_index(drop=True)
+    rows = rows.assign(model=rows["model"].str.removesuffix(WHERE), reading=None, probe=None, train_sentences=None)
+    return claims_figure.draw(rows, relevant=RELEVANT)
 
 
 def _arms(axes: Axes, rows: pd.DataFrame, x: str) -> None:

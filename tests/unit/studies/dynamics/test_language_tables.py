@@ -288,4 +288,6 @@ def test_figures_show_every_arm_part_and_estimator():
     labels = [text.get_text() for text in effects.legends[0].get_texts()]
     assert labels == ["centroid, not learned", "ridge, not learned"]
     weighed = language_claims.claims(table, 0.05)
-    assert language_claims.KEEPS in [axes.get_title(loc="left") for axes in language_figures.claims(weighed).axes]
+    panels = {axes.get_title(loc="left"): axes for axes in language_figures.claims(weighed).axes}
+    named = [text.get_text() for text in panels[language_claims.KEEPS].get_yticklabels()]
+    assert named == [f"{BERT} − {NEXT}", f"{MASK} − {NEXT}"]
