@@ -7,7 +7,7 @@ import pandas as pd
 
 from bitskept.base.words import has_interval, quote
 from bitskept.instruments import claims as outcomes
-from bitskept.studies.dynamics.language_claims import BITS
+from bitskept.studies.dynamics.language_claims import BITS, WHERE
 from bitskept.studies.dynamics.language_tables import PARTS
 from bitskept.theory.intervals import TAIL
 
@@ -141,7 +141,7 @@ def claim(table: pd.DataFrame) -> str:
         others = table[table["claim"].str.startswith(name.partition(" (")[0]) & (table["model"] == model)]
         others = others.loc[~others["primary"], "outcome"]
         agree = f" {(others == rows['outcome'].iloc[0]).sum()} of {len(others)} other settings agree."
-        lines.append(f"- {name[0].upper()}{name[1:]}: **{outcomes.verdict(rows)}**.{agree if len(others) else ''}")
+        lines.append(f"- {name[0].upper()}{name[1:]}: **{_verdict(rows)}**.{agree if len(others) else ''}")
     return "\n".join(lines)
 
 
@@ -149,5 +149,10 @@ def verdict(table: pd.DataFrame) -> str:
     """All primary claims in one sentence."""
     primary = table[table["primary"]]
     names = primary["claim"].str.partition(" (")[0]
-    said = [f"{name}: **{outcomes.verdict(rows)}**" for name, rows in primary.groupby(names, sort=False)]
+    said = [f"{name}: **{_verdict(rows)}**" for name, rows in primary.groupby(names, sort=False)]
     return f"On the language with a truth: {'; '.join(said)}."
+
+
+def _verdict(rows: pd.DataFrame) -> str:
+    """The outcome by arms, without saying again that they are of the language."""
+    return outcomes.verdict(rows.assign(model=rows["model"].str.removesuffix(WHERE)))
