@@ -24,8 +24,9 @@ def language(table: pd.DataFrame) -> Figure:
             rows = table[(table["probe"] == probe) & (table["quantity"] == part)]
             _arms(axes, rows, "layer")
             axes.axhline(rows["exact"].iloc[0], color="grey", linestyle="--", linewidth=1)
-            axes.set(title=f"{NAMES[part]}, {probe}", xlabel="layer", ylabel="bits per token")
-            axes.set_xticks(sorted(set(rows["layer"])))
+            axes.set(title=f"{NAMES[part]}, {probe}", ylabel="bits per token", xticks=sorted(set(rows["layer"])))
+    for axes in panels[-1]:
+        axes.set_xlabel("layer")
     _legend(figure)
     return figure
 
@@ -46,12 +47,14 @@ def language_estimators(table: pd.DataFrame) -> Figure:
     """Information about the token by layer, one panel for each estimator."""
     names = list(table["estimator"].unique())
     figure = Figure(figsize=(13, 4.0 * -(-len(names) // 3)), layout="constrained")
-    panels = figure.subplots(-(-len(names) // 3), 3, sharex=True, squeeze=False).flat
-    for axes, name in zip(panels, names, strict=False):
+    panels = figure.subplots(-(-len(names) // 3), 3, sharex=True, squeeze=False)
+    for axes, name in zip(panels.flat, names, strict=False):
         rows = table[table["estimator"] == name]
         _arms(axes, rows, "layer")
-        axes.set(title=name, xlabel="layer", ylabel="bits per token", xticks=sorted(set(rows["layer"])))
+        axes.set(title=name, ylabel="bits per token", xticks=sorted(set(rows["layer"])))
         axes.set_ylim(bottom=min(0, rows["estimate"].min()))
+    for axes in panels[-1]:
+        axes.set_xlabel("layer")
     _legend(figure)
     return figure
 
