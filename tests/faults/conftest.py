@@ -61,8 +61,10 @@ def make_project(tmp_path_factory):
         smoke = project / "params" / "smoke.yaml"
         sections = yaml.safe_load(smoke.read_text("utf-8"))
         for stem, values in SMALL.items() if not WHOLE else ():
-            training = sections[stem].get("training", {}) | values.get("training", {})
-            sections[stem] |= values | ({"training": training} if training else {})
+            section = sections[stem]
+            mappings = section.keys() & {"training", "language"}
+            nested = {name: section[name] | values.get(name, {}) for name in mappings}
+            section |= values | nested
         smoke.write_text(yaml.safe_dump(sections), "utf-8")
         return project
 

@@ -18,10 +18,10 @@ KILLS = 10
 GONE_IN = 30  # seconds: kernels and jobs check twice a second that their parent is there; the machine may be busy
 SUBREAPER = 36  # of prctl: orphans become children of this process
 RESULTS = {  # that each notebook stores, at least: of the profile in small, and as it is
-    False: {"03_fine_tuning": 8, "05_training_dynamics": 58},
+    False: {"03_fine_tuning": 8, "05_training_dynamics": 64},
     True: {
         "00_tour": 1, "01_theory_bounds": 1, "02_layer_sweep": 4, "03_fine_tuning": 37, "04_ib_correlations": 5,
-        "05_training_dynamics": 160, "06_semantic_information": 16, "07_inside_a_transformer": 14,
+        "05_training_dynamics": 171, "06_semantic_information": 16, "07_inside_a_transformer": 14,
     },
 }  # fmt: skip
 

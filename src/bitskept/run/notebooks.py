@@ -29,13 +29,15 @@ SECTIONS: dict[str, type[Section]] = {kind.notebook: kind for kind in KINDS}
 
 
 def figure_functions(stem: str) -> dict[str, Callable[..., Figure]]:
-    """The functions that draw a notebook's figures, by the figures' names: all public ones of its `figures.py`."""
+    """The functions that draw a notebook's figures, by the figures' names: all public ones in its `figures.py` that
+    return a figure, wherever in its room they are defined.
+    """
     section = SECTIONS[stem]
     module = import_module(f"{section.__module__.rpartition('.')[0]}.figures")
     functions = [
         value for name, value in vars(module).items() if inspect.isfunction(value) and not name.startswith("_")
     ]
-    return {figure_name(section, draw): draw for draw in functions if draw.__module__ == module.__name__}
+    return {figure_name(section, draw): draw for draw in functions if draw.__annotations__.get("return") is Figure}
 
 
 def select(names: Sequence[str], stems: Iterable[str]) -> list[Path]:

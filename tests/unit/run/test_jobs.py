@@ -70,7 +70,8 @@ def test_the_listing_is_plain_json_and_names_every_file_of_every_notebook(sectio
     assert "build/smoke/results/02_tokens.csv" in sweeps["tables"]
     assert sweeps["parameters"] == 134_515_008
     together = {kind(job) for job, row in zip(found, listed["jobs"], strict=True) if row["one_thread"]}
-    assert {"03.tune", "03.tasks", "05.grow", "05.checkpoints", "05.untrained", "06.twins", "07.twins"} <= together
+    small = {"03.tune", "03.tasks", "05.language", "05.grow", "05.checkpoints", "05.untrained", "06.twins", "07.twins"}
+    assert small <= together
     assert not {"02.sweep", "04.compression", "06.density", "07.geometry"} & together
 
 
@@ -87,6 +88,7 @@ CHANGES = [
     ("04_ib_correlations", {"more_sentences": [170]}, {"04.longer"}),
     ("04_ib_correlations", {"betas": [2.0]}, {"04.bigrams"}),
     ("04_ib_correlations", {"other_anchors": [11]}, {"04.trial"}),
+    ("05_training_dynamics", {"language": {"rate": 1e-3}}, {"05.language"}),
     ("05_training_dynamics", {"items": 41}, {"05.checkpoints"}),
     ("05_training_dynamics", {"initials": [0.02, 0.2]}, {"05.untrained"}),
     ("05_training_dynamics", {"training": {"draws": 3}}, {"05.checkpoints"}),
@@ -105,8 +107,8 @@ CHANGES = [
 )
 def test_a_parameter_changes_the_jobs_that_depend_on_it(found, sections, stem, values, expected):
     section = sections[stem]
-    if training := values.get("training"):
-        values = {"training": section.training.model_copy(update=training)}
+    nested = {name: value for name, value in values.items() if isinstance(value, dict)}
+    values = values | {name: getattr(section, name).model_copy(update=value) for name, value in nested.items()}
     after = jobs.jobs(sections | {stem: section.model_copy(update=values)})
     before = keys(found)
     assert {kind(job) for job in after if before.get(job.name) != json.dumps(job.key)} == expected
@@ -188,6 +190,8 @@ def test_jobs_are_chosen_by_model_run_twin_name_and_notebook(found):
     assert names(run) == {f"03.{one}.{run}" for one in ("tune", "sweep", "tasks")}
     diffusion = {"05.grow.diffusion-0", "05.checkpoints.diffusion-0", "07.twins.diffusion-0"}
     assert names("diffusion") == names("diffusion-0") == diffusion
+    assert {name.rpartition(".")[0] for name in names("language")} == {"05.language"}
+    assert names("mask-only-0") == {"05.language.mask-only-0"}
     assert names(notebook="06") == {job.name for job in found if job.notebook == "06_semantic_information"}
     with pytest.raises(LookupError, match="no job of this profile is named 'minilm-l7'; did you mean minilm-l6"):
         names("minilm-l6", "minilm-l7")

@@ -68,7 +68,7 @@ def learning(curves: pd.DataFrame, section: TrainingDynamics) -> pd.DataFrame:
 
 
 def middle(table: pd.DataFrame, section: TrainingDynamics) -> pd.DataFrame:
-    """The rows of the twins of the middle size that were trained on all the text: those of section 1 to 5."""
+    """The rows of the twins of the middle size that were trained on all the text: those of section 2 to 6."""
     return table[(table["size"] == section.training.width) & (table["amount"] == section.training.sentences)]
 
 

@@ -9,7 +9,7 @@ from bitskept.base.exercises import check
 
 def nearly_there(result: Any, costs: pd.DataFrame) -> None:
     """Exercise 1: the first saved step at which the first twin has come nine tenths of the way from its first cost to
-    its last, from the table of section 1.
+    its last, from the table of section 2.
     """
     curve = costs[costs["twin"] == costs["twin"].iloc[0]].set_index("step")["estimate"].sort_index()
     goal = 0.1 * curve.iloc[0] + 0.9 * curve.iloc[-1]

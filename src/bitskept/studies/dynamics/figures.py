@@ -6,6 +6,11 @@ from matplotlib.figure import Figure
 
 from bitskept.base.figures import FULL_SHARE, curve, points, shades
 from bitskept.instruments.training.twin_runs import COLOURS
+from bitskept.studies.dynamics.language_figures import claims as claims
+from bitskept.studies.dynamics.language_figures import language as language
+from bitskept.studies.dynamics.language_figures import language_estimators as language_estimators
+from bitskept.studies.dynamics.language_figures import language_factors as language_factors
+from bitskept.studies.dynamics.language_figures import language_steps as language_steps
 from bitskept.studies.dynamics.sizes import LABELS, along
 
 

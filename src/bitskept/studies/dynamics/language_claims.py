@@ -27,7 +27,7 @@ PAIRS = ((KEEPS, "P1", BERT, NEXT), (KEEPS, "P1", MASK, NEXT), (NAMED, CONTROL, 
 BITS = 0.1
 RELEVANT = {"bits per token": BITS, "share of bits": 0.02, "share of bounds": 0.05}
 """The least differences that count, by unit."""
-WHERE = ", language"
+WHERE = " (language)"
 """The end of a model's name: a network that was trained on the language."""
 LEAST = 2
 """Runs of each arm that it takes for an interval over seeds."""

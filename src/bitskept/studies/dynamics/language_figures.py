@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from bitskept.base.figures import curve, points
 from bitskept.instruments import claims_figure
-from bitskept.studies.dynamics.language_claims import RELEVANT
+from bitskept.studies.dynamics.language_claims import RELEVANT, WHERE
 from bitskept.studies.dynamics.language_tables import PARTS
 
 COLOURS = {"next token": "C0", "mask only": "C2", "BERT's rule": "C1"}
@@ -24,8 +24,9 @@ def language(table: pd.DataFrame) -> Figure:
             rows = table[(table["probe"] == probe) & (table["quantity"] == part)]
             _arms(axes, rows, "layer")
             axes.axhline(rows["exact"].iloc[0], color="grey", linestyle="--", linewidth=1)
-            axes.set(title=f"{NAMES[part]}, {probe}", xlabel="layer", ylabel="bits per token")
-            axes.set_xticks(sorted(set(rows["layer"])))
+            axes.set(title=f"{NAMES[part]}, {probe}", ylabel="bits per token", xticks=sorted(set(rows["layer"])))
+    for axes in panels[-1]:
+        axes.set_xlabel("layer")
     _legend(figure)
     return figure
 
@@ -46,12 +47,14 @@ def language_estimators(table: pd.DataFrame) -> Figure:
     """Information about the token by layer, one panel for each estimator."""
     names = list(table["estimator"].unique())
     figure = Figure(figsize=(13, 4.0 * -(-len(names) // 3)), layout="constrained")
-    panels = figure.subplots(-(-len(names) // 3), 3, sharex=True, squeeze=False).flat
-    for axes, name in zip(panels, names, strict=False):
+    panels = figure.subplots(-(-len(names) // 3), 3, sharex=True, squeeze=False)
+    for axes, name in zip(panels.flat, names, strict=False):
         rows = table[table["estimator"] == name]
         _arms(axes, rows, "layer")
-        axes.set(title=name, xlabel="layer", ylabel="bits per token", xticks=sorted(set(rows["layer"])))
+        axes.set(title=name, ylabel="bits per token", xticks=sorted(set(rows["layer"])))
         axes.set_ylim(bottom=min(0, rows["estimate"].min()))
+    for axes in panels[-1]:
+        axes.set_xlabel("layer")
     _legend(figure)
     return figure
 
@@ -79,8 +82,10 @@ def language_factors(table: pd.DataFrame) -> Figure:
 
 
 def claims(table: pd.DataFrame) -> Figure:
-    """The primary claims."""
-    return claims_figure.draw(table[table["primary"]].reset_index(drop=True), relevant=RELEVANT)
+    """The primary claims. All have the same setting, so that only the arms are named."""
+    rows = table[table["primary"]].reset_index(drop=True)
+    rows = rows.assign(model=rows["model"].str.removesuffix(WHERE), reading=None, probe=None, train_sentences=None)
+    return claims_figure.draw(rows, relevant=RELEVANT)
 
 
 def _arms(axes: Axes, rows: pd.DataFrame, x: str) -> None:

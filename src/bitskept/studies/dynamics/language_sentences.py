@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from bitskept.base.words import has_interval, quote
-from bitskept.instruments.claims import verdict
-from bitskept.studies.dynamics.language_claims import BITS
+from bitskept.instruments import claims as outcomes
+from bitskept.studies.dynamics.language_claims import BITS, WHERE
 from bitskept.studies.dynamics.language_tables import PARTS
 from bitskept.theory.intervals import TAIL
 
@@ -59,6 +59,22 @@ def _which(rows: pd.DataFrame) -> str:
     if not synonym_lost:
         return "It keeps the synonym and loses some of the class, which the future needs."
     return "It loses bits of both."
+
+
+def over_steps(table: pd.DataFrame) -> str:
+    """What the last layer tells about the synonym before the first step, where it tells least, and after the last one
+    (`language_tables.by_step`).
+    """
+    lines = []
+    for arm, rows in table[table["quantity"] == "synonym_bits"].groupby("arm", sort=False):
+        rows = rows.sort_values("step")
+        first, last, least = rows.iloc[0], rows.iloc[-1], rows.loc[rows["estimate"].idxmin()]
+        lines.append(
+            f"- **{arm}**: {quote(first, 'z.2f')} bits about the synonym before the first step, "
+            f"{quote(last, 'z.2f')} after step {last['step']:,}, fewest after step {least['step']:,}: "
+            f"{quote(least, 'z.2f')}."
+        )
+    return "\n".join(lines)
 
 
 def recreated(table: pd.DataFrame) -> str:
@@ -125,5 +141,18 @@ def claim(table: pd.DataFrame) -> str:
         others = table[table["claim"].str.startswith(name.partition(" (")[0]) & (table["model"] == model)]
         others = others.loc[~others["primary"], "outcome"]
         agree = f" {(others == rows['outcome'].iloc[0]).sum()} of {len(others)} other settings agree."
-        lines.append(f"- {name[0].upper()}{name[1:]}: **{verdict(rows)}**.{agree if len(others) else ''}")
+        lines.append(f"- {name[0].upper()}{name[1:]}: **{_verdict(rows)}**.{agree if len(others) else ''}")
     return "\n".join(lines)
+
+
+def verdict(table: pd.DataFrame) -> str:
+    """All primary claims in one sentence."""
+    primary = table[table["primary"]]
+    names = primary["claim"].str.partition(" (")[0]
+    said = [f"{name}: **{_verdict(rows)}**" for name, rows in primary.groupby(names, sort=False)]
+    return f"On the language with a truth: {'; '.join(said)}."
+
+
+def _verdict(rows: pd.DataFrame) -> str:
+    """The outcome by arms, without saying again that they are of the language."""
+    return outcomes.verdict(rows.assign(model=rows["model"].str.removesuffix(WHERE)))

@@ -14,12 +14,15 @@ from bitskept.instruments.probes import sweep
 from bitskept.instruments.training import twin_runs, twins
 from bitskept.instruments.training.builds import CLASSES
 from bitskept.instruments.training.twin_runs import TwinTraining
+from bitskept.studies.dynamics import language_arms
+from bitskept.studies.dynamics.language_arms import LanguageTwins
 
 
 class TrainingDynamics(Section):
     notebook = "05_training_dynamics"
 
-    training: TwinTraining
+    language: LanguageTwins  # networks trained on a language with a truth
+    training: TwinTraining  # and on real text, like all that follows
     twins: list[Literal["causal", "masked", "diffusion", "state-space"]] = Names
     seeds: list[NonNegativeInt] = Names  # of weights, order and what is hidden; twins of one seed share the first two
     varied: list[Literal["causal", "masked"]]  # twins that are also trained in other sizes and on less text
@@ -57,10 +60,13 @@ def plans(section: TrainingDynamics) -> Iterator[tuple[str, twins.Plan]]:
 
 
 def jobs(section: TrainingDynamics) -> Iterator[Job]:
-    """The training of each twin, the measures of its checkpoints, and networks before their first step."""
+    """Networks that learn a language with a truth; the training of each twin, the measures of its checkpoints, and
+    networks before their first step.
+    """
     from bitskept.studies.dynamics import built_in, checkpoints
 
     notebook, training, corpus = section.notebook, section.training, section.training.corpus
+    yield from language_arms.jobs(notebook, section.language)
     tasks = [*section.tasks, *section.data_tasks]
 
     def measure_run(name: str) -> None:

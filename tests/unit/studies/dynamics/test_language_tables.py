@@ -211,7 +211,7 @@ def claims(**options):
 
 def answers(table):
     rows = table[table["primary"]]
-    names = zip(rows["claim"].str.partition(" (")[0], rows["model"].str.partition(",")[0], strict=True)
+    names = zip(rows["claim"].str.partition(" (")[0], rows["model"].str.partition(" (")[0], strict=True)
     return dict(zip(names, rows["outcome"], strict=True))
 
 
@@ -250,8 +250,23 @@ def test_one_seed_says_nothing_of_others():
 
 def test_the_verdict_names_each_claim_and_how_many_other_settings_agree():
     text = language_sentences.claim(claims())
-    assert "- Encoders keep more than decoders: **yes for BERT's rule − next token, language**. 3 of 3 other" in text
-    assert "**no for mask only − next token, language**" in text
+    assert "- Encoders keep more than decoders: **yes for BERT's rule − next token**. 3 of 3 other" in text
+    assert "**no for mask only − next token**" in text
+
+
+def test_one_sentence_names_every_claim():
+    text = language_sentences.verdict(claims())
+    assert text.count("**") == 2 * 4
+    assert "named keep the token: **yes for BERT's rule − mask only**" in text
+
+
+def test_the_course_of_training_is_told_by_its_ends_and_its_lowest_step():
+    table = pd.DataFrame({"arm": NEXT, "quantity": "synonym_bits", "step": [0, 4, 8], "estimate": [2.0, 0.25, 0.5]})
+    table = table.assign(low=table["estimate"] - 0.1, high=table["estimate"] + 0.1)
+    assert language_sentences.over_steps(table) == (
+        "- **next token**: 2.00 [1.90, 2.10] bits about the synonym before the first step, 0.50 [0.40, 0.60] after "
+        "step 8, fewest after step 4: 0.25 [0.15, 0.35]."
+    )
 
 
 def test_figures_show_every_arm_part_and_estimator():
@@ -273,4 +288,6 @@ def test_figures_show_every_arm_part_and_estimator():
     labels = [text.get_text() for text in effects.legends[0].get_texts()]
     assert labels == ["centroid, not learned", "ridge, not learned"]
     weighed = language_claims.claims(table, 0.05)
-    assert language_claims.KEEPS in [axes.get_title(loc="left") for axes in language_figures.claims(weighed).axes]
+    panels = {axes.get_title(loc="left"): axes for axes in language_figures.claims(weighed).axes}
+    named = [text.get_text() for text in panels[language_claims.KEEPS].get_yticklabels()]
+    assert named == [f"{BERT} − {NEXT}", f"{MASK} − {NEXT}"]
