@@ -63,7 +63,7 @@ slides: $(BOOK_STAMP)
 	$(BOOK_BIN)/python book/slides.py
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-book: $(STAMP) book slides
 	$(BIN)/python -m pytest tests/book

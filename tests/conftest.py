@@ -11,14 +11,6 @@ import yaml
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may download silently
 CHECKOUT = Path(__file__).parents[1]
-QUICK = ("unit", "oracles", "fuzz")
-
-
-def pytest_collection_modifyitems(items):
-    """With `-n`, the tests of a file share a process and its fixtures; of folders that run notebooks, all tests do."""
-    for item in items:
-        folder = item.path.relative_to(CHECKOUT / "tests").parts[0]
-        item.add_marker(pytest.mark.xdist_group(item.path.name if folder in QUICK else folder))
 
 
 @pytest.fixture
