@@ -72,7 +72,7 @@ def test_no_bound_exceeds_the_truth_by_more_than_its_interval(name, probe, recor
     truth, blur = channel.mutual_information, 4 * channel.information_error
     # The report: `pytest -rP` shows it, and `--junit-xml` keeps it.
     for kind, gap, bottom, top in zip(("Fano", "cross-entropy"), truth - estimate, low, high, strict=True):
-        record_property(f"{kind} gap, bits", gap)
+        record_property(f"{kind} gap, bits", float(gap))
         print(
             f"{name}, {probe}, {kind}: {gap:.4f} below the truth {truth:.4f}, interval {bottom:.4f} to {top:.4f} bits"
         )
