@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import transformers
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from bitskept.base import store
 from bitskept.instruments.training.builds import Build, Vocabulary, class_name, network
 from bitskept.instruments.training.masking import LEFT_OUT, hide
+from bitskept.sources.model_checks import quiet
 from bitskept.theory.corruption import Corruption, Optimum
 from bitskept.theory.hidden_synonyms import HiddenSynonyms
 from bitskept.theory.synonyms import SynonymLanguage
@@ -216,14 +216,14 @@ def draw(plan: Plan, sentences: int, random: np.random.Generator) -> Sentences:
 def _train(plan: Plan) -> pd.DataFrame:
     from bitskept.studies.dynamics.language_measures import COLUMNS, Measures
 
-    transformers.logging.set_verbosity_error()
-    learner, measures = Learner(plan), Measures(plan)
-    rows = list(measures.rows(learner, 0))
-    for step in _updates(plan, learner):
-        if step in steps(plan.steps):
-            learner.eval()
-            rows += measures.rows(learner, step)
-            learner.train()
+    with quiet():
+        learner, measures = Learner(plan), Measures(plan)
+        rows = list(measures.rows(learner, 0))
+        for step in _updates(plan, learner):
+            if step in steps(plan.steps):
+                learner.eval()
+                rows += measures.rows(learner, step)
+                learner.train()
     return pd.DataFrame(rows, columns=COLUMNS).astype({"layer": "Int64", "n": "Int64", "train_sentences": "Int64"})
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from bitskept.instruments.training.builds import Build
 from bitskept.instruments.training.masking import LEFT_OUT
@@ -132,9 +133,11 @@ def test_states_end_with_those_that_the_head_reads():
         assert mean == pytest.approx(learner.loss(shown, wanted).item(), rel=1e-5)
 
 
-def test_a_run_is_repeatable_stored_and_leaves_the_random_state(home, monkeypatch):
+def test_a_run_is_repeatable_stored_and_leaves_the_random_state_and_the_log(home, monkeypatch):
+    level = transformers.logging.get_verbosity()
     before = torch.random.get_rng_state()
     table = language_runs.run(replace(MASK, own=True))
+    assert transformers.logging.get_verbosity() == level
     assert torch.equal(torch.random.get_rng_state(), before)
     assert language_runs.is_stored(replace(MASK, own=True))
     assert not language_runs.is_stored(MASK)
