@@ -48,7 +48,7 @@ class LanguageTwins(Strict):
     rate: float = Field(gt=0)
     seeds: list[NonNegativeInt] = Names  # of the main arms
     factor_seeds: list[NonNegativeInt] = Names  # of the others
-    factors: list[Factor]
+    factors: list[Factor] = Names
     train_sentences: PositiveInt  # for the probes
     smaller_train_sentences: list[PositiveInt]
     validation_sentences: PositiveInt

@@ -99,8 +99,6 @@ def _rises(row: Mapping[str, Any]) -> str:
 
 def factors(table: pd.DataFrame) -> str:
     """What each ingredient does to the synonym's bits (`language_tables.factors`); the largest effect comes first."""
-    if table.empty:
-        return "No ingredient was varied."
     lines = []
     for (factor, arm, against), rows in table.groupby(["factor", "arm", "against"], sort=False):
         what = f"- **{factor}**, {arm} against {against}: "
