@@ -52,7 +52,7 @@ def claims(measures: pd.DataFrame, largest_gap: float) -> pd.DataFrame:
     most = both["train_sentences"].max()
     both["primary"] = (both["reading"] == "token") & (both["probe"] == "centroid") & (both["train_sentences"] == most)
     both["family"] = both["claim"].str.partition(" (")[0].where(both["primary"])
-    return outcomes.table([*both.to_dict("records"), *_beyond(measures)], relevant=RELEVANT)
+    return outcomes.table([*both.to_dict("records"), *_beyond(measures)], relevant=RELEVANT, sides=2)
 
 
 def _pairs(ends: pd.DataFrame) -> Iterator[dict[str, Any]]:

@@ -24,7 +24,13 @@ def learned(runs: pd.DataFrame, largest_gap: float) -> str:
         many = f"{len(rows)} run{'s' if len(rows) > 1 else ''}"
         end = "" if passed == len(rows) else f" **{passed} of {len(rows)} learned; there is no verdict on the rest.**"
         lines.append(f"- **{arm}**: {gaps.replace(', ', ' to ')} bits above the least cost ({many}).{end}")
-    return "\n".join([f"A network has learned if it is within {largest_gap} bits of the least cost.", "", *lines])
+    rule = f"A network has learned if it is within {largest_gap} bits of the least cost."
+    if (runs["estimate"] < 0).any():
+        rule += " On a sample of sentences even a little less than the least is possible."
+    near = ((runs["low"] <= largest_gap) & (runs["high"] > largest_gap)).sum()
+    if near:
+        rule += f" The intervals of {near} of {len(runs)} runs hold this limit: their verdict is not sure."
+    return "\n".join([rule, "", *lines])
 
 
 def kept(by_layer: pd.DataFrame, runs: pd.DataFrame) -> str:
@@ -50,6 +56,11 @@ def _which(rows: pd.DataFrame) -> str:
     best = rows.loc[rows.groupby("quantity")["estimate"].idxmax()].set_index("quantity")
     lost = {part: best.loc[part, "exact"] - best.loc[part, "estimate"] for part in PARTS}
     class_lost, synonym_lost = (lost[part] > NONE for part in PARTS)
+    if class_lost and best.loc["class_bits", "high"] >= best.loc["class_bits", "exact"]:
+        others = "It loses bits of the synonym" if synonym_lost else "It keeps the synonym"
+        return (
+            f"{others}. Whether it loses bits of the class on average cannot be told: the interval holds all of them."
+        )
     if not class_lost and not synonym_lost:
         return "It keeps all."
     if not class_lost:
@@ -62,18 +73,23 @@ def _which(rows: pd.DataFrame) -> str:
 
 
 def over_steps(table: pd.DataFrame) -> str:
-    """What the last layer tells about the synonym before the first step, where it tells least, and after the last one
-    (`language_tables.by_step`).
+    """What the last layer tells about the synonym before the first step, where it tells most, where it tells least
+    after that, and after the last step (`language_tables.by_step`).
     """
     lines = []
     for arm, rows in table[table["quantity"] == "synonym_bits"].groupby("arm", sort=False):
         rows = rows.sort_values("step")
-        first, last, least = rows.iloc[0], rows.iloc[-1], rows.loc[rows["estimate"].idxmin()]
-        lines.append(
-            f"- **{arm}**: {quote(first, 'z.2f')} bits about the synonym before the first step, "
-            f"{quote(last, 'z.2f')} after step {last['step']:,}, fewest after step {least['step']:,}: "
-            f"{quote(least, 'z.2f')}."
-        )
+        first, last, most = rows.iloc[0], rows.iloc[-1], rows.loc[rows["estimate"].idxmax()]
+        later = rows[rows["step"] >= most["step"]]
+        least = later.loc[later["estimate"].idxmin()]
+        said = [f"{quote(first, 'z.2f')} bits about the synonym before the first step"]
+        if most["step"] > first["step"]:
+            said.append(f"most after step {most['step']:,}: {quote(most, 'z.2f')}")
+        if most["step"] < least["step"] < last["step"]:
+            said.append(f"fewest from there on after step {least['step']:,}: {quote(least, 'z.2f')}")
+        if most["step"] < last["step"]:
+            said.append(f"at the end, after step {last['step']:,}: {quote(last, 'z.2f')}")
+        lines.append(f"- **{arm}**: {'; '.join(said)}.")
     return "\n".join(lines)
 
 
@@ -98,7 +114,9 @@ def _rises(row: Mapping[str, Any]) -> str:
 
 
 def factors(table: pd.DataFrame) -> str:
-    """What each ingredient does to the synonym's bits (`language_tables.factors`); the largest effect comes first."""
+    """What each ingredient does to the synonym's bits (`language_tables.factors`); the largest effect comes first, with
+    all that come within `NONE` of it by the same probe.
+    """
     lines = []
     for (factor, arm, against), rows in table.groupby(["factor", "arm", "against"], sort=False):
         what = f"- **{factor}**, {arm} against {against}: "
@@ -112,7 +130,10 @@ def factors(table: pd.DataFrame) -> str:
     if len(passed):
         row = passed.loc[passed["estimate"].abs().idxmax()]
         most = f"{row['estimate']:+.2f} bits about the synonym by the {row['probe']}"
-        lines.insert(0, f"The largest effect: {row['arm']} against {row['against']}, {most}.\n")
+        close = (passed["estimate"] - row["estimate"]).abs() < NONE
+        ties = passed[close & (passed["probe"] == row["probe"])].drop(row.name)
+        also = f" As much, but for {NONE} bits: {'; '.join(ties['arm'])}." if len(ties) else ""
+        lines.insert(0, f"The largest effect: {row['arm']} against {row['against']}, {most}.{also}\n")
     if (table["runs"] == 1).any():
         lines.append("\nAn effect of one seed has an interval over sentences only; it holds for that pair of runs.")
     return "\n".join(lines)
@@ -132,15 +153,31 @@ def above(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def claim(table: pd.DataFrame) -> str:
-    """The outcome of each claim, by its primary rows, and how many of the other settings agree."""
+def claim(table: pd.DataFrame, every: pd.DataFrame) -> str:
+    """The outcome of each claim, by its primary rows; how many of the other settings agree, and what the rest say; and
+    whether the outcome would be another in `every`, the same table with all runs, whether they have learned or not.
+    """
     lines = []
     for (name, model), rows in table[table["primary"]].groupby(["claim", "model"], sort=False):
-        others = table[table["claim"].str.startswith(name.partition(" (")[0]) & (table["model"] == model)]
-        others = others.loc[~others["primary"], "outcome"]
-        agree = f" {(others == rows['outcome'].iloc[0]).sum()} of {len(others)} other settings agree."
-        lines.append(f"- {name[0].upper()}{name[1:]}: **{_verdict(rows)}**.{agree if len(others) else ''}")
+        found, short = rows["outcome"].iloc[0], name.partition(" (")[0]
+        others, all_runs = (
+            part[part["claim"].str.startswith(short) & (part["model"] == model) & (part["primary"] == primary)]
+            for part, primary in ((table, False), (every, True))
+        )
+        counted = all_runs["outcome"].iloc[0]
+        turned = "" if counted == found else f" Were all runs counted, it would be **{counted}**."
+        lines.append(f"- {name[0].upper()}{name[1:]}: **{_verdict(rows)}**.{_agreement(found, others)}{turned}")
     return "\n".join(lines)
+
+
+def _agreement(found: str, others: pd.DataFrame) -> str:
+    """How many of the other settings have the outcome `found`, and what the rest say, by probe."""
+    if others.empty or found == "not tested":
+        return ""
+    rest = others[others["outcome"] != found].groupby(["probe", "outcome"], sort=False).size()
+    said = [f"{number} by the {probe} say {answer}" for (probe, answer), number in rest.items()]
+    agree = f"{(others['outcome'] == found).sum()} of {len(others)} other settings agree"
+    return f" {'; '.join([agree, *said])}."
 
 
 def verdict(table: pd.DataFrame) -> str:

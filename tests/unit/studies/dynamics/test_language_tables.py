@@ -77,6 +77,10 @@ def test_what_is_further_from_the_least_cost_has_not_learned():
     assert "0.000 bits above the least cost (1 run)." in language_sentences.learned(one, 0.05)
     two = pd.concat([runs.iloc[[0]], runs.iloc[[1]].assign(estimate=0.04)])
     assert "0.010 to 0.040 bits" in language_sentences.learned(two, 0.05)
+    near = two.assign(low=[0.0, 0.03], high=[0.02, 0.06])
+    assert "The intervals of 1 of 2 runs hold this limit" in language_sentences.learned(near, 0.05)
+    assert "a little less than the least" in language_sentences.learned(one, 0.05)
+    assert "a little less than the least" not in language_sentences.learned(two, 0.05)
 
 
 def test_the_summary_has_means_at_the_last_layer_after_the_last_step():
@@ -112,6 +116,11 @@ def test_what_is_kept_is_said_by_the_stronger_probe_and_only_of_arms_that_learne
     assert say(2.0).endswith("It keeps all.")
     assert say(2.0, classes={NEXT: 3.0}).endswith("loses some of the class, which the future needs.")
     assert say(0.5, classes={NEXT: 3.0}).endswith("It loses bits of both.")
+    table = language_tables.by_layer(measures({NEXT: 0.5}, classes={NEXT: 3.0}))
+    text = language_sentences.kept(table.assign(high=4.1), language_tables.learned(measures({NEXT: 0.5}), 0.05))
+    assert text.endswith(
+        "Whether it loses bits of the class on average cannot be told: the interval holds all of them."
+    )
 
 
 def test_a_token_is_recreated_where_the_last_layer_lies_above_the_lowest_before_it():
@@ -170,6 +179,11 @@ def test_an_ingredient_is_the_difference_of_two_arms_over_the_seeds_that_both_ha
     assert "(3 seeds)" in text
     assert "(1 seed)" in text
     assert "holds for that pair of runs" in text
+    assert "As much" not in text
+    tied = found.reset_index().assign(estimate=1.8)
+    assert "+1.80 bits about the synonym by the centroid. As much, but for 0.05 bits: untied.\n" in (
+        language_sentences.factors(tied)
+    )
 
 
 def test_an_ingredient_of_a_network_that_did_not_learn_gets_no_verdict():
@@ -248,9 +262,20 @@ def test_one_seed_says_nothing_of_others():
 
 
 def test_the_verdict_names_each_claim_and_how_many_other_settings_agree():
-    text = language_sentences.claim(claims())
+    text = language_sentences.claim(claims(), claims())
     assert "- Encoders keep more than decoders: **yes for BERT's rule − next token**. 3 of 3 other" in text
     assert "**no for mask only − next token**" in text
+    assert "Were all runs counted" not in text
+    table = claims()
+    turned = (table["probe"] == "ridge") & table["model"].str.startswith(f"{BERT} − {NEXT}")
+    text = language_sentences.claim(table.assign(outcome=table["outcome"].mask(turned, "cannot tell")), table)
+    assert "other settings agree; " in text
+    assert " by the ridge say cannot tell.\n" in text
+
+
+def test_a_claim_that_runs_which_did_not_learn_would_turn_says_so():
+    text = language_sentences.claim(claims(gap={BERT: 0.3}), claims())
+    assert "**not tested for BERT's rule − next token**. Were all runs counted, it would be **yes**.\n" in text
 
 
 def test_one_sentence_names_every_claim():
@@ -259,12 +284,16 @@ def test_one_sentence_names_every_claim():
     assert "named keep the token: **yes for BERT's rule − mask only**" in text
 
 
-def test_the_course_of_training_is_told_by_its_ends_and_its_lowest_step():
+def test_the_course_of_training_is_told_by_its_ends_its_highest_step_and_its_lowest_after_that():
     table = pd.DataFrame({"arm": NEXT, "quantity": "synonym_bits", "step": [0, 4, 8], "estimate": [2.0, 0.25, 0.5]})
     table = table.assign(low=table["estimate"] - 0.1, high=table["estimate"] + 0.1)
     assert language_sentences.over_steps(table) == (
-        "- **next token**: 2.00 [1.90, 2.10] bits about the synonym before the first step, 0.50 [0.40, 0.60] after "
-        "step 8, fewest after step 4: 0.25 [0.15, 0.35]."
+        "- **next token**: 2.00 [1.90, 2.10] bits about the synonym before the first step; fewest from there on after "
+        "step 4: 0.25 [0.15, 0.35]; at the end, after step 8: 0.50 [0.40, 0.60]."
+    )
+    turned = table.assign(estimate=[0.25, 2.0, 0.5])
+    assert "before the first step; most after step 4: 2.00 [0.15, 0.35]; at the end, after step 8: 0.50" in (
+        language_sentences.over_steps(turned)
     )
 
 
