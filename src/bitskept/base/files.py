@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -77,6 +77,19 @@ def write_whole(path: Path, content: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def renew(path: Path, change: Callable[[str], str]) -> None:
+    """Write a text file as `change` makes it from what it holds; nothing happens where it is missing or stays the same.
+    Errors as `locked` and `write_whole`.
+    """
+    if not path.is_file():
+        return
+    with locked(path, None):
+        text = path.read_text("utf-8")
+        new = change(text)
+        if new != text:
+            write_whole(path, new.encode())
 
 
 @contextmanager

@@ -16,6 +16,10 @@ COLUMNS = [
 ]
 OUTCOMES = ["yes", "no", "cannot tell", "not tested"]
 LEVEL = 0.05
+CONTROL = "control"
+"""In place of the paper: a claim of no paper, on which the papers' claims rest."""
+UNTESTED = dict.fromkeys(("estimate", "low", "high", "p", "detectable"), float("nan"))
+"""What a row holds that was not tested."""
 
 
 def outcome(estimate: float, low: float, high: float, p: float, relevant: float) -> str:

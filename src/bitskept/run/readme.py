@@ -5,7 +5,7 @@ import re
 import pandas as pd
 
 from bitskept import root
-from bitskept.base.files import locked, write_whole
+from bitskept.base.files import renew
 from bitskept.base.publishing import folders, read_table
 from bitskept.instruments import claims
 from bitskept.run.notebooks import SECTIONS
@@ -15,14 +15,7 @@ START, END = "<!-- claims: begin -->", "<!-- claims: end -->"
 
 def update() -> None:
     """Write the block between `START` and `END` anew. Nothing happens where there is no README.md with these marks."""
-    path = root() / "README.md"
-    if not path.is_file():
-        return
-    with locked(path, None):
-        text = path.read_text("utf-8")
-        new = with_claims(text, tables())
-        if new != text:
-            write_whole(path, new.encode())
+    renew(root() / "README.md", lambda text: with_claims(text, tables()))
 
 
 def tables() -> dict[str, pd.DataFrame]:

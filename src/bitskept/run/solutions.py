@@ -8,21 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from bitskept import root
-from bitskept.base.files import locked, write_whole
+from bitskept.base.files import renew
 
 BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```text\n.*?```\n)?", re.DOTALL)
 
 
 def update(stem: str) -> None:
     """Write the outputs on a notebook's page anew; nothing happens where there is no page, or nothing has changed."""
-    path = page(stem)
-    if not path.is_file():
-        return
-    with locked(path, None):
-        text = path.read_text("utf-8")
-        new = renewed(text)
-        if new != text:
-            write_whole(path, new.encode())
+    renew(page(stem), renewed)
 
 
 def page(stem: str) -> Path:

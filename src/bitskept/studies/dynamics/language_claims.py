@@ -10,6 +10,7 @@ from scipy.stats import norm
 
 from bitskept.base.publishing import makes_table
 from bitskept.instruments import claims as outcomes
+from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.studies.dynamics import language_tables as tables
 from bitskept.studies.dynamics.comparing_runs import difference, item_errors, pooled
 from bitskept.studies.dynamics.language_arms import BERT, MASK, NEXT
@@ -20,8 +21,6 @@ KEEPS = "encoders keep more than decoders"
 NAMED = "visible tokens that have to be named keep the token"
 NEEDS = "what is forgotten is what the future does not need"
 BEYOND = "bounds lie above the true value more often than their intervals allow"
-CONTROL = "control"
-"""In place of the paper: a claim of nobody, which a control of the papers' claims rests on."""
 PAIRS = ((KEEPS, "P1", BERT, NEXT), (KEEPS, "P1", MASK, NEXT), (NAMED, CONTROL, BERT, MASK))
 """Claim, paper, and the arm that should keep more than another."""
 BITS = 0.1
@@ -32,7 +31,6 @@ WHERE = " (language)"
 LEAST = 2
 """Runs of each arm that it takes for an interval over seeds."""
 UNLEARNED = "(to be tested: networks that have learned)"
-UNTESTED = dict.fromkeys(("estimate", "low", "high", "p", "detectable"), np.nan)
 SETTING = ["reading", "probe", "train_sentences"]
 
 

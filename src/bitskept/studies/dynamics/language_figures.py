@@ -6,10 +6,11 @@ from matplotlib.figure import Figure
 
 from bitskept.base.figures import curve, points
 from bitskept.instruments import claims_figure
+from bitskept.studies.dynamics.language_arms import BERT, MASK, NEXT
 from bitskept.studies.dynamics.language_claims import RELEVANT, WHERE
 from bitskept.studies.dynamics.language_tables import PARTS
 
-COLOURS = {"next token": "C0", "mask only": "C2", "BERT's rule": "C1"}
+COLOURS = {NEXT: "C0", MASK: "C2", BERT: "C1"}
 """The colour of each main arm, the same in every figure."""
 NAMES = {"class_bits": "the class", "synonym_bits": "the synonym"}
 

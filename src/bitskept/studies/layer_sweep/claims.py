@@ -10,6 +10,7 @@ from scipy.stats import t as student
 
 from bitskept.base.publishing import makes_table
 from bitskept.instruments import claims as outcomes
+from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.instruments.probes.readings import OTHERS
 from bitskept.studies.layer_sweep.bits_by_layer import READINGS, amounts, at_last_layer
 from bitskept.studies.layer_sweep.forgetting import contrasts
@@ -25,9 +26,6 @@ PROTECTS = "training protects the token"
 AFTER_MASKING = "after masked training the last layer keeps more of the token than before"
 RULES = {"continued": "BERT's rule", "mask only": "mask only"}
 KEEPS = "encoders keep more than decoders"
-UNTESTED = dict.fromkeys(("estimate", "low", "high", "p", "detectable"), np.nan)
-CONTROL = "control"
-"""In place of the paper: a claim of nobody, which a control of the paper's claims rests on."""
 PAIRS = 6
 """With fewer, no result of the exact test over pairs is significant on either side."""
 BITS, SHARE = 0.1, 0.02
