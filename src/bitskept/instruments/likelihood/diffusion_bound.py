@@ -15,23 +15,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
 
 from bitskept.instruments.likelihood.heads import Head
 from bitskept.instruments.likelihood.surprisal import PORTION, token_surprisals
 from bitskept.instruments.likelihood.text_bytes import scored_bytes
+from bitskept.instruments.masks import hidden_places
 from bitskept.instruments.states import Encoding, encode, stream
 from bitskept.sources.language_model import LanguageModel
-
-
-def hidden_places(tokens: int, rate: float, random: np.random.Generator) -> Int[np.ndarray, " hidden"]:
-    """Which of the tokens are hidden, in order: ceil(rate · tokens) of them, drawn uniformly.
-
-    For a rate uniform in (0, 1] that number is uniform between 1 and `tokens`. ValueError for a rate outside.
-    """
-    if not 0 < rate <= 1:
-        raise ValueError(f"the rate of hiding must lie above 0 and be at most 1, but is {rate}")
-    return np.sort(random.permutation(tokens)[: int(np.ceil(rate * tokens))])
 
 
 def bounds(

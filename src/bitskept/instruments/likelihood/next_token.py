@@ -58,7 +58,7 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
     ValueError for an encoder, SourceError for a model without a head; other errors as `models.load` and `corpora.load`.
     """
     require_decoder(model)
-    scored, counted = _encodings(model, plan)
+    scored, counted = encodings(model, plan)
     shares = frequencies(counted, len(model.tokenizer))
     sums, sizes = context_bits(model, heads.head(model), scored, shares, model.id if progress else None)
     bits, errors = ratio_interval(sums[:-1], sizes, seed=plan.seed), share_interval(sums[-1:], sizes)
@@ -73,10 +73,10 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
 @measurement("token_frequencies", 1, logged=False)
 def law(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """The `share` of each type of the model's vocabulary, in its order, among the tokens that the plan counts."""
-    return pd.DataFrame({"share": frequencies(_encodings(model, plan)[1], len(model.tokenizer))})
+    return pd.DataFrame({"share": frequencies(encodings(model, plan)[1], len(model.tokenizer))})
 
 
-def _encodings(model: LanguageModel, plan: Plan) -> tuple[Encoding, Encoding]:
+def encodings(model: LanguageModel, plan: Plan) -> tuple[Encoding, Encoding]:
     """The sentences that are scored, and those in which tokens are counted."""
     texts = corpora.load(plan.corpus, sentences=plan.sentences + plan.counted, seed=plan.seed)["text"][:]
     parts = texts[: plan.sentences], texts[plan.sentences :]

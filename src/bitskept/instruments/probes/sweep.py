@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from jaxtyping import Int
 
+from bitskept.instruments.masks import visible_among_masks
 from bitskept.instruments.measurement import MODEL, label, measurement, to_table
 from bitskept.instruments.probes.bounds_by_layer import Outcome, certificate_rows, group_rows, word_rows
 from bitskept.instruments.probes.readings import OTHERS, POOLINGS, token_reading
@@ -44,6 +45,9 @@ class Plan:
     first so many `places`; there, "mean of the others" leaves out the place itself, at the side layers. `words`, in
     lower case, are those that all compared models have as one token: a group of the tokens. With `certificate`, all
     sentences of the corpus are tokenised, for a lower limit on H(X).
+
+    A share `hidden` of the tokens is hidden behind masks, as in masked training, and only those that are left visible
+    are read; groups of tokens are then left out.
     """
 
     corpus: str
@@ -65,6 +69,7 @@ class Plan:
     poolings: tuple[str, ...] = ()
     places: int = 0
     words: tuple[str, ...] = ()
+    hidden: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("train", "validation", "test", "side_layers"):
@@ -102,6 +107,8 @@ def sweep(
     entropy in the certificate. ValueError where the texts are too few or too short.
     """
     encoding = encode(model, texts, longest=plan.longest)
+    if plan.hidden:
+        encoding = visible_among_masks(model, encoding, plan.hidden, plan.seed)
     parts = test, validation, train = split(encoding, plan)
     sizes = sorted({size for size in plan.smaller if size < len(train)} | {len(train)})
     main, *_ = tasks = list(_tasks(model, encoding, plan, sizes))
@@ -138,7 +145,8 @@ def sweep(
     if plan.certificate:
         every = encode(model, [*texts, *further], longest=plan.longest)
         rows += _certificate(main, encoding, np.concatenate(parts[1:]), every)
-    rows += _groups(main, encoding, parts, texts, domains, dict(zip(test.tolist(), covered, strict=True)), plan)
+    if not plan.hidden:
+        rows += _groups(main, encoding, parts, texts, domains, dict(zip(test.tolist(), covered, strict=True)), plan)
     rows += pooled.rows()
     cut = {"quantity": "truncated", "estimate": encoding.truncated, "unit": "sentences", "n": len(encoding)}
     return to_table(model, [*rows, main.facts | cut], COLUMNS, corpus=plan.corpus)

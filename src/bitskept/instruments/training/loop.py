@@ -70,6 +70,7 @@ def train(
             lr_scheduler_type="cosine",
             warmup_steps=schedule.warmup,
             weight_decay=schedule.weight_decay,
+            adam_beta2=schedule.beta2,
             max_grad_norm=1.0,
             bf16=bfloat16,
             seed=seed,

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
-from bitskept.instruments.likelihood.diffusion_bound import hidden_places
+from bitskept.instruments.masks import hidden_places
 
 LEFT_OUT = -100
 """The target at a position where nothing is predicted."""

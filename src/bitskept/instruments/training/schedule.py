@@ -16,7 +16,8 @@ from bitskept.instruments.states import Encoding
 class Schedule:
     """`steps` updates of `batch` items each, taken in order, in `accumulate` equal parts.
 
-    The learning rate rises to `rate` over the first `warmup` steps and falls to 0 along a cosine. Checkpoints are
+    The learning rate rises to `rate` over the first `warmup` steps and falls to 0 along a cosine; `beta2` is the decay
+    of AdamW's mean of squared gradients (Loshchilov and Hutter 2019). Checkpoints are
     written every `save_every` steps; the caller's measure is taken at step 0, every `measure_every` steps and the last.
     """
 
@@ -26,6 +27,7 @@ class Schedule:
     accumulate: int = 1
     warmup: int = 0
     weight_decay: float = 0.0
+    beta2: float = 0.999
     save_every: int = 20
     measure_every: int = 50
 

@@ -1,7 +1,7 @@
 """Measurements of all checkpoints of twins, on text and on prompts, in one table with the columns `FACTS`."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from bitskept.base.parallel import each_stored
 from bitskept.instruments.job import Job, key_of
-from bitskept.instruments.likelihood import bits_per_byte, information_density, next_token
+from bitskept.instruments.likelihood import bits_per_byte, hidden_token, information_density, next_token
 from bitskept.instruments.measurement import Measurement
 from bitskept.instruments.states import cut_as_planned
 from bitskept.instruments.training import twin_runs, twins
@@ -17,6 +17,10 @@ from bitskept.instruments.training.twin_runs import TwinTraining, checkpoints, c
 from bitskept.sources import prompts
 
 FACTS = ["twin", "seed", "step"]
+COUNTED = 2000
+"""The most sentences in which tokens are counted, for what they cost by their frequency."""
+DRAWS = 4
+"""Draws of the hidden tokens of a sentence."""
 
 
 def jobs(
@@ -51,10 +55,20 @@ def next_tokens_of(training: TwinTraining, names: Sequence[str], seeds: Sequence
 
 
 def next_plan(training: TwinTraining) -> next_token.Plan:
-    """Held-out sentences, with tokens counted in the training sentences."""
+    """Held-out sentences, with tokens counted in others."""
     options = {"longest": training.longest, "seed": training.seed, "dtype": "float32"}
     sentences = min(training.held_out, training.test_sentences)
-    return next_token.Plan(training.corpus, sentences, training.sentences, **options)
+    return next_token.Plan(training.corpus, sentences, min(training.sentences, COUNTED), **options)
+
+
+def gain_of(training: TwinTraining, twin: str, hidden: float) -> tuple[Measurement, next_token.Plan]:
+    """The measurement of what a twin saves of its tokens' cost by frequency, and its plan: of all tokens if it predicts
+    the next one, else of a share `hidden` of them that is behind masks.
+    """
+    plan = next_plan(training)
+    if twin_runs.is_causal(twin):
+        return next_token.measure, plan
+    return hidden_token.measure, hidden_token.Plan(**asdict(plan), hidden=hidden, draws=DRAWS)
 
 
 def architectures(
@@ -62,7 +76,7 @@ def architectures(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`costs` of all checkpoints of these twins, and `gains` of the causal ones, which predict token by token."""
     trained = checkpoints(training, names, seeds)
-    causal = trained[trained["twin"] != "diffusion"].reset_index(drop=True)
+    causal = trained[trained["twin"].map(twin_runs.is_causal)].reset_index(drop=True)
     return costs(training, trained), gains(causal, plan) if len(causal) else pd.DataFrame()
 
 

@@ -4,8 +4,10 @@ A **checkpoint** is a twin after some steps. Columns that name it: twin (`TWINS`
 network), amount (training sentences), step, id (what `models.load` takes).
 """
 
+import re
 from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 import pandas as pd
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -18,17 +20,27 @@ from bitskept.instruments.training.builds import Build
 from bitskept.instruments.training.schedule import Schedule
 from bitskept.sources import corpora
 
-TWINS = {
-    "causal": ("llama", "causal"),
-    "masked": ("llama", "masked"),
-    "diffusion": ("llama", "diffusion"),
-    "state-space": ("mamba2", "causal"),
+NEXT, MASK, BERT, DIFFUSION, STATE_SPACE = "next token", "mask only", "BERT's rule", "diffusion", "state space"
+MASKS_ALONE = {"replaced": 0.0, "kept": 0.0}
+TWINS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    NEXT: ("llama", "causal", {}),
+    MASK: ("llama", "masked", MASKS_ALONE),
+    BERT: ("llama", "masked", {}),
+    DIFFUSION: ("llama", "diffusion", {}),
+    STATE_SPACE: ("mamba2", "causal", {}),
+    "10 % kept": ("llama", "masked", MASKS_ALONE | {"kept": 0.1}),
+    f"{NEXT}, untied": ("llama", "causal", {"tied": False}),
+    f"{MASK}, untied": ("llama", "masked", MASKS_ALONE | {"tied": False}),
 }
-"""The family and the objective of each twin."""
-COLOURS = {"causal": "C0", "masked": "C1", "diffusion": "C2", "state-space": "C3"}
+"""The family of each twin, its objective, and what else of its plan is not the usual."""
+COLOURS = dict(zip(TWINS, ("C0", "C2", "C1", "C4", "C3", "C5", "C9", "C8"), strict=True))
 """The colour of each twin, the same in every figure."""
-HEAD = 48
+HEAD = 32
 """The width of an attention head, whatever the width of the network."""
+BETA2 = 0.98
+"""Of AdamW. With the usual 0.999, networks that name hidden tokens learn nothing for three times as many steps."""
+CURVE = 40
+"""Held-out sentences of the cost that is followed during training."""
 NAMES = ["twin", "seed", "size", "amount", "step", "id"]
 
 
@@ -41,7 +53,8 @@ class TwinTraining(Strict):
     batch: PositiveInt  # sentences per step
     rate: float = Field(gt=0)  # the highest learning rate
     weight_decay: float = Field(ge=0)
-    hidden: float = Field(gt=0, lt=1)  # share of the tokens that are hidden from "masked"
+    first_weights: float = Field(gt=0)  # their standard deviation
+    hidden: float = Field(gt=0, lt=1)  # share of the tokens that masked training asks for
     corpus: str = Name
     sentences: PositiveInt  # that twins are trained on
     held_out: PositiveInt  # sentences that are left out of training, for measurements
@@ -56,15 +69,16 @@ class TwinTraining(Strict):
 def build(training: TwinTraining, family: str = "llama", size: int | None = None) -> Build:
     """The network of a family at a width, by default the middle one."""
     width = size or training.width
-    return Build(family, width, training.depth, width // HEAD, 8 * width // 3)
+    shape = width, training.depth, max(1, width // HEAD), 8 * width // 3
+    return Build(family, *shape, initial=training.first_weights)
 
 
 def plan(
     training: TwinTraining, twin: str, seed: int, *, size: int | None = None, amount: int | None = None
 ) -> twins.Plan:
     """The plan of one run. Runs of the same seed, size and amount see the same text in the same order."""
-    family, objective = TWINS[twin]
-    others = {"weight_decay": training.weight_decay, "save_every": -(-training.steps // 4)}
+    family, objective, unusual = TWINS[twin]
+    others = {"weight_decay": training.weight_decay, "beta2": BETA2, "save_every": -(-training.steps // 4)}
     return twins.Plan(
         objective,
         training.corpus,
@@ -72,19 +86,27 @@ def plan(
         sentences=amount or training.sentences,
         held_out=training.held_out,
         build=build(training, family, size),
-        curve=training.test_sentences,
+        curve=min(CURVE, training.held_out),
         longest=training.longest,
         vocabulary=training.vocabulary,
         hidden=training.hidden,
         text_seed=training.seed,
         seed=seed,
         dtype=training.dtype,
+        **unusual,
     )
 
 
+def is_causal(twin: str) -> bool:
+    """Whether a twin predicts the next token."""
+    return TWINS[twin][1] == "causal"
+
+
 def run_name(training: TwinTraining, twin: str, run: twins.Plan) -> str:
-    """TWIN-SEED, with the width and the number of sentences if they differ from those of `training`."""
-    name = f"{twin}-{run.seed}"
+    """TWIN-SEED, with the width and the number of sentences if they differ from those of `training`, and letters,
+    digits and hyphens alone.
+    """
+    name = re.sub(r"\W+", "-", f"{twin} {run.seed}")
     name += f"-width{run.build.width}" if run.build.width != training.width else ""
     return name + (f"-sentences{run.sentences}" if run.sentences != training.sentences else "")
 
@@ -125,6 +147,6 @@ def cost_plan(training: TwinTraining, twin: str) -> bits_per_byte.Plan:
     """How the cost of held-out text is measured: for twins that predict hidden tokens by an upper bound, loose for
     masked ones.
     """
-    way = "likelihood" if TWINS[twin][1] == "causal" else "diffusion"
+    way = "likelihood" if is_causal(twin) else "diffusion"
     options = {"longest": training.longest, "seed": training.seed, "dtype": "float32"}
     return bits_per_byte.Plan(training.corpus, training.test_sentences, way, training.draws, **options)

@@ -42,7 +42,9 @@ class Plan:
     measurements, and takes the `sentences` that follow, as often as the schedule needs them; the learning curve is
     measured on the last `curve` of those held out. The tokenizer, of at most `vocabulary` types, is learned from all
     sentences that are not held out. `seed` draws the initial weights, the order of the data and the hidden tokens.
-    `hidden` is the share of tokens that "masked" hides. Plans that differ only in objective and family are twins.
+    `hidden` is the share of tokens that "masked" asks for, and of these `replaced` become another token and `kept` stay
+    as they are (`masking.hide`). The output of a `tied` network reads with the table of the inputs. Plans that differ
+    only in such things are twins.
     """
 
     objective: str
@@ -55,6 +57,9 @@ class Plan:
     longest: int = 64
     vocabulary: int = 4096
     hidden: float = 0.3
+    replaced: float = 0.1
+    kept: float = 0.1
+    tied: bool = True
     text_seed: int = 0
     seed: int = 0
     dtype: str = "auto"
@@ -142,8 +147,9 @@ def train_twin(
     model = untrained(tokenizer, plan)
     with cut_as_planned():
         encoding = encode(model, texts)
-    options = {"types": len(tokenizer), "hidden": plan.hidden, "batch": plan.schedule.batch, "seed": plan.seed}
-    objective = Objective(plan.objective, encoding, tokenizer, **options)
+    options = {"types": len(tokenizer), "batch": plan.schedule.batch, "seed": plan.seed}
+    shares = {"hidden": plan.hidden, "replaced": plan.replaced, "kept": plan.kept}
+    objective = Objective(plan.objective, encoding, tokenizer, **options, **shares)
     held_out = [place for place in range(plan.held_out - plan.curve, plan.held_out) if encoding.measured[place].any()]
     draws = np.repeat(held_out, 1 if plan.causal else HELD_DRAWS).tolist()
     curve_batches = objective.batches([{"sentence": place, "draw": draw} for draw, place in enumerate(draws)])
@@ -181,7 +187,7 @@ def train_twin(
 def untrained(tokenizer: PreTrainedTokenizerBase, plan: Plan) -> LanguageModel:
     """A twin before its first step; its network includes its head."""
     where = resolve_device("auto")
-    whole = network(plan.build, tokenizer, causal=plan.causal, seed=plan.seed).to(where)
+    whole = network(plan.build, tokenizer, causal=plan.causal, seed=plan.seed, tied=plan.tied).to(where)
     kind = "decoder" if plan.causal else "encoder"
     return LanguageModel("twin", kind, tokenizer, whole, torch.float32, where, fingerprint="", seed=plan.seed)
 

@@ -20,6 +20,7 @@ from bitskept.instruments.probes import sweep
 from bitskept.instruments.states import cut_as_planned
 from bitskept.instruments.training import byte_pairs, twin_runs, twins
 from bitskept.instruments.training.builds import CLASSES
+from bitskept.instruments.training.twin_runs import BERT, NEXT
 from bitskept.sources import corpora
 from bitskept.studies.dynamics.checkpoints import sweep_plan
 from bitskept.studies.dynamics.comparing_runs import (
@@ -58,7 +59,7 @@ def untrained(section: TrainingDynamics) -> pd.DataFrame:
 
 def _plan(section: TrainingDynamics, family: str, causal: bool, initial: float, seed: int) -> twins.Plan:
     """The plan of a twin that starts as this network."""
-    run = twin_runs.plan(section.training, "causal" if causal else "masked", seed)
+    run = twin_runs.plan(section.training, NEXT if causal else BERT, seed)
     return replace(run, build=replace(twin_runs.build(section.training, family), initial=initial))
 
 
@@ -67,10 +68,15 @@ def _key(section: TrainingDynamics, run: twins.Plan) -> dict[str, Any]:
         "build": asdict(run.build),
         "causal": run.causal,
         "seed": run.seed,
-        "plan": asdict(sweep_plan(section)),
+        "plan": asdict(_reading(section)),
         "text": corpora.fingerprint(run.corpus),
         "tokenizer": byte_pairs.digest(run.corpus, run.vocabulary, skipped=run.held_out, seed=run.text_seed),
     }
+
+
+def _reading(section: TrainingDynamics) -> sweep.Plan:
+    """Tokens from their own states, by probes with all their text."""
+    return replace(sweep_plan(section), smaller=(), window_layers=0)
 
 
 @cut_as_planned()
@@ -79,7 +85,7 @@ def _sweep(section: TrainingDynamics, run: twins.Plan) -> pd.DataFrame:
         model = twins.untrained(twins.tokenizer(run), run)
         model = replace(model, network=model.network.base_model.eval())
         texts = corpora.load(run.corpus, sentences=run.held_out, seed=run.text_seed)
-        return sweep.sweep(model, texts["text"], texts["domain"], sweep_plan(section))
+        return sweep.sweep(model, texts["text"], texts["domain"], _reading(section))
 
     return store.stored(NAME, VERSION, _key(section, run), compute)
 

@@ -5,6 +5,7 @@ A **checkpoint** is a twin after some steps. Columns that name it: twin, seed, s
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,21 +16,28 @@ from bitskept.base.publishing import makes_table
 from bitskept.instruments import effective_rank, scores, understanding
 from bitskept.instruments.likelihood import bits_per_byte
 from bitskept.instruments.measurement import Measurement
-from bitskept.instruments.over_seeds import spread
 from bitskept.instruments.probes import sweep
 from bitskept.instruments.soft_entropy import compression
 from bitskept.instruments.states import cut_as_planned
-from bitskept.instruments.training import twin_runs
+from bitskept.instruments.training import twin_measures, twin_runs
 from bitskept.instruments.training.twin_runs import NAMES
 from bitskept.sources import models, tasks
 from bitskept.studies.dynamics.section import TrainingDynamics, plans
 
-COLUMNS = [*NAMES, "layer", "probe", "k", "quantity", "estimate", "low", "high", "unit"]
+COLUMNS = [
+    *(*NAMES, "layer", "reading", "probe", "train_sentences", "k"),
+    *("quantity", "estimate", "low", "high", "unit"),
+]
+GAIN = "unigram_gain"
+"""Bits per token that a twin saves of what its tokens cost by their frequency: what it has learned."""
+VISIBLE = "visible"
+"""The reading of a token that is left visible in a text with as many masks as in training."""
+READINGS = ("token", "window", VISIBLE)
 QUANTITIES = (
     *("entropy", "cross_entropy_bound", "retained_cross_entropy", "forgetting", "late_forgetting", "rise"),
     *("soft_entropy", "complexity", "expressivity", "optimality"),
     *("complexity_corrected", "expressivity_corrected", "optimality_corrected", "unique_input"),
-    *bits_per_byte.QUANTITIES,
+    *(*bits_per_byte.QUANTITIES, GAIN),
     *("rankme", "rankme_singular", "alpha_req"),
 )
 """The rows used from the tables of the measures; scores come on top, named "TASK QUANTITY"."""
@@ -57,33 +65,35 @@ def effort(checkpoints: pd.DataFrame, section: TrainingDynamics) -> pd.DataFrame
     return last.groupby(same, sort=False).size().rename("runs").reset_index()
 
 
-@makes_table
-def learning(curves: pd.DataFrame, section: TrainingDynamics) -> pd.DataFrame:
-    """Bits per byte of held-out text by step, for each twin of the middle size.
-
-    Measured during training by `instruments.training.twins`.
-    """
-    held_out = middle(curves, section).query("quantity == 'held_out'")
-    return spread(held_out, "twin", "step")
-
-
 def middle(table: pd.DataFrame, section: TrainingDynamics) -> pd.DataFrame:
-    """The rows of the twins of the middle size that were trained on all the text: those of section 2 to 6."""
+    """The rows of the twins of the middle size that were trained on all the text."""
     return table[(table["size"] == section.training.width) & (table["amount"] == section.training.sentences)]
+
+
+def usual(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the usual reading, a token from its own state in clean text, by probes with all their text; and all
+    rows of other measures.
+    """
+    reading, text = table["reading"], table["train_sentences"]
+    return table[(reading.isna() | (reading == "token")) & (text.isna() | (text == text.max()))]
 
 
 def sweep_plan(section: TrainingDynamics) -> sweep.Plan:
     """The layer sweep of a checkpoint, on sentences that no twin was trained on."""
     sizes = section.train_sentences, section.validation_sentences, section.training.test_sentences
-    return sweep.Plan(section.training.corpus, *sizes, shuffled=False, **_options(section))
+    options = _options(section) | {"smaller": tuple(section.smaller_train_sentences), "window_layers": 2}
+    return sweep.Plan(section.training.corpus, *sizes, shuffled=False, **options)
 
 
 def plans_of(section: TrainingDynamics, twin: str) -> list[tuple[Measurement, Any]]:
     """The measurements of each checkpoint of a twin, with their plans; `task_plan` comes on top."""
-    corpus, options = section.training.corpus, _options(section)
+    corpus, options, training = section.training.corpus, _options(section), section.training
+    masks = replace(sweep_plan(section), smaller=(), window_layers=0, hidden=training.hidden)
     soft = {"widths": tuple(section.widths), "instruments": (compression.Instrument(section.anchors),)}
     return [
         (sweep.measure, sweep_plan(section)),
+        *([] if twin_runs.is_causal(twin) else [(sweep.measure, masks)]),
+        twin_measures.gain_of(training, twin, section.scored_hidden),
         (compression.measure, compression.Plan(corpus, (section.soft_sentences,), **soft, **options)),
         (bits_per_byte.measure, twin_runs.cost_plan(section.training, twin)),
         (effective_rank.measure, effective_rank.Plan(corpus, section.soft_sentences, **options)),
@@ -117,7 +127,7 @@ def measure(section: TrainingDynamics, checkpoints: pd.DataFrame) -> tuple[pd.Da
     )
     runs = zip(tables, checkpoints.to_dict("records"), strict=True)
     table = pd.concat([rows.assign(**run) for rows, run in runs], ignore_index=True)
-    return table[COLUMNS].astype({"layer": "Int64", "k": "Int64"}), left_out
+    return table[COLUMNS].astype({"layer": "Int64", "k": "Int64", "train_sentences": "Int64"}), left_out
 
 
 def _is_measured(section: TrainingDynamics, here: list[str], checkpoint: list[str]) -> bool:
@@ -129,15 +139,24 @@ def _is_measured(section: TrainingDynamics, here: list[str], checkpoint: list[st
 @cut_as_planned()
 def _measure(section: TrainingDynamics, here: list[str], checkpoint: list[str]) -> pd.DataFrame:
     twin, id = checkpoint
-    tables = [instrument(id, plan, progress=False) for instrument, plan in plans_of(section, twin)]
-    rows = pd.concat([table[table["quantity"].isin(QUANTITIES)] for table in tables], ignore_index=True)
-    rows = rows[rows["reading"].isna() | (rows["reading"] == "token")].rename(columns={"width": "k"})
+    tables = [_rows(instrument(id, plan, progress=False), plan) for instrument, plan in plans_of(section, twin)]
+    rows = pd.concat(tables, ignore_index=True).rename(columns={"width": "k"})
+    rows = rows[rows["reading"].isna() | rows["reading"].isin(READINGS)]
     rows["layer"] = rows["layer"].mask(rows["other"].notna())  # a contrast between two layers is one number of a curve
     answers = understanding.measure(id, task_plan(section, here), progress=False)
     scored = scores.stored_scores(answers, seed=section.training.seed)
     return pd.concat([rows, scored.assign(quantity=scored["task"] + " " + scored["quantity"], layer=pd.NA)])
 
 
+def _rows(table: pd.DataFrame, plan: Any) -> pd.DataFrame:
+    """The rows of a measure that are used here, under their names here."""
+    table = table.replace({"quantity": {"gathered": GAIN}})
+    if getattr(plan, "hidden", 0) and "reading" in table:
+        table = table.replace({"reading": {"token": VISIBLE}})
+    return table[table["quantity"].isin(QUANTITIES)]
+
+
 def targets(table: pd.DataFrame) -> list[str]:
-    """The quantities that say what a checkpoint can do: bits per byte, and scores."""
-    return [name for name in table["quantity"].unique() if name in bits_per_byte.QUANTITIES or " " in name]
+    """The quantities that say what a checkpoint can do: bits saved, bits per byte, and scores."""
+    wanted = {GAIN, *bits_per_byte.QUANTITIES}
+    return [name for name in table["quantity"].unique() if name in wanted or " " in name]

@@ -59,6 +59,17 @@ def pooled(values: Float[np.ndarray, " run"], errors: Float[np.ndarray, " run"])
     return mean_over_runs(values[known].astype(float), float(errors.mean()) if len(errors) else 0.0)
 
 
+def means(table: pd.DataFrame, *by: str) -> pd.DataFrame:
+    """The mean over runs (`pooled`) for each value of the columns `by`: estimate, low, high and p, with intervals over
+    runs and items; `runs`, their number.
+    """
+    rows = []
+    for key, group in table.groupby(list(by), sort=False, dropna=False):
+        mean = pooled(group["estimate"].to_numpy(float), item_errors(group).to_numpy(float))
+        rows.append(dict(zip(by, key, strict=True)) | mean._asdict() | {"runs": len(group)})
+    return pd.DataFrame(rows, columns=[*by, "estimate", "low", "high", "p", "runs"])
+
+
 def adjusted(p: pd.Series) -> pd.Series:
     """p-values adjusted for their number (Holm); a missing one counts as 1."""
     return pd.Series(holm(p.fillna(1.0).to_numpy(float)), p.index)

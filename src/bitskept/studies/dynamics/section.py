@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import product
+from itertools import chain, product
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
@@ -13,9 +13,11 @@ from bitskept.instruments.job import Job, key_of
 from bitskept.instruments.probes import sweep
 from bitskept.instruments.training import twin_runs, twins
 from bitskept.instruments.training.builds import CLASSES
-from bitskept.instruments.training.twin_runs import TwinTraining
+from bitskept.instruments.training.twin_runs import NEXT, TwinTraining
 from bitskept.studies.dynamics import language_arms
 from bitskept.studies.dynamics.language_arms import LanguageTwins
+
+Twin = Literal[tuple(twin_runs.TWINS)]
 
 
 class TrainingDynamics(Section):
@@ -23,15 +25,20 @@ class TrainingDynamics(Section):
 
     language: LanguageTwins  # networks trained on a language with a truth
     training: TwinTraining  # and on real text, like all that follows
-    twins: list[Literal["causal", "masked", "diffusion", "state-space"]] = Names
+    twins: list[Twin] = Names  # the main ones
     seeds: list[NonNegativeInt] = Names  # of weights, order and what is hidden; twins of one seed share the first two
-    varied: list[Literal["causal", "masked"]]  # twins that are also trained in other sizes and on less text
+    other_twins: list[Twin]
+    other_seeds: list[NonNegativeInt]
+    least_gain: float = Field(gt=0)  # bits per token below the unigram cost; a twin with less has not learned
+    scored_hidden: float = Field(gt=0, lt=1)  # share of hidden tokens at which masked twins are compared
+    varied: list[Twin]  # twins that are also trained in other sizes and on less text
     varied_seeds: list[NonNegativeInt]
     other_widths: list[PositiveInt]
     other_sentences: list[PositiveInt]
     varied_in_full: bool  # whether all of their checkpoints are measured, or only the last ones
     initials: list[Annotated[float, Field(gt=0)]] = Field(min_length=2)  # scales of untrained networks' weights
-    train_sentences: PositiveInt  # for the probes, like the next one
+    train_sentences: PositiveInt  # for the probes, like the next two
+    smaller_train_sentences: list[PositiveInt]
     validation_sentences: PositiveInt
     soft_sentences: PositiveInt  # for soft entropy and effective rank
     anchors: Alphabet  # of soft entropy
@@ -50,7 +57,8 @@ class TrainingDynamics(Section):
 
 def plans(section: TrainingDynamics) -> Iterator[tuple[str, twins.Plan]]:
     """Twin and plan of every run: first those of the middle size on all the text, then other sizes and amounts."""
-    for twin, seed in product(section.twins, section.seeds):
+    main, others = product(section.twins, section.seeds), product(section.other_twins, section.other_seeds)
+    for twin, seed in chain(main, others):
         yield twin, twin_runs.plan(section.training, twin, seed)
     for twin, seed in product(section.varied, section.varied_seeds):
         for size in section.other_widths:
@@ -83,7 +91,7 @@ def jobs(section: TrainingDynamics) -> Iterator[Job]:
         key = key_of(parts, texts=[corpus, *tasks]) | {"run": key["plans"], "varied_in_full": section.varied_in_full}
         needs = (training_job.name,)
         yield Job("measure", notebook, "checkpoints", name, weights, key, partial(measure_run, name), needs, twin=twin)
-    first = twin_runs.plan(training, "causal", section.seeds[0])
+    first = twin_runs.plan(training, NEXT, section.seeds[0])
     key = key_of([sweep.measure.asks(checkpoints.sweep_plan(section)), ("twins", twins.VERSION, first)], texts=[corpus])
     key |= {"initials": section.initials, "seeds": section.seeds, "classes": [list(kind) for kind in CLASSES]}
     work, weights = partial(built_in.untrained, section), twin_runs.weights(training, first)

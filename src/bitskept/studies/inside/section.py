@@ -23,7 +23,7 @@ class InsideTransformer(Section):
     others: PositiveInt
     context: PositiveInt
     length: PositiveInt
-    twins: list[Literal["causal", "diffusion", "state-space"]] = Names
+    twins: list[Literal["next token", "diffusion", "state space"]] = Names
     twin_seeds: list[NonNegativeInt] = Names
     twin_corpus: str = Name
     twin_pairs: PositiveInt

@@ -43,7 +43,7 @@ class SemanticInformation(Section):
     reward_words: list[str] = Names
     slopes: list[Annotated[float, Field(ge=0)]] = Names
     best_of: list[PositiveInt] = Names
-    twins: list[Literal["causal", "state-space"]] = Names
+    twins: list[Literal["next token", "state space"]] = Names
     twin_seeds: list[NonNegativeInt] = Names
     seed: NonNegativeInt
     dtype: Dtype
