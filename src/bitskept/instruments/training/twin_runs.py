@@ -6,6 +6,8 @@ network), amount (training sentences), step, id (what `models.load` takes).
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -114,6 +116,20 @@ def run_name(training: TwinTraining, twin: str, run: twins.Plan) -> str:
 def weights(training: TwinTraining, run: twins.Plan) -> int:
     """The approximate number of a twin's weights."""
     return 12 * run.build.depth * run.build.width**2 + training.vocabulary * run.build.width
+
+
+def tokens_seen(run: twins.Plan) -> int:
+    """How many tokens a run is trained on, those that it sees again among them."""
+    tokens, sentences = _tokens(replace(run, seed=0, objective="causal", build=Build(), tied=True, kept=0, replaced=0))
+    return round(run.schedule.steps * run.schedule.batch * tokens / sentences)
+
+
+@lru_cache(maxsize=16)
+def _tokens(run: twins.Plan) -> tuple[int, int]:
+    """The tokens and the number of the training sentences, which depend on the text and on the tokenizer alone."""
+    texts = corpora.load(run.corpus, sentences=run.held_out + run.sentences, seed=run.text_seed)["text"][run.held_out :]
+    rows = twins.tokenizer(run)(texts, truncation=True, max_length=run.longest)["input_ids"]
+    return sum(map(len, rows)) - 2 * len(rows), len(rows)  # without the start and the end
 
 
 def train(training: TwinTraining, wanted: Sequence[tuple[str, twins.Plan]]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 
 from bitskept.base.parallel import each_stored
-from bitskept.base.publishing import makes_table
 from bitskept.instruments import effective_rank, scores, understanding
 from bitskept.instruments.likelihood import bits_per_byte
 from bitskept.instruments.measurement import Measurement
@@ -20,7 +19,7 @@ from bitskept.instruments.probes import sweep
 from bitskept.instruments.soft_entropy import compression
 from bitskept.instruments.states import cut_as_planned
 from bitskept.instruments.training import twin_measures, twin_runs
-from bitskept.instruments.training.twin_runs import NAMES
+from bitskept.instruments.training.twin_runs import DIFFUSION, NAMES
 from bitskept.sources import models, tasks
 from bitskept.studies.dynamics.section import TrainingDynamics, plans
 
@@ -88,14 +87,16 @@ def sweep_plan(section: TrainingDynamics) -> sweep.Plan:
 def plans_of(section: TrainingDynamics, twin: str) -> list[tuple[Measurement, Any]]:
     """The measurements of each checkpoint of a twin, with their plans; `task_plan` comes on top."""
     corpus, options, training = section.training.corpus, _options(section), section.training
-    masks = replace(sweep_plan(section), smaller=(), window_layers=0, hidden=training.hidden)
+    ends = {"smaller": (), "window_layers": 0, "every_layer": False, "side_layers": 2}
+    masks = replace(sweep_plan(section), hidden=training.hidden, **ends)
+    coded = twin_runs.is_causal(twin) or twin == DIFFUSION  # other masked twins give no code length, nor a fair bound
     soft = {"widths": tuple(section.widths), "instruments": (compression.Instrument(section.anchors),)}
     return [
         (sweep.measure, sweep_plan(section)),
         *([] if twin_runs.is_causal(twin) else [(sweep.measure, masks)]),
         twin_measures.gain_of(training, twin, section.scored_hidden),
         (compression.measure, compression.Plan(corpus, (section.soft_sentences,), **soft, **options)),
-        (bits_per_byte.measure, twin_runs.cost_plan(section.training, twin)),
+        *([(bits_per_byte.measure, twin_runs.cost_plan(training, twin))] if coded else []),
         (effective_rank.measure, effective_rank.Plan(corpus, section.soft_sentences, **options)),
     ]
 

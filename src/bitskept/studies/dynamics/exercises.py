@@ -5,16 +5,18 @@ from typing import Any
 import pandas as pd
 
 from bitskept.base.exercises import check
+from bitskept.studies.dynamics.checkpoints import GAIN
 
 
-def nearly_there(result: Any, costs: pd.DataFrame) -> None:
-    """Exercise 1: the first saved step at which the first twin has come nine tenths of the way from its first cost to
+def nearly_there(result: Any, progress: pd.DataFrame) -> None:
+    """Exercise 1: the first saved step at which the first twin has come nine tenths of the way from its first gain to
     its last, from the table of section 2.
     """
-    curve = costs[costs["twin"] == costs["twin"].iloc[0]].set_index("step")["estimate"].sort_index()
+    rows = progress[(progress["twin"] == progress["twin"].iloc[0]) & (progress["quantity"] == GAIN)]
+    curve = rows.set_index("step")["estimate"].sort_index()
     goal = 0.1 * curve.iloc[0] + 0.9 * curve.iloc[-1]
-    hint = "The goal is a tenth of the first cost plus nine tenths of the last. Take the first step that costs no more."
-    check(result, int(curve.index[curve <= goal][0]), within=0, hint=hint)
+    hint = "The goal is a tenth of the first gain plus nine tenths of the last. Take the first step with no less."
+    check(result, int(curve.index[curve >= goal][0]), within=0, hint=hint)
 
 
 def built_in(result: Any, retained: pd.DataFrame) -> None:

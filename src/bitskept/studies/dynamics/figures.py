@@ -5,26 +5,54 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bitskept.base.figures import FULL_SHARE, curve, points, shades
-from bitskept.instruments.training.twin_runs import COLOURS
-from bitskept.studies.dynamics.language_figures import claims as claims
+from bitskept.instruments import claims_figure
+from bitskept.instruments.training.twin_runs import COLOURS, DIFFUSION, is_causal
+from bitskept.studies.dynamics.checkpoints import GAIN
+from bitskept.studies.dynamics.language_claims import RELEVANT
 from bitskept.studies.dynamics.language_figures import language as language
+from bitskept.studies.dynamics.language_figures import language_claims as language_claims
 from bitskept.studies.dynamics.language_figures import language_estimators as language_estimators
 from bitskept.studies.dynamics.language_figures import language_factors as language_factors
 from bitskept.studies.dynamics.language_figures import language_steps as language_steps
+from bitskept.studies.dynamics.section import TrainingDynamics
 from bitskept.studies.dynamics.sizes import LABELS, along
 
+SHOWN = ("retained", "rankme", "complexity_corrected", "optimality_corrected")
+"""The measures in the figure of runs."""
 
-def learning(table: pd.DataFrame) -> Figure:
-    """Bits per byte of held-out text over steps; of "masked", which has no code length, in a separate panel."""
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    panels = figure.subplots(1, 2, width_ratios=(3, 2))
+
+def learning(table: pd.DataFrame, section: TrainingDynamics) -> Figure:
+    """Over steps: the bits below the unigram cost, with the least that counts as learning; and bits per byte."""
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    panels = figure.subplots(1, 2)
     for twin, rows in table.groupby("twin", sort=False):
-        label = f"{twin} (upper bound)" if twin == "diffusion" else twin
-        curve(panels[int(twin == "masked")], rows, "step", color=COLOURS[twin], marker=".", label=label)
-    panels[0].set(title="code length", ylabel="bits per byte", xlabel="step")
-    panels[1].set(title="hidden tokens, 30 %", ylabel="bits per byte hidden", xlabel="step")
+        gains, costs = rows["quantity"] == GAIN, rows["quantity"] != GAIN
+        curve(panels[0], rows[gains], "step", color=COLOURS[twin], marker=".", label=twin)
+        style = "--" if twin == DIFFUSION else "-"
+        curve(panels[1], rows[costs], "step", color=COLOURS[twin], marker=".", linestyle=style)
+    panels[0].axhline(section.least_gain, color="grey", linestyle=":", linewidth=1)
+    panels[0].set(title="what was learned", ylabel="bits per token below the unigram cost")
+    panels[1].set(title="code length (dashed: upper bound)", ylabel="bits per byte")
     for axes in panels:
-        axes.legend()
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set(xlabel="step", xlim=(0, table["step"].max()))
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def kept_and_learned(table: pd.DataFrame) -> Figure:
+    """What the last layer keeps against what was learned, a line for each run through its steps; a panel per probe."""
+    probes = list(table["probe"].unique())
+    figure = Figure(figsize=(11, 5.2), layout="constrained")
+    for axes, probe in zip(figure.subplots(1, len(probes), sharey=True, squeeze=False).flat, probes, strict=True):
+        for (twin, seed), rows in table[table["probe"] == probe].groupby(["twin", "seed"], sort=False):
+            label = twin if seed == table.loc[table["twin"] == twin, "seed"].iloc[0] else None
+            axes.plot(rows["gain"], rows["estimate"], ".-", color=COLOURS[twin], label=label, alpha=0.8)
+            axes.plot(rows["gain"].iloc[-1], rows["estimate"].iloc[-1], "o", color=COLOURS[twin], markersize=7)
+        axes.set(title=probe, xlabel="bits per token below the unigram cost", ylim=FULL_SHARE)
+        axes.set_xlim(left=max(-1.0, table["gain"].min()))
+    figure.axes[0].set_ylabel("share of H(X) kept by the last layer")
+    _legend_below(figure)
     return figure
 
 
@@ -104,19 +132,39 @@ def ranks(table: pd.DataFrame) -> Figure:
 
 
 def size_and_data(table: pd.DataFrame) -> Figure:
-    """Bits per byte, what the last layer retains, and late forgetting, by the width and by the amount of text."""
+    """The gain, what the last layer keeps, and late forgetting, by the width and by the amount of text."""
     figure = Figure(figsize=(4.6 * 3, 8), layout="constrained")
     panels = figure.subplots(2, 3, sharex="row", squeeze=False)
-    columns = dict(zip(LABELS, (0, 0, 1, 2), strict=True))
+    columns = {name: place for place, name in enumerate(LABELS)}
     names = {"size": "width of the network", "amount": "sentences of training"}
     for line, (by, name) in zip(panels, names.items(), strict=True):
         for (twin, quantity), rows in along(table, by).groupby(["twin", "quantity"], sort=False):
-            axes, label = line[columns[quantity]], twin + (", bound" if quantity.endswith("_bound") else "")
-            curve(axes, rows, by, color=COLOURS[twin], marker="o", label=label)
-            axes.set(xlabel=name, ylabel=LABELS[quantity].partition(" (bound")[0], xscale="log")
+            axes = line[columns[quantity]]
+            curve(axes, rows, by, color=COLOURS[twin], marker="o", label=twin)
+            axes.set(xlabel=name, ylabel=LABELS[quantity], xscale="log")
             axes.set_xticks(sorted(set(rows[by])), sorted(set(rows[by])))
             axes.minorticks_off()
     panels[0, 0].legend()
+    return figure
+
+
+def run_measures(table: pd.DataFrame) -> Figure:
+    """Runs after their last step: each target against some measures, a point for each run."""
+    wide = table.pivot(index=["twin", "run"], columns="quantity", values="estimate")
+    targets = [name for name in (GAIN, "bits_per_byte", *(name for name in wide if " " in name)) if name in wide]
+    measures = [name for name in SHOWN if name in wide]
+    figure = Figure(figsize=(3.4 * len(measures), 2.7 * len(targets) + 1), layout="constrained")
+    panels = figure.subplots(len(targets), len(measures), sharey="row", sharex="col", squeeze=False)
+    for line, target in zip(panels, targets, strict=True):
+        for axes, measure in zip(line, measures, strict=True):
+            for twin, rows in wide[[measure, target]].dropna().groupby(level="twin", sort=False):
+                if target != GAIN or not is_causal(twin):
+                    axes.plot(rows[measure], rows[target], "o", color=COLOURS[twin], label=twin, markersize=5)
+        line[0].set_ylabel(target.replace("_", " ").replace(" ", "\n", 1))
+    for axes, measure in zip(panels[-1], measures, strict=True):
+        axes.set_xlabel(measure.replace("_", " "))
+    labels = {name: mark for axes in panels.flat for mark, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(labels.values(), labels.keys(), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -142,6 +190,12 @@ def predictors(table: pd.DataFrame) -> Figure:
         axes.set_axis_off()
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
+
+
+def claims(table: pd.DataFrame) -> Figure:
+    """The primary claims, on the language with a truth and on real text."""
+    rows = table[table["primary"]].reset_index(drop=True)
+    return claims_figure.draw(rows.assign(reading=None, probe=None, train_sentences=None), relevant=RELEVANT)
 
 
 def _over_steps(axes: Axes, table: pd.DataFrame) -> None:

@@ -14,7 +14,7 @@ from bitskept.base.publishing import makes_table
 from bitskept.base.words import quote
 from bitskept.instruments.likelihood.bits_per_byte import QUANTITIES as COSTS
 from bitskept.studies.dynamics.checkpoints import GAIN, usual
-from bitskept.studies.dynamics.comparing_runs import NETWORK, at_last_layer, item_errors, means
+from bitskept.studies.dynamics.comparing_runs import NETWORK, at_last_layer, means
 
 RUN = [*NETWORK, "seed"]
 SETTING = ["reading", "probe", "train_sentences"]
@@ -49,11 +49,11 @@ def kept_and_learned(table: pd.DataFrame) -> pd.DataFrame:
     return _with_gains(rows, table)[["twin", "seed", "step", "probe", "gain", "estimate", "low", "high"]]
 
 
-def at_equal_gain(table: pd.DataFrame, level: float) -> pd.DataFrame:
+def at_equal_gain(table: pd.DataFrame, level: float, quantity: str = KEPT) -> pd.DataFrame:
     """What the last layer of each run keeps where its gain first reaches `level` bits, on straight lines between saved
     steps: `RUN`, `SETTING`, estimate, low, high, unit. Runs that never reach it are left out.
     """
-    rows = _with_gains(at_last_layer(table[table["quantity"] == KEPT]), table)
+    rows = _with_gains(at_last_layer(table[table["quantity"] == quantity]), table)
     return pd.DataFrame(_crossings(rows, level), columns=[*RUN, *SETTING, "estimate", "low", "high", "unit"])
 
 

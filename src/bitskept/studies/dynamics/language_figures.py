@@ -82,7 +82,7 @@ def language_factors(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(table: pd.DataFrame) -> Figure:
+def language_claims(table: pd.DataFrame) -> Figure:
     """The primary claims. All have the same setting, so that only the arms are named."""
     rows = table[table["primary"]].reset_index(drop=True)
     rows = rows.assign(model=rows["model"].str.removesuffix(WHERE), reading=None, probe=None, train_sentences=None)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bitskept.base.words import has_interval, quote
 from bitskept.instruments import claims as outcomes
-from bitskept.studies.dynamics.language_claims import BITS, WHERE
+from bitskept.studies.dynamics.language_claims import BITS
 from bitskept.studies.dynamics.language_tables import PARTS
 from bitskept.theory.intervals import TAIL
 
@@ -180,14 +180,14 @@ def _agreement(found: str, others: pd.DataFrame) -> str:
     return f" {'; '.join([agree, *said])}."
 
 
-def verdict(table: pd.DataFrame) -> str:
+def verdict(table: pd.DataFrame, where: str = "the language with a truth") -> str:
     """All primary claims in one sentence."""
     primary = table[table["primary"]]
     names = primary["claim"].str.partition(" (")[0]
     said = [f"{name}: **{_verdict(rows)}**" for name, rows in primary.groupby(names, sort=False)]
-    return f"On the language with a truth: {'; '.join(said)}."
+    return f"On {where}: {'; '.join(said)}."
 
 
 def _verdict(rows: pd.DataFrame) -> str:
-    """The outcome by arms, without saying again that they are of the language."""
-    return outcomes.verdict(rows.assign(model=rows["model"].str.removesuffix(WHERE)))
+    """The outcome by arms, without saying again what they were trained on."""
+    return outcomes.verdict(rows.assign(model=rows["model"].str.replace(r" \([^()]*\)$", "", regex=True)))

@@ -10,12 +10,11 @@ from jaxtyping import Float, Int
 from scipy.stats import norm
 
 from bitskept.base.publishing import makes_table
-from bitskept.instruments.over_seeds import spread
-from bitskept.studies.dynamics.comparing_runs import at_last_layer, item_errors
+from bitskept.studies.dynamics.comparing_runs import at_last_layer, item_errors, means
 from bitskept.theory.repeated_runs import Mean, mean_over_runs
 
-INFORMATION_PLANE = {"fitting": "rise", "compression": "fall"}
-"""How Conklin et al. (2026, arXiv 2604.07569) describe complexity over pre-training."""
+INFORMATION_PLANE = {"first fall": "fall", "fitting": "rise", "compression": "fall"}
+"""How Conklin et al. (2026, arXiv 2604.07569) describe complexity over pre-training, after a fall at its start."""
 RANK = {"collapse": "fall", "expansion": "rise", "compression": "fall"}
 """How Li et al. (2025, arXiv 2509.23024) describe RankMe over pre-training."""
 SIGNS = {"rise": 1, "fall": -1}
@@ -28,7 +27,7 @@ def plane(soft: pd.DataFrame) -> pd.DataFrame:
     Measured by `instruments.soft_entropy.compression.measure`; `soft` is from `checkpoints.measure`.
     """
     rows = soft[soft["quantity"].isin(["complexity_corrected", "expressivity_corrected"])]
-    return spread(rows, "twin", "quantity", "step")
+    return means(rows, "twin", "quantity", "step")
 
 
 @makes_table
@@ -38,7 +37,7 @@ def ranks(table: pd.DataFrame) -> pd.DataFrame:
     Measured by `instruments.effective_rank.measure`; `table` is from `checkpoints.measure`.
     """
     rows = at_last_layer(table[table["quantity"].isin(["rankme", "alpha_req"])])
-    return spread(rows, "twin", "quantity", "step")
+    return means(rows, "twin", "quantity", "step")
 
 
 def changes(table: pd.DataFrame, phases: Mapping[str, Literal["rise", "fall"]]) -> pd.DataFrame:
@@ -50,6 +49,8 @@ def changes(table: pd.DataFrame, phases: Mapping[str, Literal["rise", "fall"]]) 
     `high`) are measured on the seed left out and averaged over the seeds. Seeds share their items, so the error over
     items is widened to hold for all pairs of steps at once (Bonferroni). `seen`: the whole interval lies on the right
     side of 0. `from_step` and `to_step` are chosen on the mean of all seeds.
+
+    A phase that takes no steps in any choice has a change of 0, without doubt (p = 1).
 
     With one seed (`runs`) the steps are chosen on the curve that is measured: the interval still holds, but the change
     is too large. Steps that are missing for any seed are left out. ValueError if a twin has several rows for a seed and
@@ -67,10 +68,15 @@ def changes(table: pd.DataFrame, phases: Mapping[str, Literal["rise", "fall"]]) 
         facts = {"twin": twin, "unit": curve["unit"].iloc[0], "runs": len(curves)}
         steps = whole.index[ends].astype(int)
         for phase, sign, start, end, mean in zip(phases, signs, steps[:-1], steps[1:], means, strict=True):
-            row = {"phase": phase, "from_step": start, "to_step": end}
-            row |= {"estimate": mean.estimate, "low": mean.low, "high": mean.high}
+            row = {"phase": phase, "from_step": start, "to_step": end} | mean._asdict()
             rows.append(facts | row | {"seen": min(sign * mean.low, sign * mean.high) > 0})
     return pd.DataFrame(rows)
+
+
+def by_quantity(table: pd.DataFrame, phases: Mapping[str, Literal["rise", "fall"]]) -> pd.DataFrame:
+    """`changes` of several quantities, named in the column `quantity`."""
+    parts = [changes(rows, phases).assign(quantity=name) for name, rows in table.groupby("quantity", sort=False)]
+    return pd.concat(parts, ignore_index=True)
 
 
 def turning_points(
@@ -86,7 +92,9 @@ def turning_points(
     differences = np.diff(curves[run, ends])
     noise = np.hypot(errors[run, ends[:, :-1]], errors[run, ends[:, 1:]])
     noise = _widening(steps) * np.where(np.diff(ends) > 0, noise, 0).mean(0)
-    return common, [mean_over_runs(*both) for both in zip(differences.T, noise.tolist(), strict=True)]
+    absent = (np.diff(ends) == 0).all(0)
+    means = [mean_over_runs(*both) for both in zip(differences.T, noise.tolist(), strict=True)]
+    return common, [Mean(0.0, 0.0, 0.0, 1.0) if gone else mean for gone, mean in zip(absent, means, strict=True)]
 
 
 def _ends(curve: Float[np.ndarray, " step"], signs: Int[np.ndarray, " phase"]) -> Int[np.ndarray, " end"]:

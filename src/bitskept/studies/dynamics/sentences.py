@@ -8,22 +8,40 @@ import pandas as pd
 
 from bitskept.base.words import has_interval, quote
 from bitskept.studies.dynamics.comparing_runs import LEVEL
-from bitskept.studies.dynamics.late_forgetting import CAUSAL, SHARE
 from bitskept.studies.dynamics.predictors import ENOUGH, STEP
 from bitskept.studies.dynamics.sizes import LABELS, along
 
-SAME_TASK = "state-space"
-"""The twin that also learns to predict the next token."""
 SURE = {"more": "surely more", "less": "surely less", "": "no sure difference"}
 
 
-def learning(table: pd.DataFrame) -> str:
-    """Bits per byte of each twin before and after training."""
+def learned(runs: pd.DataFrame, least: float) -> str:
+    """What each twin has learned (`gains.learned`), and which of them get no verdict."""
+    lines = [
+        f"A twin has learned if its tokens cost at least {least} bits less than by their frequency alone, by the whole "
+        "interval over sentences.",
+        "",
+    ]
+    for twin, rows in runs.groupby("twin", sort=False):
+        ends = " to ".join(dict.fromkeys(f"{gain:z.2f}" for gain in (rows["estimate"].min(), rows["estimate"].max())))
+        passed, many = int(rows["learned"].sum()), f"{len(rows)} run{'s' if len(rows) > 1 else ''}"
+        end = "" if passed == len(rows) else f" **{passed} of {len(rows)} learned; there is no verdict on the rest.**"
+        lines.append(f"- **{twin}**: {ends} bits per token ({many}).{end}")
+    return "\n".join(lines)
+
+
+def kept(last: pd.DataFrame, equal: pd.DataFrame, level: float) -> str:
+    """What the last layer of each twin keeps after the last step (rows of `gains.kept_and_learned`), and where its gain
+    was `level` bits (`gains.at_equal_gain`, of the usual reading), as means over runs.
+    """
     lines = []
-    for twin, rows in table.groupby("twin", sort=False):
-        before, after = rows.loc[rows["step"].idxmin()], rows.loc[rows["step"].idxmax()]
-        change = f"{before['estimate']:.2f} bits per byte before training, {after['estimate']:.2f} after"
-        lines.append(f"- **{twin}**: {change} {after['step']} steps.")
+    for twin, rows in last.groupby("twin", sort=False):
+        then = equal[equal["twin"] == twin]
+        shares = [f"{part['estimate'].mean():.1%} by the {probe}" for probe, part in rows.groupby("probe", sort=False)]
+        gain = f"after the last step, with a gain of {rows['gain'].mean():.2f} bits"
+        line = f"- **{twin}**: {gain}, the last layer keeps {_list(shares)} of $H(X)$"
+        earlier = [f"{part['estimate'].mean():.1%} by the {probe}" for probe, part in then.groupby("probe", sort=False)]
+        line += f"; when the gain was {level} bits, {_list(earlier)}" if earlier else ""
+        lines.append(f"{line} ({_seeds(rows['seed'].nunique())}).")
     return "\n".join(lines)
 
 
@@ -31,53 +49,6 @@ def measured(table: pd.DataFrame, left_out: Mapping[str, str]) -> str:
     """How much was measured, and which tasks were left out."""
     lines = [f"{table['id'].nunique()} checkpoints, {len(table):,} numbers.", ""]
     return "\n".join([*lines, *(f"- left out, {task}: {why.rpartition(': ')[2]}" for task, why in left_out.items())])
-
-
-def late_forgetting(differences: pd.DataFrame) -> str:
-    """The causal twin compared with each other one (`late_forgetting.differences`), and the role of the objective."""
-    known = differences[differences["estimate"].notna()]
-    if not len(known):
-        return "There is no other twin to compare with."
-    lines = []
-    for other, rows in known.groupby("other", sort=False):
-        fewest, most = int(rows["runs"].min()), int(rows["runs"].max())
-        seeds = _seeds(most) if fewest == most else f"{fewest} to {most} seeds"
-        clauses = []
-        for probe, units in rows.groupby("probe", sort=False):
-            first = units.iloc[0]  # its p-values and those of its share of H(X) agree
-            both = " or ".join(_change(unit) for unit in units.to_dict("records"))
-            means = f"{first['causal_mean']:.3g} against {first['other_mean']:.3g}"
-            clauses.append(f"under {probe} {SURE[first['sure']]}, {both} ({means})")
-        lines.append(
-            f"- **{CAUSAL}** minus *{other}*, late forgetting at step {rows['step'].iloc[0]:,}, {seeds}: "
-            f"{'; '.join(clauses)}."
-        )
-    return "\n".join([*lines, f"- {_cause(known)}"])
-
-
-def _cause(differences: pd.DataFrame) -> str:
-    """Whether all comparisons with other objectives agree. In bits only, because shares of H(X) are proportional."""
-    rows = differences[(differences["unit"] != SHARE) & (differences["other"] != SAME_TASK)]
-    if not len(rows):
-        return "No twin with another objective was compared, so this says nothing about the objective."
-    against = _list(f"*{name}*" for name in rows["other"].unique())
-    more, less = (int((rows["sure"] == sure).sum()) for sure in ("more", "less"))
-    if more == len(rows):
-        probes = ", whatever the probe" if rows["probe"].nunique() > 1 else ""
-        text = f"**Late forgetting goes with next-token prediction**: there is surely more than in {against}{probes}."
-    elif less == len(rows):
-        text = f"**Late forgetting does not come from next-token prediction**: there is surely less than in {against}."
-    elif not more and not less:
-        text = "**Late forgetting is not shown to come from next-token prediction**: "
-        text += f"it does not surely differ from that of {against}."
-    else:
-        text = "**Whether late forgetting comes from next-token prediction is open**: "
-        text += f"in {len(rows)} comparisons with {against}, it is surely more in {more} and surely less in {less}."
-    if SAME_TASK in set(differences["other"]):
-        text += f" *{CAUSAL}* and *{SAME_TASK}* both predict the next token; they differ in the architecture."
-    if (differences["runs"] == 1).all():
-        text += " There is one seed: the intervals are over items, and the result holds for these runs only."
-    return text
 
 
 def built_in(effects: pd.DataFrame) -> str:
@@ -153,25 +124,44 @@ def _phases_of(twin: str, rows: pd.DataFrame) -> str:
     return f"- **{twin}**, {_seeds(runs)}: {'; '.join(parts)}. {verdict}"
 
 
-def verdict(differences: pd.DataFrame, fitting: pd.DataFrame, directions: pd.DataFrame) -> str:
-    """Whether each of the three claims of the notebook holds."""
-    lines = [f"- {_cause(differences[differences['estimate'].notna()])}"]
-    for name, changes in (("fitting, then compression", fitting), ("collapse, expansion, compression", directions)):
-        complete = changes.groupby("twin")["seen"].all()
-        lines.append(f"- **All phases of *{name}* are seen in {complete.sum()} of {len(complete)} twins.**")
-    return "\n".join(lines)
+def seen(directions: pd.DataFrame) -> str:
+    """In how many twins all phases of RankMe are seen (`phases.changes`)."""
+    complete = directions.groupby("twin")["seen"].all()
+    return f"All phases of *collapse, expansion, compression* are seen in {complete.sum()} of {len(complete)} twins."
 
 
 def size_and_data(table: pd.DataFrame) -> str:
-    """Each quantity in the smallest and the largest network, and with the least and the most text."""
-    lines = []
+    """Each quantity in the smallest and the largest network, and with the least and the most text; the largest change
+    of what the last layer keeps comes first.
+    """
+    lines, changes = [], []
     for (twin, quantity), rows in table.groupby(["twin", "quantity"], sort=False):
         for by, name in (("size", "width of the network"), ("amount", "training sentences")):
             varied = along(table, by)
             ends = varied[varied.index.isin(rows.index)].sort_values(by).iloc[[0, -1]]
             low, high = (f"{quote(row, '.2f')} at {row[by]:,}" for row in ends.to_dict("records"))
             lines.append(f"- **{twin}**, {LABELS[quantity]}, by {name}: {low}, {high}.")
+            if quantity == "retained_cross_entropy":
+                changes.append((float(ends["estimate"].diff().iloc[-1]), f"**{twin}**, by {name}"))
+    if changes:
+        change, what = max(changes, key=lambda item: abs(item[0]))
+        lines.insert(0, f"What the last layer keeps changes most for {what}: by {change:+.2f} of $H(X)$.\n")
     return "\n".join(lines)
+
+
+def between_runs(table: pd.DataFrame) -> str:
+    """For each target the measure that goes with it most closely over runs (`between_runs.correlations`)."""
+    lines = []
+    for target, rows in table.groupby("target", sort=False):
+        best = rows.loc[rows["estimate"].abs().idxmax()]
+        units = f"{best['runs']} runs of {best['twins']} twins"
+        start = f"- **{_words(target)}**: *{_words(best['measure'])}* goes with it most closely, {quote(best, '+.2f')}"
+        others = [_words(name) for name in rows.loc[rows["sure"], "measure"] if name != best["measure"]]
+        verdict = "**That is significant after Holm's correction.**" if best["sure"] else "**No measure surely does.**"
+        verdict += f" So are: {_list(others)}." if best["sure"] and others else ""
+        seen = f"A rank correlation of {best['detectable']:.2f} would have been seen."
+        lines.append(f"{start} ({units}, p = {best['p_holm']:.3f} after Holm). {verdict} {seen}")
+    return "\n".join(lines) or "There are too few runs of one twin to compare."
 
 
 def predictors(table: pd.DataFrame) -> str:

@@ -5,12 +5,11 @@ from collections.abc import Collection
 import pandas as pd
 
 from bitskept.base.publishing import makes_table
-from bitskept.instruments.over_seeds import spread
-from bitskept.studies.dynamics.comparing_runs import at_last_layer
+from bitskept.studies.dynamics.checkpoints import GAIN
+from bitskept.studies.dynamics.comparing_runs import at_last_layer, means
 
 LABELS = {
-    "bits_per_byte": "bits per byte",
-    "bits_per_byte_bound": "bits per byte (bound)",
+    GAIN: "gain (bits per token)",
     "retained_cross_entropy": "retained by the last layer",
     "late_forgetting": "late forgetting (bits)",
 }
@@ -26,7 +25,7 @@ def size_and_data(table: pd.DataFrame, varied: Collection[str]) -> pd.DataFrame:
     """
     last = at_last_layer(table[(table["step"] == table["step"].max()) & table["twin"].isin(varied)])
     rows = last[last["quantity"].isin(LABELS) & (last["probe"].isna() | (last["probe"] == "centroid"))]
-    return spread(rows, "twin", "size", "amount", "quantity")
+    return means(rows, "twin", "size", "amount", "quantity")
 
 
 def along(table: pd.DataFrame, by: str) -> pd.DataFrame:
