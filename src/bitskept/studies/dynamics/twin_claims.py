@@ -37,8 +37,8 @@ LEAST = 2
 
 @makes_table
 def claims(table: pd.DataFrame, fitting: pd.DataFrame, least: float) -> pd.DataFrame:
-    """All claims. `table` is from `checkpoints.measure`, of twins of one size on all the text; `fitting` has the changes
-    of complexity by `phases.changes`, with a column `quantity`. Only runs that have learned (`gains.learned`) count.
+    """All claims. `table` is from `checkpoints.measure`, of twins of one size on all the text; `fitting` has the
+    changes of complexity by `phases.by_quantity`. Only runs that have learned (`gains.learned`) count.
 
     The primary rows of a claim are one family for Holm's correction; all other rows have their own p.
     """
