@@ -42,8 +42,9 @@ SMALL = {
     },
     "05_training_dynamics": {
         "language": {"seeds": [0], "factors": ["replaced"]},
-        "twins": ["causal", "masked"],
-        "varied": ["causal"],
+        "twins": ["next token", "BERT's rule"],
+        "other_twins": [],
+        "varied": ["next token"],
         "training": {"steps": 2, "sentences": 32, "test_sentences": 10},
         "train_sentences": 30,
         "validation_sentences": 10,

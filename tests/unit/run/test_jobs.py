@@ -50,8 +50,8 @@ def test_what_is_trained_is_measured_after_its_training(found):
     needs = {job.name: job.needs for job in found}
     assert needs["03.sweep.minilm-l6"] == ()
     assert needs["03.tasks.minilm-l6-permuted-0.001-0"] == ("03.tune.minilm-l6-permuted-0.001-0",)
-    assert needs["05.checkpoints.causal-0-width96"] == ("05.grow.causal-0-width96",)
-    assert needs["06.twins.causal-0"] == needs["07.twins.causal-0"] == ("05.grow.causal-0",)
+    assert needs["05.checkpoints.next-token-0-width96"] == ("05.grow.next-token-0-width96",)
+    assert needs["06.twins.next-token-0"] == needs["07.twins.next-token-0"] == ("05.grow.next-token-0",)
 
 
 def test_a_profile_without_a_notebook_has_no_jobs_of_it_and_does_not_wait_for_them(sections):
@@ -276,5 +276,5 @@ def test_small_jobs_are_done_side_by_side_with_one_thread_each_even_a_single_one
     monkeypatch.setattr(jobs, "each", record)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     monkeypatch.setenv("BITSKEPT_PROCESSES", "2")
-    assert jobs.run(jobs.select(found, ["02.sweep.minilm-l6", "05.grow.causal-0"])) == {}
+    assert jobs.run(jobs.select(found, ["02.sweep.minilm-l6", "05.grow.next-token-0"])) == {}
     assert calls == [(["05.grow"], 2), (["02.sweep"], 1)]

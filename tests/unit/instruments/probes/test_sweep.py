@@ -9,6 +9,7 @@ import torch
 from pandas.testing import assert_frame_equal
 
 from bitskept.instruments import states
+from bitskept.instruments.masks import visible_among_masks
 from bitskept.instruments.probes import sweep as module
 from bitskept.instruments.probes.readings import OTHERS
 from bitskept.instruments.probes.sweep import COLUMNS, Plan, measure, split, sweep
@@ -207,6 +208,25 @@ def test_a_smaller_number_of_training_sentences_is_a_sweep_with_so_many(tiny, ta
 def test_a_smaller_number_that_is_not_smaller_is_refused(wrong):
     with pytest.raises(ValueError, match=f"between 1 and 8, not {wrong}"):
         Plan("synthetic", 9, 1, 1, smaller=(3, wrong))
+
+
+def test_with_hidden_tokens_only_those_left_visible_are_read(tiny):
+    bert = tiny("bert")
+    tokenizer = copy.deepcopy(bert.tokenizer)
+    tokenizer.mask_token = "!"  # no sentence here has one
+    model = dataclasses.replace(bert, tokenizer=tokenizer)
+    plan = Plan("synthetic", 60, 10, 20, ridge=False, shuffled=False, side_layers=2)
+    whole, part = (sweep(model, TEXTS, DOMAINS, dataclasses.replace(plan, hidden=share)) for share in (0.0, 0.4))
+    tokens = [table.query("quantity == 'entropy'")["tokens"].iloc[0] for table in (whole, part)]
+    visible = visible_among_masks(model, encode(model, TEXTS), 0.4, plan.seed)
+    parts = split(visible, dataclasses.replace(plan, hidden=0.4))
+    assert tokens[1] == sum(visible.measured[sentence].sum() for sentence in parts[0]) < tokens[0]
+    assert whole["group"].notna().any()
+    assert part["group"].isna().all()
+    kept = part.query("quantity == 'cross_entropy_bound'").set_index("layer")["estimate"]
+    assert kept[0] == kept.max()  # the embedding of a visible token is its own, masks or not
+    with pytest.raises(ValueError, match="llama cannot fill in hidden tokens"):
+        sweep(tiny("llama"), TEXTS, DOMAINS, dataclasses.replace(plan, hidden=0.4))
 
 
 def test_an_unknown_pooling_is_refused():

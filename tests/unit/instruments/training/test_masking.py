@@ -4,7 +4,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitskept.instruments.likelihood.diffusion_bound import hidden_places
 from bitskept.instruments.training.masking import LEFT_OUT, hide, hide_at_rate
 
 IDS = torch.arange(10, 22)
@@ -57,15 +56,3 @@ def test_at_a_rate_so_many_are_hidden_and_their_weights_sum_to_the_text(rate, se
     assert torch.equal(wanted[chosen], IDS[chosen])
     assert torch.equal(shown, IDS.masked_fill(chosen, 3))
     assert weight * chosen.sum() == pytest.approx(9)
-
-
-def test_any_token_is_as_likely_to_be_hidden():
-    random = np.random.default_rng(0)
-    places = np.concatenate([hidden_places(6, 0.5, random) for _ in range(4000)])
-    np.testing.assert_allclose(np.bincount(places) / 4000, 0.5, atol=0.04)
-
-
-@pytest.mark.parametrize("rate", [0.0, -0.1, 1.01, float("nan")])
-def test_a_rate_that_cannot_be_is_refused(rate):
-    with pytest.raises(ValueError, match="the rate of hiding must lie above 0"):
-        hidden_places(5, rate, np.random.default_rng(0))

@@ -4,7 +4,7 @@ import pytest
 from bitskept.instruments.likelihood.information_density import MARGINALS, Plan
 from bitskept.instruments.likelihood.next_token import QUANTITIES
 from bitskept.instruments.training import twin_measures, twin_runs
-from bitskept.instruments.training.twin_runs import TwinTraining
+from bitskept.instruments.training.twin_runs import BERT, DIFFUSION, NEXT, TwinTraining
 
 WORDS = ["the captain", "a whale", "his ship", "the children", "a parrot", "swallowed", "told", "saw", "of", "and"]
 pytestmark = [
@@ -22,22 +22,22 @@ def training(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BITSKEPT_HOME", str(folder / "home"))
         yield TwinTraining(
-            width=48, depth=1, steps=2, batch=4, rate=0.01, weight_decay=0.0, hidden=0.3, longest=64, vocabulary=300,
-            corpus=str(folder / "text.txt"), sentences=40, held_out=50, test_sentences=12, draws=2, seed=0,
-            dtype="float32",
+            width=48, depth=1, steps=2, batch=4, rate=0.01, weight_decay=0.0, first_weights=0.1, hidden=0.3, longest=64,
+            vocabulary=300, corpus=str(folder / "text.txt"), sentences=40, held_out=50, test_sentences=12, draws=2,
+            seed=0, dtype="float32",
         )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def measured(training):
     plan = Plan(training.corpus, 4, others=2, context=8, length=4)
-    return twin_measures.architectures(training, ["causal", "diffusion"], [0], plan)
+    return twin_measures.architectures(training, [NEXT, DIFFUSION], [0], plan)
 
 
 def test_a_run_is_named_by_what_differs_from_the_middle_size(training):
-    plans = [twin_runs.plan(training, "masked", 3, **other) for other in ({}, {"size": 96}, {"amount": 8})]
-    names = [twin_runs.run_name(training, "masked", plan) for plan in plans]
-    assert names == ["masked-3", "masked-3-width96", "masked-3-sentences8"]
+    plans = [twin_runs.plan(training, BERT, 3, **other) for other in ({}, {"size": 96}, {"amount": 8})]
+    names = [twin_runs.run_name(training, BERT, plan) for plan in plans]
+    assert names == ["BERT-s-rule-3", "BERT-s-rule-3-width96", "BERT-s-rule-3-sentences8"]
     assert [(plan.build.width, plan.build.heads, plan.sentences) for plan in plans] == [
         (48, 1, 40),
         (96, 2, 40),
@@ -46,17 +46,17 @@ def test_a_run_is_named_by_what_differs_from_the_middle_size(training):
 
 
 def test_each_twin_has_its_checkpoints(training, measured):
-    found = twin_runs.checkpoints(training, ["causal", "diffusion"], [0])
+    found = twin_runs.checkpoints(training, [NEXT, DIFFUSION], [0])
     assert list(found) == ["twin", "seed", "step", "id"]
     steps = found.groupby("twin", sort=False)["step"].agg(list)
-    assert steps.to_dict() == {"causal": [0, 1, 2], "diffusion": [0, 1, 2]}
+    assert steps.to_dict() == {NEXT: [0, 1, 2], DIFFUSION: [0, 1, 2]}
 
 
 def test_costs_are_exact_or_bounds(measured):
     costs, _ = measured
     assert costs.groupby("twin")["quantity"].unique().map(list).to_dict() == {
-        "causal": ["bits_per_byte"],
-        "diffusion": ["bits_per_byte_bound"],
+        NEXT: ["bits_per_byte"],
+        DIFFUSION: ["bits_per_byte_bound"],
     }
     assert costs["seed"].tolist() == [0] * 6
     assert costs["step"].tolist() == [0, 1, 2] * 2
@@ -64,15 +64,15 @@ def test_costs_are_exact_or_bounds(measured):
 
 def test_only_twins_that_answer_token_by_token_are_prompted(training, measured):
     _, gains = measured
-    assert set(gains["twin"]) == {"causal"}
+    assert set(gains["twin"]) == {NEXT}
     assert gains.groupby("step")["marginal"].agg(list).tolist() == [list(MARGINALS)] * 3
     assert set(gains["seed"]) == {0}
     plan = Plan(training.corpus, 4, others=2, context=8, length=4)
-    assert not len(twin_measures.architectures(training, ["diffusion"], [0], plan)[1])
+    assert not len(twin_measures.architectures(training, [DIFFUSION], [0], plan)[1])
 
 
 def test_what_a_causal_twin_gathers_from_the_context(training):
-    told = twin_measures.next_tokens_of(training, ["causal"], [0])
+    told = twin_measures.next_tokens_of(training, [NEXT], [0])
     assert told.groupby("step")["quantity"].agg(list).tolist() == [list(QUANTITIES)] * 3
     wide = told.pivot_table(index="step", columns="quantity", values="estimate")
     assert (wide["frequency_entropy"] - wide["cross_entropy"]).to_numpy() == pytest.approx(wide["gathered"].to_numpy())
