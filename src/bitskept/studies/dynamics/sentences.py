@@ -156,9 +156,13 @@ def between_runs(table: pd.DataFrame) -> str:
         best = rows.loc[rows["estimate"].abs().idxmax()]
         units = f"{best['runs']} runs of {best['twins']} twins"
         start = f"- **{_words(target)}**: *{_words(best['measure'])}* goes with it most closely, {quote(best, '+.2f')}"
-        others = [_words(name) for name in rows.loc[rows["sure"], "measure"] if name != best["measure"]]
-        verdict = "**That is significant after Holm's correction.**" if best["sure"] else "**No measure surely does.**"
-        verdict += f" So are: {_list(others)}." if best["sure"] and others else ""
+        others = _list([f"*{_words(name)}*" for name in rows.loc[rows["sure"], "measure"] if name != best["measure"]])
+        if best["sure"]:
+            verdict = f"**That is significant after Holm's correction.**{f' So is that of {others}.' if others else ''}"
+        elif others:  # of more runs
+            verdict = f"That is not significant after Holm's correction, **but that of {others} is.**"
+        else:
+            verdict = "**No measure surely goes with it.**"
         seen = f"A rank correlation of {best['detectable']:.2f} would have been seen."
         lines.append(f"{start} ({units}, p = {best['p_holm']:.3f} after Holm). {verdict} {seen}")
     return "\n".join(lines) or "There are too few runs of one twin to compare."
@@ -257,6 +261,6 @@ def _seeds(runs: int) -> str:
 
 
 def _list(names: Iterable[str]) -> str:
-    """a, b and c."""
-    *start, last = names
+    """a, b and c; nothing of none."""
+    *start, last = [*names] or [""]
     return f"{', '.join(start)} and {last}" if start else last

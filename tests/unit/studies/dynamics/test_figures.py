@@ -1,30 +1,26 @@
 """What the figures of notebook 05 derive from their tables."""
 
 import itertools
+from types import SimpleNamespace
 
 import pandas as pd
 
+from bitskept.instruments import claims as outcomes
+from bitskept.instruments.training.twin_runs import BERT, COLOURS, DIFFUSION, NEXT
 from bitskept.studies.dynamics import figures
-from bitskept.studies.dynamics.sizes import along
+from bitskept.studies.dynamics.checkpoints import GAIN
+from bitskept.studies.dynamics.sizes import LABELS, along
 
 POINTS = [(48, 64), (96, 64), (24, 64), (48, 16)]
 """Width and sentences: the middle size with all the text, two other widths, and less text."""
 
 
 def sizes(points=POINTS):
-    quantities = ("bits_per_byte_bound", "retained_cross_entropy", "late_forgetting")
     rows = [
-        {
-            "twin": "masked",
-            "size": size,
-            "amount": amount,
-            "quantity": quantity,
-            "estimate": 1.0,
-            "low": 0.5,
-            "high": 2.0,
-        }
-        for (size, amount), quantity in itertools.product(points, quantities)
-    ]
+        {"twin": "mask only", "size": size, "amount": amount, "quantity": quantity, "estimate": 1.0, "low": 0.5,
+         "high": 2.0}
+        for (size, amount), quantity in itertools.product(points, LABELS)
+    ]  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -34,8 +30,74 @@ def test_sizes_vary_with_all_the_text_and_amounts_at_the_middle_width():
     assert set(along(sizes(POINTS[:1]), "size")["size"]) == {48}
     panels = figures.size_and_data(sizes()).axes
     assert [axes.lines[0].get_xdata().tolist() for axes in panels] == [[24, 48, 96]] * 3 + [[16, 64]] * 3
-    assert [text.get_text() for text in panels[0].get_legend().get_texts()] == ["masked, bound"]
-    assert panels[0].get_ylabel() == "bits per byte"
+    assert [text.get_text() for text in panels[0].get_legend().get_texts()] == ["mask only"]
+    assert [axes.get_ylabel() for axes in panels] == [*LABELS.values()] * 2
+
+
+def over_steps(twin, quantity, values):
+    rows = [{"twin": twin, "quantity": quantity, "step": step, "estimate": value} for step, value in enumerate(values)]
+    return pd.DataFrame(rows).assign(low=-9.0, high=9.0)
+
+
+def test_what_was_learned_is_drawn_with_its_least_and_code_lengths_where_there_are_some():
+    table = pd.concat([
+        *(over_steps(twin, GAIN, [-1.0, 2.5]) for twin in (NEXT, BERT, DIFFUSION)),
+        over_steps(NEXT, "bits_per_byte", [4.0, 2.0]),
+        over_steps(DIFFUSION, "bits_per_byte_bound", [5.0, 3.0]),
+    ])  # fmt: skip
+    figure = figures.learning(table, SimpleNamespace(least_gain=2.0))
+    gained, costs = figure.axes
+    assert [line.get_ydata()[-1] for line in gained.lines] == [2.5, 2.5, 2.5, 2.0]  # the last one is the least
+    drawn = {line.get_color(): line.get_linestyle() for line in costs.lines if len(line.get_xdata())}
+    assert drawn == {COLOURS[NEXT]: "-", COLOURS[DIFFUSION]: "--"}
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [NEXT, BERT, DIFFUSION]
+
+
+def test_a_run_has_a_line_in_the_panel_of_each_probe_and_a_twin_one_label():
+    rows = [
+        {"twin": twin, "seed": seed, "step": step, "probe": probe, "gain": step - 3.0, "estimate": 1 - step / 9}
+        for twin, seed, probe, step in itertools.product((NEXT, BERT), (0, 1), ("centroid", "ridge"), (0, 4))
+    ]
+    figure = figures.kept_and_learned(pd.DataFrame(rows))
+    assert [axes.get_title() for axes in figure.axes] == ["centroid", "ridge"]
+    for axes in figure.axes:
+        assert [len(line.get_xdata()) for line in axes.lines] == [2, 1] * 4  # the last step of each has a dot
+        assert axes.get_xlim()[0] == -1
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [NEXT, BERT]
+
+
+def test_runs_have_a_point_for_each_target_and_measure_that_was_taken():
+    rows = [
+        {"twin": twin, "run": f"{twin}-{seed}", "quantity": quantity, "estimate": seed + place}
+        for twin, seed in itertools.product((NEXT, BERT), (0, 1))
+        for place, quantity in enumerate(("rankme", "retained", GAIN, "bits_per_byte", "lee spearman"))
+        if (twin, quantity) != (BERT, "bits_per_byte")
+    ]
+    figure = figures.run_measures(pd.DataFrame(rows))
+    panels = figure.axes
+    assert [axes.get_xlabel() for axes in panels[-2:]] == ["retained", "rankme"]
+    assert [axes.get_ylabel() for axes in panels[::2]] == ["unigram\ngain", "bits\nper byte", "lee\nspearman"]
+    # The gain of twins that predict the next token is bits per byte in other units.
+    assert [[line.get_color() for line in axes.lines] for axes in panels[::2]] == [
+        [COLOURS[BERT]],
+        [COLOURS[NEXT]],
+        [COLOURS[BERT], COLOURS[NEXT]],
+    ]
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {NEXT, BERT}
+
+
+def test_primary_claims_are_drawn_with_their_networks():
+    row = {"paper": "P1", "claim": "a", "reading": "token", "probe": "centroid", "train_sentences": 60,
+           "estimate": 0.3, "low": 0.1, "high": 0.5, "unit": "bits per token", "clusters": 3, "detectable": 0.2,
+           "p": 0.01}  # fmt: skip
+    rows = [row | {"model": "x (language)"}, row | {"model": "y (real text)"}, row | {"model": "z", "primary": False}]
+    table = outcomes.table(pd.DataFrame(rows).fillna({"primary": True}), relevant=0.1)
+    figure = figures.claims(table)
+    words = " ".join(text.get_text() for axes in figure.axes for text in [*axes.get_yticklabels(), *axes.texts])
+    assert "x (language)" in words
+    assert "y (real text)" in words
+    assert "z" not in words
+    assert "centroid" not in words
 
 
 def test_a_build_has_a_panel_and_each_initial_scale_a_colour():

@@ -9,110 +9,56 @@ from bitskept.studies.dynamics import sentences
 ENDS = {"low": 0.1, "high": 0.3}
 
 
-def test_what_a_byte_costs_before_and_after():
-    rows = [("causal", 4, 2.0), ("causal", 0, 4.4), ("masked", 0, 3.0), ("masked", 4, 2.5)]
-    table = pd.DataFrame(rows, columns=["twin", "step", "estimate"])
-    assert sentences.learning(table).splitlines() == [
-        "- **causal**: 4.40 bits per byte before training, 2.00 after 4 steps.",
-        "- **masked**: 3.00 bits per byte before training, 2.50 after 4 steps.",
-    ]
-
-
 def test_how_much_was_measured():
     table = pd.DataFrame({"id": ["a", "a", "b"] * 400})
     said = sentences.measured(table, {"sick": "sick: cannot be had: no network"})
     assert said == "2 checkpoints, 1,200 numbers.\n\n- left out, sick: no network"
 
 
-def differences(*sure, others=None, probes=("centroid",), runs=2, **facts):
-    """Differences in bits and in shares: the verdicts by other twin, the same under each probe."""
+def runs(**gains):
+    """Runs of each twin: its gains, and how many of the first have learned."""
     rows = [
-        {"other": other, "probe": probe, "unit": unit, "step": 2048, "sure": verdict, "runs": runs,
-         "estimate": 0.2, "causal_mean": 1.0, "other_mean": 0.8} | ENDS | facts
-        for other, verdict in zip(others or ("masked", "diffusion", "state-space"), sure, strict=False)
-        for probe in probes
-        for unit in ("bits per token", "share of H(X)")
-    ]  # fmt: skip
+        {"twin": twin, "estimate": gain, "learned": place < passed}
+        for twin, (passed, *some) in gains.items()
+        for place, gain in enumerate(some)
+    ]
     return pd.DataFrame(rows)
 
 
-def test_a_difference_is_given_in_bits_and_in_shares():
-    lines = sentences.late_forgetting(differences("more", "less", "", probes=("centroid", "ridge"))).splitlines()
-    assert len(lines) == 4
-    change = "+0.200 bits per token [+0.100, +0.300] or +20.0 % of H(X) [+10.0, +30.0] (1 against 0.8)"
-    assert lines[0] == (
-        "- **causal** minus *masked*, late forgetting at step 2,048, 2 seeds: "
-        f"under centroid surely more, {change}; under ridge surely more, {change}."
-    )
-    assert "centroid surely less, " in lines[1]
-    assert "centroid no sure difference, " in lines[2]
-
-
-def test_twins_with_fewer_seeds_and_without_a_value():
-    table = pd.concat([differences("more"), differences("more", probes=("ridge",), runs=1)])
-    assert "1 to 2 seeds: under" in sentences.late_forgetting(table)
-    assert "step 2,048, one seed: under" in sentences.late_forgetting(differences("more", runs=1))
-    assert sentences.late_forgetting(differences("", estimate=np.nan)) == "There is no other twin to compare with."
-    table = pd.concat([differences("more"), differences("", others=["diffusion"], estimate=np.nan)])
-    assert len(sentences.late_forgetting(table).splitlines()) == 2
-
-
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("gains", "said"),
     [
-        (
-            differences("more", "more"),
-            "**Late forgetting goes with next-token prediction**: there is surely more than in *masked* and "
-            "*diffusion*.",
-        ),
-        (
-            differences("more", "more", probes=("centroid", "ridge")),
-            "**Late forgetting goes with next-token prediction**: there is surely more than in *masked* and "
-            "*diffusion*, whatever the probe.",
-        ),
-        (
-            differences("less", "less"),
-            "**Late forgetting does not come from next-token prediction**: there is surely less than in *masked* and "
-            "*diffusion*.",
-        ),
-        (
-            differences("", ""),
-            "**Late forgetting is not shown to come from next-token prediction**: it does not surely differ from that "
-            "of *masked* and *diffusion*.",
-        ),
-        (
-            differences("more", ""),
-            "**Whether late forgetting comes from next-token prediction is open**: in 2 comparisons with *masked* and "
-            "*diffusion*, it is surely more in 1 and surely less in 0.",
-        ),
-        (
-            differences("", "less"),
-            "**Whether late forgetting comes from next-token prediction is open**: in 2 comparisons with *masked* and "
-            "*diffusion*, it is surely more in 0 and surely less in 1.",
-        ),
-        (
-            differences("less", others=["state-space"]),
-            "No twin with another objective was compared, so this says nothing about the objective.",
-        ),
-        (
-            differences("more", "", "less", others=["masked", "state-space"]),
-            "**Late forgetting goes with next-token prediction**: there is surely more than in *masked*. *causal* and "
-            "*state-space* both predict the next token; they differ in the architecture.",
-        ),
-        (
-            differences("more", runs=1),
-            "**Late forgetting goes with next-token prediction**: there is surely more than in *masked*. There is one "
-            "seed: the intervals are over items, and the result holds for these runs only.",
-        ),
-        (
-            pd.concat([differences("more", runs=1), differences("more", others=["diffusion"])]),
-            "**Late forgetting goes with next-token prediction**: there is surely more than in *masked* and "
-            "*diffusion*.",
-        ),
+        ([2, 2.5, 3.25], "2.50 to 3.25 bits per token (2 runs)."),
+        ([1, 3.25], "3.25 bits per token (1 run)."),
+        ([2, 3.251, 3.254], "3.25 bits per token (2 runs)."),
+        ([0, -0.001], "0.00 bits per token (1 run). **0 of 1 learned; there is no verdict on the rest.**"),
+        ([1, 3.0, 1.0], "1.00 to 3.00 bits per token (2 runs). **1 of 2 learned; there is no verdict on the rest.**"),
     ],
 )
-def test_the_verdict_on_the_objective(table, said):
-    assert sentences.late_forgetting(table).splitlines()[-1] == f"- {said}"
+def test_what_was_learned(gains, said):
+    lines = sentences.learned(runs(one=gains, other=[1, 9.0]), 2.0).splitlines()
+    assert lines == [
+        "A twin has learned if its tokens cost at least 2.0 bits less than by their frequency alone, by the whole "
+        "interval over sentences.",
+        "",
+        f"- **one**: {said}",
+        "- **other**: 9.00 bits per token (1 run).",
+    ]
+
+
+def test_what_is_kept_in_the_end_and_at_a_gain():
+    rows = [("one", 0, "centroid", 3.0, 0.5), ("one", 0, "ridge", 3.0, 0.4), ("one", 1, "centroid", 4.0, 0.7),
+            ("one", 1, "ridge", 4.0, 0.6), ("other", 0, "centroid", 1.0, 0.9)]  # fmt: skip
+    last = pd.DataFrame(rows, columns=["twin", "seed", "probe", "gain", "estimate"])
+    equal = last[last["twin"] == "one"].assign(estimate=0.8)
+    lines = [
+        "- **one**: after the last step, with a gain of 3.50 bits, the last layer keeps 60.0% by the centroid and 50.0% "
+        "by the ridge of $H(X)$; when the gain was 2.0 bits, 80.0% by the centroid and 80.0% by the ridge (2 seeds).",
+        "- **other**: after the last step, with a gain of 1.00 bits, the last layer keeps 90.0% by the centroid of "
+        "$H(X)$ (one seed).",
+    ]
+    assert sentences.kept(last, equal, 2.0).splitlines() == lines
+    assert "when the gain was" not in sentences.kept(last, equal[:0], 2.0)
 
 
 def effect(name, sure, estimate=0.3, *, probe="centroid", pairs=6, runs=3, varies=""):
@@ -190,7 +136,7 @@ def test_each_probe_has_its_ingredients():
     assert none == "No two untrained networks differ in one ingredient only."
 
 
-def phase(name, start, end, seen, *, twin="causal", runs=3, unit="bits per token"):
+def phase(name, start, end, seen, *, twin="one", runs=3, unit="bits per token"):
     facts = {"twin": twin, "unit": unit, "runs": runs, "phase": name, "from_step": start, "to_step": end}
     return facts | {"estimate": 0.2, "seen": seen} | ENDS
 
@@ -203,54 +149,54 @@ CHANGE = "+0.200 bits per token [+0.100, +0.300]"
     [
         (
             [phase("fitting", 0, 1024, True), phase("compression", 1024, 2048, True)],
-            f"- **causal**, 3 seeds: fitting from step 0 to 1,024: {CHANGE}, seen; compression from step 1,024 to "
+            f"- **one**, 3 seeds: fitting from step 0 to 1,024: {CHANGE}, seen; compression from step 1,024 to "
             f"2,048: {CHANGE}, seen. **All phases are seen**, in this order.",
         ),
         (
             [phase("fitting", 0, 0, False), phase("compression", 0, 8, True)],
-            f"- **causal**, 3 seeds: no fitting; compression from step 0 to 8: {CHANGE}, seen. **Seen: the "
+            f"- **one**, 3 seeds: no fitting; compression from step 0 to 8: {CHANGE}, seen. **Seen: the "
             "compression; not the fitting.**",
         ),
         (
             [phase("fitting", 0, 8, False), phase("compression", 8, 8, False)],
-            f"- **causal**, 3 seeds: fitting from step 0 to 8: {CHANGE}, not seen; no compression. **None of them is "
+            f"- **one**, 3 seeds: fitting from step 0 to 8: {CHANGE}, not seen; no compression. **None of them is "
             "surely there.**",
         ),
         (
             # Steps are chosen on the mean of all seeds, changes on the seeds left out: these may be seen all the same.
             [phase("fitting", 4, 4, True)],
-            f"- **causal**, 3 seeds: fitting from step 4 to 4: {CHANGE}, seen. **All phases are seen**, in this order.",
+            f"- **one**, 3 seeds: fitting from step 4 to 4: {CHANGE}, seen. **All phases are seen**, in this order.",
         ),
         (
             [phase("fall", 0, 1, True), phase("rise", 1, 2, False), phase("end", 2, 4, True)],
-            f"- **causal**, 3 seeds: fall from step 0 to 1: {CHANGE}, seen; rise from step 1 to 2: {CHANGE}, not "
+            f"- **one**, 3 seeds: fall from step 0 to 1: {CHANGE}, seen; rise from step 1 to 2: {CHANGE}, not "
             f"seen; end from step 2 to 4: {CHANGE}, seen. **Seen: the fall and the end; not the rise.** As nothing is "
             "sure between them, two phases of the same direction may be one phase.",
         ),
         (
             [phase("fall", 0, 1, True), phase("rise", 1, 2, False), phase("end", 2, 4, False)],
-            f"- **causal**, 3 seeds: fall from step 0 to 1: {CHANGE}, seen; rise from step 1 to 2: {CHANGE}, not "
+            f"- **one**, 3 seeds: fall from step 0 to 1: {CHANGE}, seen; rise from step 1 to 2: {CHANGE}, not "
             f"seen; end from step 2 to 4: {CHANGE}, not seen. **Seen: the fall; not the rise and the end.**",
         ),
         (
             [phase("fall", 0, 1, False), phase("rise", 1, 1, False), phase("end", 1, 4, True)],
-            f"- **causal**, 3 seeds: fall from step 0 to 1: {CHANGE}, not seen; no rise; end from step 1 to 4: "
+            f"- **one**, 3 seeds: fall from step 0 to 1: {CHANGE}, not seen; no rise; end from step 1 to 4: "
             f"{CHANGE}, seen. **Seen: the end; not the fall and the rise.**",
         ),
         (
             [phase("fall", 0, 1, True), phase("rise", 1, 2, True), phase("end", 2, 4, True)],
-            f"- **causal**, 3 seeds: fall from step 0 to 1: {CHANGE}, seen; rise from step 1 to 2: {CHANGE}, seen; "
+            f"- **one**, 3 seeds: fall from step 0 to 1: {CHANGE}, seen; rise from step 1 to 2: {CHANGE}, seen; "
             f"end from step 2 to 4: {CHANGE}, seen. **All phases are seen**, in this order.",
         ),
         (
             [phase("fitting", 0, 8, True, runs=1)],
-            f"- **causal**, one seed: fitting from step 0 to 8: {CHANGE}, seen. **All phases are seen**, in this "
+            f"- **one**, one seed: fitting from step 0 to 8: {CHANGE}, seen. **All phases are seen**, in this "
             "order. The turning points were chosen on the same curve on which the changes are measured, which makes "
             "these too large. The interval is over items and holds for this run only.",
         ),
         (
             [phase("collapse", 0, 8, True, unit="directions")],
-            "- **causal**, 3 seeds: collapse from step 0 to 8: +0.2 directions [+0.1, +0.3], seen. **All phases are "
+            "- **one**, 3 seeds: collapse from step 0 to 8: +0.2 directions [+0.1, +0.3], seen. **All phases are "
             "seen**, in this order.",
         ),
     ],
@@ -260,35 +206,106 @@ def test_the_phases_of_a_curve(rows, said):
 
 
 def test_each_twin_has_its_curve():
-    rows = [phase("fitting", 0, 8, True, twin=twin) for twin in ("masked", "causal")]
+    rows = [phase("fitting", 0, 8, True, twin=twin) for twin in ("other", "one")]
     lines = sentences.phases(pd.DataFrame(rows)).splitlines()
-    assert [line.partition(",")[0] for line in lines] == ["- **masked**", "- **causal**"]
+    assert [line.partition(",")[0] for line in lines] == ["- **other**", "- **one**"]
     assert sentences.phases(pd.DataFrame()) == "There is no curve to look at."
 
 
-def test_what_became_of_the_claims():
-    seen = pd.DataFrame([phase("fitting", 0, 8, True), phase("compression", 8, 16, True)])
-    other = pd.DataFrame([phase("collapse", 0, 8, True, twin="masked"), phase("expansion", 8, 9, False, twin="masked")])
-    table = pd.concat([differences("more"), differences("less", others=["diffusion"], estimate=np.nan)])
-    assert sentences.verdict(table, seen, pd.concat([seen, other])).splitlines() == [
-        "- **Late forgetting goes with next-token prediction**: there is surely more than in *masked*.",
-        "- **All phases of *fitting, then compression* are seen in 1 of 1 twins.**",
-        "- **All phases of *collapse, expansion, compression* are seen in 1 of 2 twins.**",
+def test_in_how_many_twins_all_phases_are_seen():
+    one = pd.DataFrame([phase("collapse", 0, 8, True), phase("expansion", 8, 16, True)])
+    other = pd.DataFrame([phase("collapse", 0, 8, True, twin="a"), phase("expansion", 8, 9, False, twin="a")])
+    assert sentences.seen(pd.concat([one, other])) == (
+        "All phases of *collapse, expansion, compression* are seen in 1 of 2 twins."
+    )
+
+
+POINTS = [(48, 64), (1024, 64), (24, 64), (48, 16), (48, 2048)]
+
+
+def varied(quantity, estimate, twin="next token"):
+    """A quantity at each of `POINTS`: width and sentences."""
+    rows = [
+        {"twin": twin, "quantity": quantity, "size": size, "amount": amount, "estimate": estimate(size, amount)}
+        for size, amount in POINTS
     ]
+    return pd.DataFrame(rows).assign(low=1.0, high=2.0)
 
 
 def test_by_size_and_by_amount_of_text():
-    points = [(48, 64), (1024, 64), (24, 64), (48, 16), (48, 2048)]
-    rows = [
-        {"twin": "causal", "quantity": "bits_per_byte", "size": size, "amount": amount, "estimate": size + amount / 1e4}
-        for size, amount in points
-    ]
-    table = pd.DataFrame(rows).assign(low=1.0, high=2.0)
+    table = varied("unigram_gain", lambda size, amount: size + amount / 1e4)
     assert sentences.size_and_data(table).splitlines() == [
-        "- **causal**, bits per byte, by width of the network: 24.01 [1.00, 2.00] at 24, 1024.01 [1.00, 2.00] at "
-        "1,024.",
-        "- **causal**, bits per byte, by training sentences: 48.00 [1.00, 2.00] at 16, 48.20 [1.00, 2.00] at 2,048.",
+        "- **next token**, gain (bits per token), by width of the network: 24.01 [1.00, 2.00] at 24, 1024.01 "
+        "[1.00, 2.00] at 1,024.",
+        "- **next token**, gain (bits per token), by training sentences: 48.00 [1.00, 2.00] at 16, 48.20 [1.00, 2.00] "
+        "at 2,048.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("slope", "said"),
+    [
+        (0.1, "for **next token**, by width of the network: by +0.54 of $H(X)$."),
+        (-0.1, "for **next token**, by width of the network: by -0.54 of $H(X)$."),
+        (0.01, "for **mask only**, by training sentences: by -0.21 of $H(X)$."),
+    ],
+)
+def test_the_largest_change_of_what_is_kept_comes_first(slope, said):
+    kept = "retained_cross_entropy"
+    tables = [
+        varied(kept, lambda size, amount: slope * np.log2(size)),
+        varied(kept, lambda size, amount: -0.03 * np.log2(amount), twin="mask only"),
+        varied("unigram_gain", lambda size, amount: size),
+    ]
+    lines = sentences.size_and_data(pd.concat(tables, ignore_index=True)).splitlines()
+    assert lines[:2] == [f"What the last layer keeps changes most {said}", ""]
+    assert len(lines) == 2 + 3 * 2
+
+
+def correlation(measure, estimate, sure, *, target="unigram_gain", p=0.01):
+    return {"target": target, "measure": measure, "estimate": estimate, "low": 0.1, "high": 0.9, "p_holm": p,
+            "sure": sure, "runs": 12, "twins": 2, "detectable": 0.8}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (
+            [correlation("rankme", 0.5, True), correlation("alpha_req", 0.2, False)],
+            "+0.50 [+0.10, +0.90] (12 runs of 2 twins, p = 0.010 after Holm). **That is significant after Holm's "
+            "correction.**",
+        ),
+        (
+            [correlation("rankme", -0.5, True), correlation("alpha_req", 0.2, True), correlation("retained", 0, False)],
+            "-0.50 [+0.10, +0.90] (12 runs of 2 twins, p = 0.010 after Holm). **That is significant after Holm's "
+            "correction.** So is that of *alpha req*.",
+        ),
+        (
+            [correlation("rankme", 0.5, False, p=0.2), correlation("alpha_req", 0.2, False)],
+            "+0.50 [+0.10, +0.90] (12 runs of 2 twins, p = 0.200 after Holm). **No measure surely goes with it.**",
+        ),
+        (
+            [correlation("rankme", 0.5, False, p=0.2), correlation("alpha_req", 0.4, True)],
+            "+0.50 [+0.10, +0.90] (12 runs of 2 twins, p = 0.200 after Holm). That is not significant after Holm's "
+            "correction, **but that of *alpha req* is.**",
+        ),
+    ],
+)
+def test_what_goes_with_a_target_over_runs(rows, said):
+    assert sentences.between_runs(pd.DataFrame(rows)) == (
+        f"- **unigram gain**: *rankme* goes with it most closely, {said} A rank correlation of 0.80 would have been "
+        "seen."
+    )
+
+
+def test_each_target_has_its_measure():
+    rows = [correlation("rankme", 0.5, True), correlation("retained", 0.3, True, target="lee spearman")]
+    lines = sentences.between_runs(pd.DataFrame(rows)).splitlines()
+    assert [line.partition(" goes")[0] for line in lines] == [
+        "- **unigram gain**: *rankme*",
+        "- **lee spearman**: *retained*",
+    ]
+    assert sentences.between_runs(pd.DataFrame(rows)[:0]) == "There are too few runs of one twin to compare."
 
 
 def predictor(measure, kind="spearman", estimate=-0.9, *, low=-0.95, high=-0.8, target="bits_per_byte", **others):

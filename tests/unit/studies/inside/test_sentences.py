@@ -49,18 +49,21 @@ def test_what_two_halves_share_is_told_with_its_control(later, control, said):
 
 def test_a_bound_is_called_one():
     rows = [
-        {"twin": "causal", "quantity": "bits_per_byte", "marginal": np.nan, "estimate": 2.0},
-        {"twin": "causal", "quantity": "bits_per_byte", "marginal": np.nan, "estimate": 3.0},
-        {"twin": "causal", "quantity": "context_gain", "marginal": "mixture", "estimate": 9.0},
-        {"twin": "causal", "quantity": "context_gain", "marginal": "left_out", "estimate": 0.5},
-        {"twin": "causal", "quantity": "context_gain", "marginal": "promptless", "estimate": 0.25},
+        {"twin": "next token", "quantity": "bits_per_byte", "marginal": np.nan, "estimate": 2.0},
+        {"twin": "next token", "quantity": "bits_per_byte", "marginal": np.nan, "estimate": 3.0},
+        {"twin": "next token", "quantity": "context_gain", "marginal": "mixture", "estimate": 9.0},
+        {"twin": "next token", "quantity": "context_gain", "marginal": "left_out", "estimate": 0.5},
+        {"twin": "next token", "quantity": "context_gain", "marginal": "promptless", "estimate": 0.25},
         {"twin": "diffusion", "quantity": "bits_per_byte_bound", "marginal": np.nan, "estimate": 3.0},
     ]
     table = pd.DataFrame(rows)
     table = table.assign(low=table["estimate"] - 0.125, high=table["estimate"] + 0.25)
-    causal, diffusion = sentences.architectures(table).split("\n")
-    assert "**causal**: a byte costs 2.50 [1.88, 3.25] bits; the prompt adds 0.50 [0.38, 0.75] bits per token" in causal
-    assert "against other prompts, and 0.25 [0.12, 0.50] against no prompt." in causal
+    following, diffusion = sentences.architectures(table).split("\n")
+    assert (
+        "**next token**: a byte costs 2.50 [1.88, 3.25] bits; the prompt adds 0.50 [0.38, 0.75] bits per token"
+        in following
+    )
+    assert "against other prompts, and 0.25 [0.12, 0.50] against no prompt." in following
     assert diffusion == "- **diffusion**: a byte costs at most 3.00 [2.88, 3.25] bits."
 
 

@@ -31,7 +31,7 @@ def test_the_gap_of_the_elbo_is_the_doubt_that_is_left(section):
 
 def test_costs_and_gains_are_averaged_apart():
     rows = [
-        {"twin": "causal", "seed": seed, "step": 8, "marginal": marginal, "estimate": value + seed}
+        {"twin": "next token", "seed": seed, "step": 8, "marginal": marginal, "estimate": value + seed}
         for seed in (0, 1)
         for marginal, value in ((None, 2.0), ("left_out", 5.0), ("mixture", 7.0))
     ]

@@ -139,11 +139,11 @@ def test_what_the_past_saves(section):
 def test_what_is_gathered_stands_next_to_what_is_needed(least, said):
     values = {"gathered": (0.0, 3.0), "error": (1.0, 0.75)}
     rows = [
-        {"twin": "causal", "step": step, "quantity": name, "estimate": pair[place]}
+        {"twin": "next token", "step": step, "quantity": name, "estimate": pair[place]}
         for name, pair in values.items()
         for place, step in enumerate((0, 8))
     ]
-    needed = pd.Series({("causal", 0): 0.0, ("causal", 8): least})
+    needed = pd.Series({("next token", 0): 0.0, ("next token", 8): least})
     found = sentences.naming(pd.DataFrame(rows).assign(low=2.9, high=3.2), needed)
     assert "from 0.00 bits per token at step 0 to 3.00 [2.90, 3.20] at step 8" in found
     assert f"25% of the tokens, which needs at least {least:.2f} bits: it has gathered {said} than these" in found

@@ -48,7 +48,7 @@ def test_the_curves_are_those_of_the_closed_forms(section):
 def test_the_rate_of_naming_reaches_below_the_fewest_errors():
     law = np.array([0.5, 0.3, 0.2])
     rows = [
-        {"twin": "causal", "step": step, "quantity": "error", "estimate": error, "seed": seed}
+        {"twin": "next token", "step": step, "quantity": "error", "estimate": error, "seed": seed}
         for step, error in ((0, 0.4), (8, 0.2))
         for seed in (0, 1)
     ]
@@ -57,7 +57,7 @@ def test_the_rate_of_naming_reaches_below_the_fewest_errors():
     rate = found[found["quantity"] == "rate"]
     assert rate["error"].iloc[[0, -1]].tolist() == pytest.approx([0.05, 1])
     assert rate["estimate"].to_numpy() == pytest.approx(naming_rate(law, rate["error"].to_numpy()))
-    assert checkpoints_in_plane.needed(gathered, law)["causal", 8] == pytest.approx(naming_rate(law, 0.2))
+    assert checkpoints_in_plane.needed(gathered, law)["next token", 8] == pytest.approx(naming_rate(law, 0.2))
 
 
 def test_no_way_to_a_reward_is_cheaper_than_the_least_rate():
