@@ -120,7 +120,8 @@ def weights(training: TwinTraining, run: twins.Plan) -> int:
 
 def tokens_seen(run: twins.Plan) -> int:
     """How many tokens a run is trained on, those that it sees again among them."""
-    tokens, sentences = _tokens(replace(run, seed=0, objective="causal", build=Build(), tied=True, kept=0, replaced=0))
+    network = {"objective": "causal", "build": Build(), "tied": True, "kept": 0.0, "replaced": 0.0, "seed": 0}
+    tokens, sentences = _tokens(replace(run, **network))
     return round(run.schedule.steps * run.schedule.batch * tokens / sentences)
 
 

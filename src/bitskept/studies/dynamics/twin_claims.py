@@ -108,7 +108,7 @@ def _phases(fitting: pd.DataFrame, passed: pd.DataFrame) -> Iterator[dict[str, A
             low, high = sorted((sign * row["low"], sign * row["high"]))
             sides.append({"estimate": sign * row["estimate"], "low": low, "high": high, "p": row["p"]})
         smaller = min(sides, key=lambda side: side["estimate"])
-        smaller["p"] = max(side["p"] for side in sides)
+        smaller["p"] = max(1.0 if pd.isna(side["p"]) else side["p"] for side in sides)
         yield facts | smaller | {"detectable": float(detectable(smaller["low"], smaller["high"]))}
 
 

@@ -229,11 +229,14 @@ def test_the_main_table_has_a_row_for_each_twin(section, measured):
 
 
 def test_claims_are_weighed_on_what_was_measured(section, measured):
-    main = checkpoints.middle(measured[0], section)
+    main = checkpoints.middle(measured[0], section).copy()
     complexity = checkpoints.usual(main)
     complexity = complexity[complexity["quantity"].isin(["complexity", "complexity_corrected"])]
     complexity = complexity[complexity["layer"].isna() & (complexity["k"] == 1)]
-    found = twin_claims.claims(main, phases.by_quantity(complexity, phases.INFORMATION_PLANE), section.least_gain)
-    assert set(found["outcome"]) == {"not tested"}
-    found = twin_claims.claims(main, phases.by_quantity(complexity, phases.INFORMATION_PLANE), -9.0)
-    assert {"cannot tell"} <= set(found.loc[found["primary"], "outcome"]) <= {"cannot tell", "no"}
+    fitting = phases.by_quantity(complexity, phases.INFORMATION_PLANE)
+    assert set(twin_claims.claims(main, fitting, section.least_gain)["outcome"]) == {"not tested"}
+    main["low"] = main["low"].fillna(main["estimate"] - 1)  # 12 sentences are too few for an interval of the gain
+    found = twin_claims.claims(main, fitting, -9.0)
+    assert not found["outcome"].eq("not tested").any()
+    pairs = found["model"].str.contains("−")
+    assert set(found.loc[pairs, "outcome"]) == {"cannot tell"}  # there is one seed

@@ -52,8 +52,9 @@ def test_what_is_kept_in_the_end_and_at_a_gain():
     last = pd.DataFrame(rows, columns=["twin", "seed", "probe", "gain", "estimate"])
     equal = last[last["twin"] == "one"].assign(estimate=0.8)
     lines = [
-        "- **one**: after the last step, with a gain of 3.50 bits, the last layer keeps 60.0% by the centroid and 50.0% "
-        "by the ridge of $H(X)$; when the gain was 2.0 bits, 80.0% by the centroid and 80.0% by the ridge (2 seeds).",
+        "- **one**: after the last step, with a gain of 3.50 bits, the last layer keeps 60.0% by the centroid and "
+        "50.0% by the ridge of $H(X)$; when the gain was 2.0 bits, 80.0% by the centroid and 80.0% by the "
+        "ridge (2 seeds).",
         "- **other**: after the last step, with a gain of 1.00 bits, the last layer keeps 90.0% by the centroid of "
         "$H(X)$ (one seed).",
     ]

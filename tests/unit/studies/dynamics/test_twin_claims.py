@@ -145,6 +145,8 @@ def fitting(rise, fall, *, name=BERT, error=0.05, p=(0.001, 0.001), quantity="co
         (2.0, 0.0, {"p": (0.001, 1.0)}, "no", 0.0),  # a phase that takes no steps
         (0.0, 2.0, {"p": (1.0, 0.001)}, "no", 0.0),
         (2.0, -1.0, {}, "no", -1.0),
+        (2.0, 1.0, {"p": (np.nan, 0.001)}, "cannot tell", 1.0),  # nothing is known of one side
+        (2.0, 1.0, {"p": (0.001, np.nan)}, "cannot tell", 1.0),
         (2.0, 0.05, {"error": 1.0, "p": (0.04, 0.9)}, "cannot tell", 0.05),
     ],
 )
