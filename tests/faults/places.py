@@ -47,6 +47,7 @@ SMALL = {
         "varied": ["next token"],
         "training": {"steps": 2, "sentences": 32, "test_sentences": 10},
         "train_sentences": 30,
+        "smaller_train_sentences": [15],
         "validation_sentences": 10,
         "soft_sentences": 20,
         "anchors": 10,

@@ -95,15 +95,15 @@ def _correlations(wide: pd.DataFrame, seed: int) -> Iterator[dict[str, Any]]:
             both = units[[measure, target]].dropna()
             names = both.index.get_level_values("twin")
             both = both[names.map(names.value_counts()) > 1]  # a twin alone says nothing of differences within names
-            groups = both.index.get_level_values("twin").codes
-            kinds = len(set(groups))
-            if len(both) - kinds < LEAST or (both.nunique() < 2).any():
+            groups, kinds = pd.factorize(both.index.get_level_values("twin"))
+            if len(both) - len(kinds) < LEAST or (both.nunique() < 2).any():
                 continue
-            estimate, p = within_groups(*both.to_numpy(float).T, np.asarray(groups), seed=seed)
-            low, high = rank_interval(estimate, len(both) - kinds + 1)
+            units_left = len(both) - len(kinds) + 1
+            estimate, p = within_groups(*both.to_numpy(float).T, groups, seed=seed)
+            low, high = rank_interval(estimate, units_left)
             yield {
                 "target": target, "measure": measure, "estimate": estimate, "low": low, "high": high, "p": p,
-                "runs": len(both), "twins": kinds, "detectable": _detectable(len(both) - kinds + 1, len(measures)),
+                "runs": len(both), "twins": len(kinds), "detectable": _detectable(units_left, len(measures)),
             }  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def claims(table: pd.DataFrame, fitting: pd.DataFrame, least: float) -> pd.DataF
         *_pairs(pd.concat([kept, equal], ignore_index=True), CONFIRMED, table["twin"].unique()),
         *_pairs(late, FORGETS, table["twin"].unique()),
     ]
-    both = pd.DataFrame([*rows, *_phases(fitting, passed)])
+    both = pd.DataFrame([*rows, *_phases(fitting, passed)]).reindex(columns=[*outcomes.COLUMNS, "p"])
     most = both["train_sentences"].max()
     usual = (both["reading"] == "token") & (both["probe"] == "centroid") & (both["train_sentences"] == most)
     both["primary"] = usual | (both["reading"] == "complexity corrected")

@@ -1,7 +1,6 @@
 """What the figures of notebook 05 derive from their tables."""
 
 import itertools
-from types import SimpleNamespace
 
 import pandas as pd
 
@@ -9,6 +8,7 @@ from bitskept.instruments import claims as outcomes
 from bitskept.instruments.training.twin_runs import BERT, COLOURS, DIFFUSION, NEXT
 from bitskept.studies.dynamics import figures
 from bitskept.studies.dynamics.checkpoints import GAIN
+from bitskept.studies.dynamics.section import TrainingDynamics
 from bitskept.studies.dynamics.sizes import LABELS, along
 
 POINTS = [(48, 64), (96, 64), (24, 64), (48, 16)]
@@ -45,7 +45,7 @@ def test_what_was_learned_is_drawn_with_its_least_and_code_lengths_where_there_a
         over_steps(NEXT, "bits_per_byte", [4.0, 2.0]),
         over_steps(DIFFUSION, "bits_per_byte_bound", [5.0, 3.0]),
     ])  # fmt: skip
-    figure = figures.learning(table, SimpleNamespace(least_gain=2.0))
+    figure = figures.learning(table, TrainingDynamics.model_construct(least_gain=2.0))
     gained, costs = figure.axes
     assert [line.get_ydata()[-1] for line in gained.lines] == [2.5, 2.5, 2.5, 2.0]  # the last one is the least
     drawn = {line.get_color(): line.get_linestyle() for line in costs.lines if len(line.get_xdata())}

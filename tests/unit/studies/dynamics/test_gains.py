@@ -46,7 +46,7 @@ def test_a_run_has_learned_if_the_whole_interval_of_its_last_gain_lies_above_the
         (0.8, [True] * 3),
         (0.95, [True, True, False]),
         (2.95, [True, False, False]),
-        (5, [False] * 3),
+        (5.0, [False] * 3),
     ):
         found = gains.learned(RUNS, least)
         assert list(found) == [*gains.RUN, "estimate", "low", "high", "learned"]
