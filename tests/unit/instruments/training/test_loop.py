@@ -1,4 +1,5 @@
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,6 +53,18 @@ def test_a_run_that_was_killed_ends_with_the_same_weights_and_the_same_log(tmp_p
     kept = [{name: value for name, value in record.items() if name != "epoch"} for record in log]
     assert [{name: value for name, value in record.items() if name != "epoch"} for record in again] == kept
     assert [record["step"] for record in log if "norm" in record] == [0, 3, 6, 8]
+
+
+def test_the_optimizer_is_that_of_the_schedule(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(ends_at=15), ITEMS, collate, replace(SCHEDULE, beta2=0.9), tmp_path / "killed", seed=5)
+    [group] = [
+        group
+        for group in torch.load(tmp_path / "killed" / "checkpoint-6" / "optimizer.pt")["param_groups"]
+        if group["params"]
+    ]
+    assert group["betas"] == (0.9, 0.9)
+    assert group["weight_decay"] == 0
 
 
 def truncate(checkpoint):

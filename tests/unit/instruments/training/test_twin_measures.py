@@ -1,10 +1,15 @@
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from bitskept.instruments.likelihood import hidden_token, next_token
 from bitskept.instruments.likelihood.information_density import MARGINALS, Plan
 from bitskept.instruments.likelihood.next_token import QUANTITIES
-from bitskept.instruments.training import twin_measures, twin_runs
-from bitskept.instruments.training.twin_runs import BERT, DIFFUSION, NEXT, TwinTraining
+from bitskept.instruments.training import twin_measures, twin_runs, twins
+from bitskept.instruments.training.twin_runs import BERT, DIFFUSION, MASK, NEXT, TwinTraining
+from bitskept.sources import corpora
 
 WORDS = ["the captain", "a whale", "his ship", "the children", "a parrot", "swallowed", "told", "saw", "of", "and"]
 pytestmark = [
@@ -76,3 +81,35 @@ def test_what_a_causal_twin_gathers_from_the_context(training):
     assert told.groupby("step")["quantity"].agg(list).tolist() == [list(QUANTITIES)] * 3
     wide = told.pivot_table(index="step", columns="quantity", values="estimate")
     assert (wide["frequency_entropy"] - wide["cross_entropy"]).to_numpy() == pytest.approx(wide["gathered"].to_numpy())
+
+
+def test_each_twin_has_a_plan_a_name_for_files_and_a_colour(training):
+    plans = {twin: twin_runs.plan(training, twin, 0) for twin in twin_runs.TWINS}
+    for twin, plan in plans.items():
+        assert re.fullmatch("[A-Za-z0-9-]+", twin_runs.run_name(training, twin, plan))
+        assert twin_runs.is_causal(twin) == plan.causal
+        assert (plan.schedule.beta2, plan.build.initial) == (twin_runs.BETA2, 0.1)
+    assert len({twin_runs.run_name(training, twin, plan) for twin, plan in plans.items()}) == len(plans)
+    assert len(set(twin_runs.COLOURS.values())) == len(plans)
+    assert len(set(plans.values())) == len(plans)
+    assert replace(plans[BERT], replaced=0.0, kept=0.0) == plans[MASK]
+    assert (plans[BERT].replaced, plans[BERT].kept) == (0.1, 0.1)
+    assert replace(plans[MASK], kept=0.1) == plans["10 % kept"]
+    assert replace(plans[NEXT], tied=False) == plans[f"{NEXT}, untied"]
+    assert replace(plans[MASK], tied=False) == plans[f"{MASK}, untied"]
+
+
+def test_the_tokens_that_a_run_is_trained_on_are_counted(training):
+    plan = twin_runs.plan(training, NEXT, 0)
+    texts = corpora.load(training.corpus, sentences=90, seed=0)["text"][50:]
+    rows = twins.tokenizer(plan)(texts, add_special_tokens=False)["input_ids"]
+    assert twin_runs.tokens_seen(plan) == round(8 * sum(map(len, rows)) / 40)  # two steps of four sentences
+    assert twin_runs.tokens_seen(twin_runs.plan(training, BERT, 3)) == twin_runs.tokens_seen(plan)
+    assert twin_runs.tokens_seen(twin_runs.plan(training, BERT, 3, size=96)) == twin_runs.tokens_seen(plan)
+
+
+def test_the_gain_of_a_twin_is_measured_by_what_it_was_asked_for(training):
+    following, hidden = (twin_measures.gain_of(training, twin, 0.15) for twin in (NEXT, MASK))
+    assert following == (next_token.measure, twin_measures.next_plan(training))
+    assert hidden[0] is hidden_token.measure
+    assert (hidden[1].hidden, hidden[1].draws, hidden[1].sentences) == (0.15, twin_measures.DRAWS, 12)

@@ -113,6 +113,34 @@ class Killed(BaseException):
     pass
 
 
+def test_the_output_of_an_untied_twin_has_a_table_of_its_own(tokenizer, home):
+    folder = home / "models" / "twins" / "one"
+    twins.train_twin(tokenizer, TEXTS, plan(tied=False), folder)
+    weights = load_file(folder / "step-6/model.safetensors")
+    assert (weights["lm_head.weight"] - weights["model.embed_tokens.weight"]).abs().max() > 0.1
+    model = models.load("twins/one/step-6")
+    found = surprisal.surprisals(model, heads.head(model), TEXTS[2:10])
+    [last] = [row["estimate"] for row in curve(folder)[:3] if row["step"] == 6]
+    assert last == pytest.approx(found["bits"].sum() / found["bytes"].sum(), rel=1e-5)
+
+
+def test_a_plan_says_what_becomes_of_the_tokens_that_are_asked_for(tokenizer, monkeypatch, tmp_path):
+    seen = {}
+
+    def record(*_, **options):
+        seen.update(options)
+        raise Killed
+
+    monkeypatch.setattr(twins, "Objective", record)
+    with pytest.raises(Killed):
+        twins.train_twin(tokenizer, TEXTS, plan("masked", hidden=0.4, replaced=0.0, kept=0.2), tmp_path / "one")
+    assert {name: seen[name] for name in ("hidden", "replaced", "kept")} == {
+        "hidden": 0.4,
+        "replaced": 0.0,
+        "kept": 0.2,
+    }
+
+
 @pytest.mark.parametrize(("family", "objective"), [("llama", "diffusion"), ("mamba2", "causal")])
 def test_a_killed_run_ends_with_the_same_weights(whole, tokenizer, monkeypatch, tmp_path, family, objective):
     passes, untrained = [], twins.untrained
