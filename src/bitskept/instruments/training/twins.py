@@ -194,9 +194,9 @@ def untrained(tokenizer: PreTrainedTokenizerBase, plan: Plan) -> LanguageModel:
 
 
 def joined(encoding: Encoding, plan: Plan) -> Encoding:
-    """The held-out sentences as they are, then the training sentences as one text, cut into rows of `longest` tokens: so
-    no time goes into padding. In these rows the ends of sentences have to be predicted too. Texts that do not fill a
-    row give one short row.
+    """The held-out sentences as they are, then the training sentences as one text, cut into rows of `longest` tokens,
+    so that no time goes into padding. In these rows the ends of sentences have to be predicted too. Texts that do not
+    fill a row give one short row.
     """
     text = np.concatenate(encoding.ids[plan.held_out :])
     ends = range(plan.longest, len(text) // plan.longest * plan.longest, plan.longest)
