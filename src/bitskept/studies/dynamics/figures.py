@@ -149,9 +149,11 @@ def size_and_data(table: pd.DataFrame) -> Figure:
 
 
 def run_measures(table: pd.DataFrame) -> Figure:
-    """Runs after their last step: each target against some measures, a point for each run."""
+    """Runs after their last step: gain, bits per byte and minimal pairs against some measures, a point for each run."""
     wide = table.pivot(index=["twin", "run"], columns="quantity", values="estimate")
-    targets = [name for name in (GAIN, "bits_per_byte", *(name for name in wide if " " in name)) if name in wide]
+    targets = [
+        name for name in (GAIN, "bits_per_byte", *(name for name in wide if name.startswith("blimp"))) if name in wide
+    ]
     measures = [name for name in SHOWN if name in wide]
     figure = Figure(figsize=(3.4 * len(measures), 2.7 * len(targets) + 1), layout="constrained")
     panels = figure.subplots(len(targets), len(measures), sharey="row", sharex="col", squeeze=False)
