@@ -41,7 +41,7 @@ SMALL = {
         "data_tasks": [],
     },
     "05_training_dynamics": {
-        "language": {"seeds": [0], "factors": ["replaced"]},
+        "language": {"seeds": [0], "factors": {"replaced": [0]}},
         "twins": ["causal", "masked"],
         "varied": ["causal"],
         "training": {"steps": 2, "sentences": 32, "test_sentences": 10},

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import pandas as pd
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -47,8 +47,7 @@ class LanguageTwins(Strict):
     batch: PositiveInt  # sentences
     rate: float = Field(gt=0)
     seeds: list[NonNegativeInt] = Names  # of the main arms
-    factor_seeds: list[NonNegativeInt] = Names  # of the others
-    factors: list[Factor] = Names
+    factors: dict[Factor, Annotated[list[NonNegativeInt], Names]] = Names  # and the seeds of their arms
     train_sentences: PositiveInt  # for the probes
     smaller_train_sentences: list[PositiveInt]
     validation_sentences: PositiveInt
@@ -132,7 +131,7 @@ def runs(twins: LanguageTwins) -> list[tuple[Arm, Plan]]:
     return [
         (arm, replace(arm.plan, seed=seed))
         for arm in arms(twins)
-        for seed in (twins.factor_seeds if arm.factor else twins.seeds)
+        for seed in (twins.factors[arm.factor] if arm.factor else twins.seeds)
     ]
 
 
