@@ -41,6 +41,29 @@ def mean_over_runs(values: Float[np.ndarray, " run"], item_error: float, items: 
     return Mean(mean, *(float(number[0]) for number in ends_over_runs(*numbers, items)))
 
 
+def difference_of_means(
+    first: Float[np.ndarray, " run"], second: Float[np.ndarray, " other_run"], item_error: float
+) -> Mean:
+    """The mean over the `first` runs less that over the `second`; `item_error` is its standard error over items.
+
+    The variances of the two means over runs and that over items add. The law is Student's with the degrees of freedom
+    of the sum (Welch 1947): (sum)² / Σ (s²/R)² / (R - 1). Where neither runs nor items differ, there is no interval.
+    ValueError for fewer than 2 runs on either side, and as `mean_over_runs`.
+    """
+    for values in (first, second):
+        at_least("the number of runs", len(values), 2)
+        finite("each value", values)
+    at_least("item_error", item_error, 0)
+    parts = [values.var(ddof=1) / len(values) for values in (first, second)]
+    mean, variance = float(first.mean() - second.mean()), sum(parts) + item_error**2
+    if not variance:
+        return Mean(mean, np.nan, np.nan, np.nan)
+    doubt = sum((part / variance) ** 2 / (len(values) - 1) for part, values in zip(parts, (first, second), strict=True))
+    freedom, error = 1 / max(doubt, 1e-12), np.sqrt(variance)
+    half = float(t.ppf(0.975, freedom) * error)
+    return Mean(mean, mean - half, mean + half, float(2 * t.sf(abs(mean) / error, freedom)))
+
+
 def ends_over_runs(
     mean: Float[np.ndarray, " quantity"],
     between: Float[np.ndarray, " quantity"],
