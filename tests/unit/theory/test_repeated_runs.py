@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import t, ttest_1samp, ttest_ind
 
-from bitskept.theory.repeated_runs import difference_of_means, mean_over_runs
+from bitskept.theory.repeated_runs import contrast_of_means, mean_over_runs
 
 finite = st.floats(-1e3, 1e3, allow_subnormal=False)
 
@@ -82,7 +82,7 @@ few = arrays(float, st.integers(2, 6), elements=st.floats(-9, 9)).filter(lambda 
 
 @given(few, few)
 def test_without_noise_of_items_a_difference_of_means_is_welchs_test(first, second):
-    found, known = difference_of_means(first, second, 0.0), ttest_ind(first, second, equal_var=False)
+    found, known = contrast_of_means([first, second], [1, -1], 0.0), ttest_ind(first, second, equal_var=False)
     low, high = known.confidence_interval()
     assert found.estimate == pytest.approx(first.mean() - second.mean())
     assert (found.low, found.high) == pytest.approx((low, high), rel=1e-6, abs=1e-6)
@@ -91,17 +91,28 @@ def test_without_noise_of_items_a_difference_of_means_is_welchs_test(first, seco
 
 def test_where_no_runs_differ_a_difference_has_the_error_over_items_or_none():
     same = np.array([0.3, 0.3])
-    found = difference_of_means(same, np.zeros(3), 0.1)
+    found = contrast_of_means([same, np.zeros(3)], [1, -1], 0.1)
     assert (found.low, found.high) == pytest.approx((0.3 - 0.196, 0.3 + 0.196), abs=1e-4)
-    assert difference_of_means(same, np.zeros(3), 0.0) == pytest.approx((0.3, np.nan, np.nan, np.nan), nan_ok=True)
+    assert contrast_of_means([same, np.zeros(3)], [1, -1], 0.0) == pytest.approx(
+        (0.3, np.nan, np.nan, np.nan), nan_ok=True
+    )
     with pytest.raises(ValueError, match="number of runs"):
-        difference_of_means(same, np.zeros(1), 0.1)
+        contrast_of_means([same, np.zeros(1)], [1, -1], 0.1)
 
 
 def test_a_difference_covers_the_truth_if_one_side_varies_and_the_other_does_not():
     random, covered = np.random.default_rng(0), []
     for _ in range(500):
         item = 0.1 * random.normal()
-        found = difference_of_means(item + 0.01 * random.normal(size=2), random.normal(size=4), 0.1)
+        found = contrast_of_means([item + 0.01 * random.normal(size=2), random.normal(size=4)], [1, -1], 0.1)
         covered.append(found.low <= 0 <= found.high)
     assert 0.92 < np.mean(covered) < 0.98
+
+
+def test_a_contrast_of_four_means_adds_their_variances():
+    """As Student's test of one sample, if one group holds all of the spread."""
+    varying, same = np.array([0.1, 0.4, 0.3]), np.full(2, 0.5)
+    found, known = contrast_of_means([varying, same, same, same], [1, -1, -1, 1], 0.0), mean_over_runs(varying, 0.0)
+    assert (found.low, found.high) == pytest.approx((known.low - 0.5, known.high - 0.5))
+    weighed = contrast_of_means([varying, same], [-2, 1], 0.0)
+    assert (weighed.low, weighed.high) == pytest.approx((0.5 - 2 * known.high, 0.5 - 2 * known.low))
