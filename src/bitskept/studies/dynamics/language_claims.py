@@ -25,8 +25,8 @@ PAIRS = ((KEEPS, "P1", BERT, NEXT), (KEEPS, "P1", MASK, NEXT), (NAMED, CONTROL, 
 BITS = 0.1
 RELEVANT = {"bits per token": BITS, "share of bits": 0.02}
 """The least differences that count, by unit."""
-WHERE = " (language)"
-"""The end of a model's name: a network that was trained on the language."""
+WHERE, NEEDED = " (language)", " (second language)"
+"""The ends of a model's name: a network that was trained on a language."""
 LEAST = 2
 """Runs of each arm that it takes for an interval over seeds."""
 UNLEARNED = "(to be tested: networks that have learned)"
@@ -103,7 +103,7 @@ def _needed(every: pd.DataFrame) -> Iterator[dict[str, Any]]:
             lost.append(rows.assign(estimate=1 - rows["estimate"] / rows["exact"], **ends))
         for setting in needed[SETTING].drop_duplicates().to_dict("records"):
             groups = [rows[(rows[SETTING] == pd.Series(setting)).all(axis=1)] for rows in lost]
-            facts = {"paper": "P2", "claim": NEEDS, "model": f"{arm}{WHERE}"} | setting
+            facts = {"paper": "P2", "claim": NEEDS, "model": f"{arm.removesuffix(LAG)}{NEEDED}"} | setting
             facts |= {"unit": "share of bits", "clusters": min(len(rows) for rows in groups)}
             if not all(rows["learned"].all() for rows in groups):
                 yield facts | UNTESTED | {"claim": f"{NEEDS} {UNLEARNED}"}

@@ -21,7 +21,8 @@ def learned(runs: pd.DataFrame, largest_gap: float) -> str:
         gaps = ", ".join(dict.fromkeys(f"{gap:z.3f}" for gap in (rows["estimate"].min(), rows["estimate"].max())))
         passed = int(rows["learned"].sum())
         many = f"{len(rows)} run{'s' if len(rows) > 1 else ''}"
-        end = "" if passed == len(rows) else f" **{passed} of {len(rows)} learned; there is no verdict on the rest.**"
+        some = f" **{passed} of {len(rows)} learned; only these count.**" if passed else " **No verdict.**"
+        end = "" if passed == len(rows) else some
         lines.append(f"- **{arm}**: {gaps.replace(', ', ' to ')} bits above the least cost ({many}).{end}")
     rule = f"A network has learned if it is within {largest_gap} bits of the least cost."
     if (runs["estimate"] < 0).any():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bitskept.base.figures import rendered
 from bitskept.instruments import claims as outcomes
 from bitskept.studies.dynamics import language_claims, language_figures, language_sentences, language_tables
 from bitskept.studies.dynamics.language_arms import BERT, FIRST, LAG, MAIN, MASK, NEXT, SECOND
@@ -73,7 +74,9 @@ def test_what_is_further_from_the_least_cost_has_not_learned():
         NEXT: [True] * 3, MASK: [False] * 3, BERT: [True] * 3,
     }  # fmt: skip
     text = language_sentences.learned(runs, 0.05)
-    assert "**mask only**: 0.200 bits above the least cost (3 runs). **0 of 3 learned" in text
+    assert "**mask only**: 0.200 bits above the least cost (3 runs). **No verdict.**\n" in text
+    some = runs.assign(learned=runs["seed"] > 0)
+    assert "(3 runs). **2 of 3 learned; only these count.**\n" in language_sentences.learned(some, 0.05)
     assert "**next token**: 0.010 bits above the least cost (3 runs).\n" in text
     one = runs.iloc[[0]].assign(estimate=-0.0001)
     assert "0.000 bits above the least cost (1 run)." in language_sentences.learned(one, 0.05)
@@ -214,8 +217,8 @@ def claims(**options):
 
 def answers(table):
     rows = table[table["primary"]]
-    names = zip(rows["claim"].str.partition(" (")[0], rows["model"].str.partition(" (")[0], strict=True)
-    return dict(zip(names, rows["outcome"], strict=True))
+    claim, arm = rows["claim"].str.partition(" (")[0], rows["model"].str.removesuffix(language_claims.WHERE)
+    return dict(zip(zip(claim, arm, strict=True), rows["outcome"], strict=True))
 
 
 def test_claims_are_weighed_over_the_seeds():
@@ -243,6 +246,7 @@ def test_runs_that_did_not_learn_decide_nothing():
     untested = none[none["outcome"] == "not tested"]
     assert untested["claim"].str.endswith(language_claims.UNLEARNED).all()
     assert len(none) == len(claims())
+    assert rendered(language_figures.claims(none), "claims", ["png"])  # it says what was not tested
 
 
 def test_one_seed_says_nothing_of_others():
@@ -314,20 +318,21 @@ def test_figures_show_every_arm_part_and_estimator():
     assert named == [f"{BERT} − {MASK}"]
 
 
+NEEDED = language_claims.NEEDED
 WITH_LAG = {f"{NEXT}{LAG}": 1.95, f"{MASK}{LAG}": 0.5, f"{BERT}{LAG}": 1.98}
 
 
 def test_where_the_synonym_is_needed_it_should_stay():
     found = answers(claims(synonym={BERT: 2.0} | WITH_LAG))
-    assert found[language_claims.NEEDS, f"{NEXT}{LAG}"] == found[language_claims.NEEDS, f"{MASK}{LAG}"] == "yes"
-    assert found[language_claims.NEEDS, f"{BERT}{LAG}"] == "not tested"  # it loses nothing in either language
-    assert answers(claims(synonym={f"{NEXT}{LAG}": 0.2}))[language_claims.NEEDS, f"{NEXT}{LAG}"] == "no"
+    assert found[language_claims.NEEDS, f"{NEXT}{NEEDED}"] == found[language_claims.NEEDS, f"{MASK}{NEEDED}"] == "yes"
+    assert found[language_claims.NEEDS, f"{BERT}{NEEDED}"] == "not tested"  # it loses nothing in either language
+    assert answers(claims(synonym={f"{NEXT}{LAG}": 0.2}))[language_claims.NEEDS, f"{NEXT}{NEEDED}"] == "no"
     fallen = claims(synonym={f"{NEXT}{LAG}": 1.0}, gap={f"{NEXT}{LAG}": 0.5})
-    assert answers(fallen)[language_claims.NEEDS, f"{NEXT}{LAG}"] == "not tested"
+    assert answers(fallen)[language_claims.NEEDS, f"{NEXT}{NEEDED}"] == "not tested"
     table = counted(USUAL | WITH_LAG)
     table = table[(table["language"] == FIRST) | (table["seed"] == 0)]
     rows = language_claims.claims(table)
-    row = rows[rows["primary"] & (rows["model"] == f"{NEXT}{LAG} (language)")].iloc[0]
+    row = rows[rows["primary"] & (rows["model"] == f"{NEXT}{NEEDED}")].iloc[0]
     assert row[["outcome", "estimate", "clusters"]].tolist() == ["cannot tell", pytest.approx((1.95 - 0.21) / 2), 1]
     assert np.isnan(row["low"])
 
