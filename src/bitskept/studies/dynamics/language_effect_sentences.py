@@ -54,13 +54,12 @@ def _seen(row: Mapping[str, Any]) -> str:
 
 def _beside_seeds(rows: pd.DataFrame) -> str:
     """Where a single run lies beside those of the arm that it is compared with, by probe."""
-    said = []
+    places: dict[str, list[str]] = {"within": [], "outside": []}
     for row in rows[(rows["runs"] == 1) & (rows["runs_against"] > 1)].to_dict("records"):
         place = "within" if row["lowest"] <= row["first"] <= row["highest"] else "outside"
-        said.append(
-            f"{place} those of {row['against']} by the {row['probe']}, {row['lowest']:z.2f} to {row['highest']:z.2f}"
-        )
-    return f" Its bits lie {', and '.join(said)}." if said else ""
+        places[place].append(f"{row['probe']} {row['lowest']:z.2f} to {row['highest']:z.2f}")
+    said = [f"{place} the range of the latter ({', '.join(probes)})" for place, probes in places.items() if probes]
+    return f" The run lies {' and '.join(said)}." if said else ""
 
 
 def predictions(table: pd.DataFrame) -> str:
@@ -94,11 +93,12 @@ def _together(found: pd.Series) -> str:
 def _effect(row: Mapping[str, Any]) -> str:
     if not row["learned"]:
         return f"{row['arm']}: no verdict, as no run of it or of {row['against']} has learned"
-    seen = f"; from {row['detectable']:.2f} it would have been seen" if row["outcome"] == "cannot tell" else ""
+    effect = f"{quote(row, '+z.2f')} bits against {row['against']}"
     if row["over"] != SEEDS:
-        seen = f"; the interval is over {row['over']} alone"
-    found = f"{quote(row, '+z.2f')} bits against {row['against']}{seen}"
-    return f"{row['arm']}, {row['outcome']} ({found})"
+        effect = f"{row['runs']} against {row['runs_against']} runs, interval over {row['over']}: {effect}"
+    elif row["outcome"] == "cannot tell":
+        effect += f"; from {row['detectable']:.2f} it would have been seen"
+    return f"{row['arm']}, {row['outcome']} ({effect})"
 
 
 def crossed(table: pd.DataFrame) -> str:

@@ -67,7 +67,7 @@ def language_seeds(table: pd.DataFrame) -> Figure:
     rows = table[table["quantity"] == "synonym_bits"]
     arms, probes = list(rows["arm"].unique()), list(rows["probe"].unique())
     figure = Figure(figsize=(11, 0.34 * len(arms) + 1.8), layout="constrained")
-    panels = figure.subplots(1, len(probes), sharey=True, squeeze=False)[0]
+    panels = figure.subplots(1, len(probes), sharex=True, sharey=True, squeeze=False)[0]
     for axes, probe in zip(panels, probes, strict=True):
         for arm, part in rows[rows["probe"] == probe].groupby("arm", sort=False):
             colour, heights = COLOURS.get(arm, "0.35"), [arms.index(arm)] * len(part)

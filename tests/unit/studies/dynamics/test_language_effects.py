@@ -68,9 +68,17 @@ def test_effects_are_told_with_what_their_intervals_are_over():
     lines = sentences.factors(table).splitlines()
     assert lines[0].startswith("The largest effect: 10 % kept against mask only, +1.74 bits about the synonym by the c")
     assert "As much" not in lines[0]
-    assert "(1 against 4 runs, interval over sentences). Its bits lie outside those of mask only by the c" in lines[2]
+    assert (
+        "(1 against 4 runs, interval over sentences). The run lies outside the range of the latter (centroid 0.1"
+        in lines[2]
+    )
     assert "(2 against 4 runs, interval over seeds)." in lines[3]
-    assert "Its bits lie within those of mask only by the centroid, 0.10 to 0.20, and within" in lines[4]
+    assert lines[4].endswith(
+        " The run lies within the range of the latter (centroid 0.10 to 0.20, ridge 0.10 to 0.20)."
+    )
+    mixed = table.assign(lowest=table["lowest"] - (table["probe"] == "ridge"), first=0.05)
+    said = sentences.factors(mixed).splitlines()[4]
+    assert "lies within the range of the latter (ridge -0.90 to 0.20) and outside the range of the latter (cent" in said
     assert lines[-1].startswith("An interval over sentences holds for these runs")
     same = table.assign(estimate=1.8)
     assert "+1.80 bits about the synonym by the centroid. As much, but for 0.05 bits: " in sentences.factors(same)
@@ -151,8 +159,7 @@ def test_each_prediction_has_a_sentence():
     assert "**cannot tell**" in open_
     assert "it would have been seen)" in open_
     one = sentences.predictions(predicted({"10 % kept": [1.92]})).splitlines()[0]
-    assert "**cannot tell**. 10 % kept, cannot tell (+0.02 [-0.0" in one
-    assert "against BERT's rule; the interval is over sentences alone)." in one
+    assert "**cannot tell**. 10 % kept, cannot tell (1 against 2 runs, interval over sentences: +0.02 [-0.0" in one
     failed = sentences.predictions(predicted({"10 % kept": [1.92, 1.92]}, unlearned=["10 % kept"])).splitlines()[0]
     assert failed.endswith("10 % kept: no verdict, as no run of it or of BERT's rule has learned.")
 
