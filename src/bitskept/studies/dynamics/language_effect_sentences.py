@@ -113,16 +113,21 @@ def crossed(table: pd.DataFrame) -> str:
         said = []
         for probe, rows in pairs.groupby("probe", sort=False):
             known = {row["output"]: row for row in rows.to_dict("records")}
-            tied, untied, both = (f"{quote(known[name], '+z.2f')}" for name in ("tied", "untied", "both"))
+            tied, untied, both = (_over(known[name]) for name in ("tied", "untied", "both"))
             said.append(f"by the {probe} {tied} bits tied, {untied} untied: {_tying(known['both'])} ({both})")
         lines.append(f"- **{more} − {less}**, {'; '.join(said)}.")
     return "\n".join(lines)
 
 
+def _over(row: Mapping[str, Any]) -> str:
+    """An effect, and what its interval is over if that is not seeds."""
+    return quote(row, "+z.2f") + ("" if row["over"] == SEEDS else f" (over {row['over']})")
+
+
 def _tying(row: Mapping[str, Any]) -> str:
     """What an effect of tying on a difference between objectives says."""
     if row["over"] != SEEDS:
-        return f"single runs cannot tell what tying adds, and the interval is over {row['over']}"
+        return "what tying adds cannot be told from single runs"
     more = outcome(row["estimate"], row["low"], row["high"], row["p"], BITS)
     less = outcome(-row["estimate"], -row["high"], -row["low"], row["p"], BITS)
     if "yes" in (more, less):

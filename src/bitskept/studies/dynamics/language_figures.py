@@ -142,6 +142,8 @@ def claims(table: pd.DataFrame) -> Figure:
     """The primary claims. All have the same setting, so that only the arms are named."""
     rows = table[table["primary"]].reset_index(drop=True)
     rows = rows.assign(model=rows["model"].str.removesuffix(WHERE), reading=None, probe=None, train_sentences=None)
+    untested = rows["model"] + ": " + rows["claim"]
+    rows = rows.assign(claim=rows["claim"].where(rows["outcome"] != "not tested", untested))
     return claims_figure.draw(rows, relevant=RELEVANT)
 
 

@@ -246,7 +246,9 @@ def test_runs_that_did_not_learn_decide_nothing():
     untested = none[none["outcome"] == "not tested"]
     assert untested["claim"].str.endswith(language_claims.UNLEARNED).all()
     assert len(none) == len(claims())
-    assert rendered(language_figures.claims(none), "claims", ["png"])  # it says what was not tested
+    figure = language_figures.claims(none)
+    assert rendered(figure, "claims", ["png"])
+    assert f"{NEXT}: {language_claims.NEEDS} (to be tested: " in figure.axes[-1].texts[0].get_text()
 
 
 def test_one_seed_says_nothing_of_others():
