@@ -41,7 +41,7 @@ SMALL = {
         "data_tasks": [],
     },
     "05_training_dynamics": {
-        "language": {"seeds": [0], "factors": ["replaced"]},
+        "language": {"seeds": [0], "factors": {"replaced": [0]}},
         "twins": ["next token", "BERT's rule"],
         "other_twins": [],
         "varied": ["next token"],

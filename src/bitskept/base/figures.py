@@ -141,8 +141,8 @@ def label_points(axes: Axes, places: Mapping[str, tuple[float, float]], size: fl
 
 
 def rendered(figure: Figure, name: str, suffixes: Iterable[str] = tuple(METADATA)) -> dict[str, bytes]:
-    """A finished figure as PNG and SVG, or one of them, by suffix. ValueError if it shows no data."""
-    if not any(axes.has_data() for axes in figure.axes):
+    """A finished figure as PNG and SVG, or one of them, by suffix. ValueError if it shows neither data nor text."""
+    if not any(axes.has_data() or axes.texts for axes in figure.axes):
         raise ValueError(f"figure {name} shows no data")
     with style():
         if figure.get_layout_engine() is None and not figure.legends:  # seaborn's grids place themselves and the legend

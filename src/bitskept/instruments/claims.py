@@ -141,6 +141,9 @@ def _power(rows: pd.DataFrame) -> str:
     if rows["detectable"].isna().any():
         return " (no interval)"
     largest = rows.loc[rows["detectable"].astype(float).idxmax()]
+    share, _, whole = str(largest["unit"]).partition("share of ")
+    if whole and not share:
+        return f" (a difference of {largest['detectable']:.1%} of {whole} would have been seen)"
     return f" (a difference of {largest['detectable']:{_style(largest)}} {largest['unit']} would have been seen)"
 
 

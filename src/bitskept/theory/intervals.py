@@ -143,15 +143,20 @@ def derived_interval(
     return np.where(apart, low, np.nan)[()], np.where(apart, high, np.nan)[()]
 
 
+def standard_error(low: Numbers, high: Numbers) -> Float[np.ndarray, "..."] | np.floating:
+    """The standard error that a normal 95 % interval from `low` to `high` stands for: its width over 2 · 1.96."""
+    return ((np.asarray(high) - np.asarray(low)) / (2 * norm.isf(TAIL)))[()]
+
+
 def detectable(low: Numbers, high: Numbers, together: Numbers = 1) -> Float[np.ndarray, "..."] | np.floating:
     """The smallest true effect that a 95 % interval from `low` to `high` would have put above 0 with a probability of
-    80 %: 1.96 + 0.84 standard errors, each the interval's width over 2 · 1.96 (Cohen 1988). NaN where an end is.
+    80 %: 1.96 + 0.84 of its `standard_error` (Cohen 1988). NaN where an end is.
 
     Where so many intervals `together` all have to lie above 0, each may miss its effect with that share of 20 %: 1.96 +
     1.50 standard errors for three.
     """
-    error = (np.asarray(high) - np.asarray(low)) / (2 * norm.isf(TAIL))
-    return ((norm.isf(TAIL) + norm.isf(norm.sf(POWER) / np.asarray(together))) * error)[()]
+    errors = norm.isf(TAIL) + norm.isf(norm.sf(POWER) / np.asarray(together))
+    return (errors * standard_error(low, high))[()]
 
 
 def widened(

@@ -2,6 +2,7 @@
 and an interval has to account for both.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +40,31 @@ def mean_over_runs(values: Float[np.ndarray, " run"], item_error: float, items: 
     between = float(values.var(ddof=1)) / runs if runs > 1 else 0.0
     numbers = (np.array([number], float) for number in (mean, between, runs, item_error))
     return Mean(mean, *(float(number[0]) for number in ends_over_runs(*numbers, items)))
+
+
+def contrast_of_means(
+    groups: Sequence[Float[np.ndarray, "_"]], signs: Sequence[float | int], item_error: float
+) -> Mean:
+    """The sum of each group's mean times its sign, such as the difference of two means for the signs 1 and -1;
+    `item_error` is the standard error of this sum over items.
+
+    The variances of the means over runs and that over items add. The law is Student's with the degrees of freedom of
+    the sum (Welch 1947): (sum)² / Σ (s²/R)² / (R - 1), with the s² and R of each group. Where neither runs nor items
+    differ, there is no interval. ValueError for a group of fewer than 2 runs, and as `mean_over_runs`.
+    """
+    for values in groups:
+        at_least("the number of runs", len(values), 2)
+        finite("each value", values)
+    at_least("item_error", item_error, 0)
+    parts = [sign**2 * values.var(ddof=1) / len(values) for sign, values in zip(signs, groups, strict=True)]
+    mean = float(sum(sign * values.mean() for sign, values in zip(signs, groups, strict=True)))
+    variance = sum(parts) + item_error**2
+    if not variance:
+        return Mean(mean, np.nan, np.nan, np.nan)
+    doubt = sum((part / variance) ** 2 / (len(values) - 1) for part, values in zip(parts, groups, strict=True))
+    freedom, error = 1 / max(doubt, 1e-12), np.sqrt(variance)
+    half = float(t.ppf(0.975, freedom) * error)
+    return Mean(mean, mean - half, mean + half, float(2 * t.sf(abs(mean) / error, freedom)))
 
 
 def ends_over_runs(

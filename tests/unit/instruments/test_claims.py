@@ -144,6 +144,8 @@ def test_a_verdict_of_no_model():
     assert claims.verdict(table(row(model=NAN))) == "yes"
     told = claims.verdict(table(row(model=NAN, **UNSURE)))
     assert told == "cannot tell (a difference of 0.25 bits per token would have been seen)"
+    share = table(row(model=NAN, **UNSURE)).assign(unit="share of H(X)")
+    assert claims.verdict(share) == "cannot tell (a difference of 25.0% of H(X) would have been seen)"
     mixed = claims.verdict(table(row(model=NAN), row(model=NAN, probe="ridge", **NONE)))
     assert mixed == "mixed (yes in 1, no in 1)"
 

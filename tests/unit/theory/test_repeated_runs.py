@@ -3,9 +3,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import t, ttest_1samp
+from scipy.stats import t, ttest_1samp, ttest_ind
 
-from bitskept.theory.repeated_runs import mean_over_runs
+from bitskept.theory.repeated_runs import contrast_of_means, mean_over_runs
 
 finite = st.floats(-1e3, 1e3, allow_subnormal=False)
 
@@ -75,3 +75,44 @@ def test_what_is_no_number_is_refused(values, error):
 def test_a_single_item_is_refused():
     with pytest.raises(ValueError, match=r"1 - 1 / items must be at least 0\.5, but is 0"):
         mean_over_runs(np.zeros(3), 0.1, 1)
+
+
+few = arrays(float, st.integers(2, 6), elements=st.floats(-9, 9)).filter(lambda values: np.ptp(values) > 1e-2)
+
+
+@given(few, few)
+def test_without_noise_of_items_a_difference_of_means_is_welchs_test(first, second):
+    found, known = contrast_of_means([first, second], [1, -1], 0.0), ttest_ind(first, second, equal_var=False)
+    low, high = known.confidence_interval()
+    assert found.estimate == pytest.approx(first.mean() - second.mean())
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-6, abs=1e-6)
+    assert found.p == pytest.approx(known.pvalue, rel=1e-6, abs=1e-6)
+
+
+def test_where_no_runs_differ_a_difference_has_the_error_over_items_or_none():
+    same = np.array([0.3, 0.3])
+    found = contrast_of_means([same, np.zeros(3)], [1, -1], 0.1)
+    assert (found.low, found.high) == pytest.approx((0.3 - 0.196, 0.3 + 0.196), abs=1e-4)
+    assert contrast_of_means([same, np.zeros(3)], [1, -1], 0.0) == pytest.approx(
+        (0.3, np.nan, np.nan, np.nan), nan_ok=True
+    )
+    with pytest.raises(ValueError, match="number of runs"):
+        contrast_of_means([same, np.zeros(1)], [1, -1], 0.1)
+
+
+def test_a_difference_covers_the_truth_if_one_side_varies_and_the_other_does_not():
+    random, covered = np.random.default_rng(0), []
+    for _ in range(500):
+        item = 0.1 * random.normal()
+        found = contrast_of_means([item + 0.01 * random.normal(size=2), random.normal(size=4)], [1, -1], 0.1)
+        covered.append(found.low <= 0 <= found.high)
+    assert 0.92 < np.mean(covered) < 0.98
+
+
+def test_a_contrast_of_four_means_adds_their_variances():
+    """As Student's test of one sample, if one group holds all of the spread."""
+    varying, same = np.array([0.1, 0.4, 0.3]), np.full(2, 0.5)
+    found, known = contrast_of_means([varying, same, same, same], [1, -1, -1, 1], 0.0), mean_over_runs(varying, 0.0)
+    assert (found.low, found.high) == pytest.approx((known.low - 0.5, known.high - 0.5))
+    weighed = contrast_of_means([varying, same], [-2, 1], 0.0)
+    assert (weighed.low, weighed.high) == pytest.approx((0.5 - 2 * known.high, 0.5 - 2 * known.low))

@@ -2,7 +2,8 @@
 functions behind them:
 
 1. A language with a truth: language_arms.arms, language_arms.measures (language_runs, language_measures,
-   language_probes), language_tables, language_claims.claims, language_figures, language_sentences
+   language_probes), language_tables, language_effects, language_claims.claims, language_figures, language_sentences,
+   language_effect_sentences
 2. Four twins: checkpoints.train, checkpoints.effort, checkpoints.learning, figures.learning
 3. Every checkpoint through the same measures: checkpoints.measure; bits_by_layer.retained, figures.retained,
    bits_by_layer.first_and_last; late_forgetting.by_step, figures.forgetting, late_forgetting.differences

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from bitskept.theory.intervals import standard_error
 from bitskept.theory.repeated_runs import Mean, mean_over_runs
 from bitskept.theory.statistics import holm
 
@@ -27,8 +28,9 @@ def at_last_layer(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def item_errors(table: pd.DataFrame) -> pd.Series:
-    """Standard errors over items, computed back from the 95 % intervals."""
-    return ((table["high"] - table["low"]) / 3.92).astype(float)
+    """Standard errors over items, computed back from the 95 % intervals (`intervals.standard_error`)."""
+    low, high = (table[end].to_numpy(float) for end in ("low", "high"))
+    return pd.Series(standard_error(low, high), table.index)
 
 
 def difference(first: pd.DataFrame, second: pd.DataFrame, on: Sequence[str]) -> pd.DataFrame:

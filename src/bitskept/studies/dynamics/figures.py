@@ -13,6 +13,8 @@ from bitskept.studies.dynamics.language_figures import language as language
 from bitskept.studies.dynamics.language_figures import language_claims as language_claims
 from bitskept.studies.dynamics.language_figures import language_estimators as language_estimators
 from bitskept.studies.dynamics.language_figures import language_factors as language_factors
+from bitskept.studies.dynamics.language_figures import language_needed as language_needed
+from bitskept.studies.dynamics.language_figures import language_seeds as language_seeds
 from bitskept.studies.dynamics.language_figures import language_steps as language_steps
 from bitskept.studies.dynamics.section import TrainingDynamics
 from bitskept.studies.dynamics.sizes import LABELS, along

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import pandas as pd
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -22,6 +22,8 @@ from bitskept.theory.corruption import Corruption
 
 MAIN = NEXT, MASK, BERT = ("next token", "mask only", "BERT's rule")
 FIRST, SECOND = "synonyms", "synonyms with a lag"
+LAG, UNTIED = ", with a lag", ", untied"
+"""The ends of an arm's name on the second language, and with an output of its own."""
 TWIN = "language"
 """The name that selects all runs on the command line."""
 Factor = Literal["hidden", "kept", "replaced", "tied", "own head", "attention", "norm", "first weights", "language"]
@@ -47,8 +49,7 @@ class LanguageTwins(Strict):
     batch: PositiveInt  # sentences
     rate: float = Field(gt=0)
     seeds: list[NonNegativeInt] = Names  # of the main arms
-    factor_seeds: list[NonNegativeInt] = Names  # of the others
-    factors: list[Factor] = Names
+    factors: dict[Factor, Annotated[list[NonNegativeInt], Names]] = Names  # and the seeds of their arms
     train_sentences: PositiveInt  # for the probes
     smaller_train_sentences: list[PositiveInt]
     validation_sentences: PositiveInt
@@ -111,7 +112,7 @@ def _others(twins: LanguageTwins, base: dict[str, Plan]) -> Iterator[Arm]:
         yield ruled(f"{kept:.0%} kept".replace("%", " %"), "kept", kept=kept)
     yield ruled("10 % replaced", "replaced", replaced=0.1)
     for name, plan in base.items():
-        yield Arm(f"{name}, untied", replace(plan, tied=False), "tied", name)
+        yield Arm(f"{name}{UNTIED}", replace(plan, tied=False), "tied", name)
     for name in (NEXT, MASK):
         yield Arm(f"{name}, own head", replace(base[name], own=True), "own head", name)
     yield Arm(f"{MASK}, to the left", replace(mask, causal=True), "attention", MASK)
@@ -124,7 +125,7 @@ def _others(twins: LanguageTwins, base: dict[str, Plan]) -> Iterator[Arm]:
     yield Arm(f"{MASK}, large first weights", replace(mask, build=large), "first weights", MASK)
     for name, plan in base.items():
         language = replace(plan.language, lag=twins.lag)
-        yield Arm(f"{name}, with a lag", replace(plan, language=language), "language", name)
+        yield Arm(f"{name}{LAG}", replace(plan, language=language), "language", name)
 
 
 def runs(twins: LanguageTwins) -> list[tuple[Arm, Plan]]:
@@ -132,7 +133,7 @@ def runs(twins: LanguageTwins) -> list[tuple[Arm, Plan]]:
     return [
         (arm, replace(arm.plan, seed=seed))
         for arm in arms(twins)
-        for seed in (twins.factor_seeds if arm.factor else twins.seeds)
+        for seed in (twins.factors[arm.factor] if arm.factor else twins.seeds)
     ]
 
 

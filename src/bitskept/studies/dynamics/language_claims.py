@@ -1,4 +1,4 @@
-"""What the papers claim, weighed on languages with a truth: rows with an outcome, over the seeds of the main arms."""
+"""What the papers claim, weighed on languages with a truth: rows with an outcome, over seeds."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -6,55 +6,55 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from bitskept.base.publishing import makes_table
 from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.studies.dynamics import language_tables as tables
 from bitskept.studies.dynamics.comparing_runs import difference, item_errors, pooled
-from bitskept.studies.dynamics.language_arms import BERT, MASK, NEXT
+from bitskept.studies.dynamics.language_arms import BERT, LAG, MASK, NEXT, SECOND
+from bitskept.studies.dynamics.language_effects import SEEDS, contrast
 from bitskept.studies.dynamics.language_measures import CLEAN
-from bitskept.theory.intervals import POWER, TAIL, share_interval
+from bitskept.theory.intervals import detectable
 
 KEEPS = "encoders keep more than decoders"
 NAMED = "visible tokens that have to be named keep the token"
 NEEDS = "what is forgotten is what the future does not need"
-BEYOND = "bounds lie above the true value more often than their intervals allow"
 PAIRS = ((KEEPS, "P1", BERT, NEXT), (KEEPS, "P1", MASK, NEXT), (NAMED, CONTROL, BERT, MASK))
 """Claim, paper, and the arm that should keep more than another."""
 BITS = 0.1
-RELEVANT = {"bits per token": BITS, "share of bits": 0.02, "share of bounds": 0.05}
+RELEVANT = {"bits per token": BITS, "share of bits": 0.02}
 """The least differences that count, by unit."""
-WHERE = " (language)"
-"""The end of a model's name: a network that was trained on the language."""
+WHERE, NEEDED = " (language)", " (second language)"
+"""The ends of a model's name: a network that was trained on a language."""
 LEAST = 2
 """Runs of each arm that it takes for an interval over seeds."""
 UNLEARNED = "(to be tested: networks that have learned)"
+FORGETS = f"(to be tested: a network that forgets {BITS} bits)"
 SETTING = ["reading", "probe", "train_sentences"]
 
 
 @makes_table
-def claims(measures: pd.DataFrame, largest_gap: float) -> pd.DataFrame:
-    """All claims in the columns of `instruments.claims`. Only runs that have learned (`language_tables.learned`) count.
+def claims(counted: pd.DataFrame) -> pd.DataFrame:
+    """All claims in the columns of `instruments.claims`, from the measures of the runs that count
+    (`language_tables.counted`).
 
     Primary is the reading of a token from its own state, by the centroid with all training sentences. The primary rows
     of a claim are one family for Holm's correction; all other rows have their own p.
     """
-    passed = tables.learned(measures, largest_gap)[["arm", "seed", "learned"]]
-    rows = tables.main(measures)
-    rows = rows[(rows["step"] == rows["step"].max()) & (rows["text"] == CLEAN)]
+    rows = counted[(counted["step"] == counted["step"].max()) & (counted["text"] == CLEAN)]
     rows = rows[rows["probe"].isin(["centroid", "ridge"]) & (rows["reading"] != "wanted")]
-    ends = tables.last_layer(rows[rows["layer"].notna()]).merge(passed, on=["arm", "seed"])
-    both = pd.DataFrame([*_pairs(ends), *_needs(ends)])
+    every = tables.last_layer(rows[rows["layer"].notna()])
+    ends = tables.main(every)
+    both = pd.DataFrame([*_pairs(ends), *_needs(ends), *_needed(every)])
     most = both["train_sentences"].max()
     both["primary"] = (both["reading"] == "token") & (both["probe"] == "centroid") & (both["train_sentences"] == most)
     both["family"] = both["claim"].str.partition(" (")[0].where(both["primary"])
-    return outcomes.table([*both.to_dict("records"), *_beyond(measures)], relevant=RELEVANT, sides=2)
+    return outcomes.table(both, relevant=RELEVANT, sides=2)
 
 
 def _pairs(ends: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Bits kept by one arm less those of another, over the seeds whose runs have learned in both."""
+    """Bits kept by one arm less those of another, over the seeds that both have."""
     settings = ends[SETTING].drop_duplicates().to_dict("records")
     kept = ends[(ends["quantity"] == "kept") & ends["learned"]]
     for (claim, paper, more, less), setting in product(PAIRS, settings):
@@ -65,8 +65,8 @@ def _pairs(ends: pd.DataFrame) -> Iterator[dict[str, Any]]:
             "claim": claim if len(pairs) else f"{claim} {UNLEARNED}",
             "model": f"{more} − {less}{WHERE}",
         }
-        effect = _effect(pairs["estimate"], pairs["error"])
-        yield facts | setting | {"unit": "bits per token", "clusters": len(pairs)} | effect
+        found = effect(pairs["estimate"], pairs["error"])
+        yield facts | setting | {"unit": "bits per token", "clusters": len(pairs)} | found
 
 
 def _needs(ends: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -83,14 +83,39 @@ def _needs(ends: pd.DataFrame) -> Iterator[dict[str, Any]]:
         wide = lost.pivot(index="seed", columns="quantity", values=["estimate", "error"]).astype(float)
         kept = rows[rows["quantity"] == "kept"]
         if (kept["exact"] - kept["estimate"]).mean() < BITS:
-            yield facts | UNTESTED | {"claim": f"{NEEDS} (to be tested: a network that forgets {BITS} bits)"}
+            yield facts | UNTESTED | {"claim": f"{NEEDS} {FORGETS}"}
             continue
         more, error = (wide[name] for name in ("estimate", "error"))
         errors = np.hypot(*(error[part] for part in tables.PARTS))
-        yield facts | _effect(more["synonym_bits"] - more["class_bits"], errors)
+        yield facts | effect(more["synonym_bits"] - more["class_bits"], errors)
 
 
-def _effect(values: pd.Series, errors: pd.Series) -> dict[str, float]:
+def _needed(every: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The share of a synonym's bits that the last layer has lost where nothing needs it less that where the future
+    does, in the second language.
+    """
+    synonyms = every[every["quantity"] == "synonym_bits"]
+    for arm, needed in synonyms[synonyms["language"] == SECOND].groupby("arm", sort=False):
+        lost = []
+        for name in (arm.removesuffix(LAG), arm):
+            rows = synonyms[synonyms["arm"] == name]
+            ends = {end: 1 - rows[other] / rows["exact"] for end, other in (("low", "high"), ("high", "low"))}
+            lost.append(rows.assign(estimate=1 - rows["estimate"] / rows["exact"], **ends))
+        for setting in needed[SETTING].drop_duplicates().to_dict("records"):
+            groups = [rows[(rows[SETTING] == pd.Series(setting)).all(axis=1)] for rows in lost]
+            facts = {"paper": "P2", "claim": NEEDS, "model": f"{arm.removesuffix(LAG)}{NEEDED}"} | setting
+            facts |= {"unit": "share of bits", "clusters": min(len(rows) for rows in groups)}
+            if not all(rows["learned"].all() for rows in groups):
+                yield facts | UNTESTED | {"claim": f"{NEEDS} {UNLEARNED}"}
+            elif all((rows["estimate"] * rows["exact"]).mean() < BITS for rows in groups):
+                yield facts | UNTESTED | {"claim": f"{NEEDS} {FORGETS}"}
+            else:
+                found = contrast(*groups)
+                known = found if found["over"] == SEEDS else UNTESTED | {"estimate": found["estimate"]}
+                yield facts | {name: known[name] for name in UNTESTED}
+
+
+def effect(values: pd.Series, errors: pd.Series) -> dict[str, float]:
     """The mean over runs, and the least effect that would be seen 80 % of the time. A difference between single runs
     says nothing of other seeds, so it has no interval.
     """
@@ -99,20 +124,4 @@ def _effect(values: pd.Series, errors: pd.Series) -> dict[str, float]:
     mean = pooled(values.to_numpy(float), errors.to_numpy(float))._asdict()
     if len(values) < LEAST:
         return UNTESTED | {"estimate": mean["estimate"]}
-    half = (mean["high"] - mean["low"]) / 2
-    return mean | {"detectable": half + POWER * half / 1.96}
-
-
-def _beyond(measures: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """The share of bounds above the true value less the 2.5 % that intervals allow; the cluster is the run."""
-    checked = pd.concat([rows.assign(**kind) for kind, rows in tables.by_kind(measures) if kind["quantity"] == "bits"])
-    over = (checked["beyond"] > 0).groupby([checked["arm"], checked["seed"]]).agg(["sum", "size"])
-    share = over["sum"].sum() / over["size"].sum() - TAIL
-    ends = share_interval(over[["sum"]].to_numpy(float).T, over["size"].to_numpy())
-    low, high = (float(end[0]) - TAIL for end in ends)
-    half = (high - low) / 2
-    yield {
-        "paper": CONTROL, "claim": BEYOND, "model": f"all arms{WHERE}", "reading": "all", "probe": "both",
-        "unit": "share of bounds", "clusters": len(over), "estimate": share, "low": low, "high": high,
-        "p": float(norm.sf(share * 1.96 / half)), "detectable": half + POWER * half / 1.96,
-    }  # fmt: skip
+    return mean | {"detectable": detectable(mean["low"], mean["high"])}

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from bitskept.base.figures import curve, points
 from bitskept.instruments import claims_figure
-from bitskept.studies.dynamics.language_arms import BERT, MASK, NEXT
+from bitskept.studies.dynamics.language_arms import BERT, FIRST, MASK, NEXT, SECOND
 from bitskept.studies.dynamics.language_claims import RELEVANT, WHERE
 from bitskept.studies.dynamics.language_tables import PARTS
 
@@ -60,8 +60,55 @@ def language_estimators(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def language_seeds(table: pd.DataFrame) -> Figure:
+    """Bits about the synonym at the last layer, a point for each run, a line for each arm and a panel for each probe;
+    hollow: it has not learned. The dashed line is all there is.
+    """
+    rows = table[table["quantity"] == "synonym_bits"]
+    arms, probes = list(rows["arm"].unique()), list(rows["probe"].unique())
+    figure = Figure(figsize=(11, 0.34 * len(arms) + 1.8), layout="constrained")
+    panels = figure.subplots(1, len(probes), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, probe in zip(panels, probes, strict=True):
+        for arm, part in rows[rows["probe"] == probe].groupby("arm", sort=False):
+            colour, heights = COLOURS.get(arm, "0.35"), [arms.index(arm)] * len(part)
+            filled = [colour if learned else "white" for learned in part["learned"]]
+            axes.scatter(part["estimate"], heights, c=filled, edgecolors=colour, alpha=0.8, zorder=3)
+        axes.axvline(rows["exact"].iloc[0], color="grey", linestyle="--", linewidth=1)
+        axes.set(title=probe, xlabel="bits about the synonym")
+        axes.set_yticks(range(len(arms)), arms)
+        axes.tick_params(axis="y", labelsize=10)
+    panels[0].invert_yaxis()
+    return figure
+
+
+def language_needed(table: pd.DataFrame) -> Figure:
+    """Bits about the synonym by layer, where nothing needs it and where the future does (dashed), a column for each
+    arm and a line of panels for each probe. The grey line is all there is.
+    """
+    rows = table[table["quantity"] == "synonym_bits"]
+    arms, probes = list(rows["arm"].unique()), list(rows["probe"].unique())
+    figure = Figure(figsize=(4.2 * len(arms), 3.4 * len(probes) + 0.8), layout="constrained")
+    panels = figure.subplots(len(probes), len(arms), sharex=True, sharey=True, squeeze=False)
+    looks = {FIRST: ("nothing needs it", "C0", "-"), SECOND: ("the future needs it", "C3", "--")}
+    for line, probe in zip(panels, probes, strict=True):
+        for axes, arm in zip(line, arms, strict=True):
+            part = rows[(rows["probe"] == probe) & (rows["arm"] == arm)]
+            for language, curves in part.groupby("language", sort=False):
+                label, colour, style = looks[language]
+                curve(axes, curves, "layer", marker=".", label=label, color=colour, linestyle=style)
+            axes.axhline(part["exact"].iloc[0], color="grey", linewidth=1)
+            axes.set(title=f"{arm}, {probe}", xticks=sorted(set(rows["layer"])))
+        line[0].set_ylabel("bits about the synonym")
+    for axes in panels[-1]:
+        axes.set_xlabel("layer")
+    _legend(figure)
+    return figure
+
+
 def language_factors(table: pd.DataFrame) -> Figure:
-    """What each ingredient changes, in bits about the synonym at the last layer; hollow: not all networks learned."""
+    """What each ingredient changes, in bits about the synonym at the last layer; hollow: no run of an arm has learned.
+    Grey: how far the runs of the arm that it is compared with lie from their own mean.
+    """
     pairs = list(dict.fromkeys(zip(table["arm"], table["against"], strict=True)))
     figure = Figure(figsize=(11, 0.42 * len(pairs) + 1.8), layout="constrained")
     axes = figure.subplots()
@@ -71,13 +118,22 @@ def language_factors(table: pd.DataFrame) -> Figure:
             if rows.empty:
                 continue
             heights = [pairs.index(pair) + 0.24 * number for pair in zip(rows["arm"], rows["against"], strict=True)]
+            left, width = rows["lowest"] - rows["second"], rows["highest"] - rows["lowest"]
+            axes.barh(heights, width, left=left, height=0.24, color="0.85", zorder=0)
             look = {"color": f"C{number}", "markerfacecolor": f"C{number}" if passed else "white", "markersize": 6}
             points(axes, rows, heights, label=probe if passed else f"{probe}, not learned", **look)
     axes.axvline(0, color="grey", linewidth=1)
-    axes.set_yticks([place + 0.12 for place in range(len(pairs))], [f"{arm} − {against}" for arm, against in pairs])
+    single = set(table.loc[table["runs"] == 1, "arm"])
+    names = [f"{arm} − {against}{' (1 run)' if arm in single else ''}" for arm, against in pairs]
+    axes.set_yticks([place + 0.12 for place in range(len(pairs))], names)
+    factors = table.drop_duplicates(["arm", "against"])["factor"].tolist()
+    for place in range(1, len(pairs)):
+        if factors[place] != factors[place - 1]:
+            axes.axhline(place - 0.38, color="0.6", linewidth=0.8, linestyle=":")
     axes.set_xlabel("bits about the synonym: difference at the last layer")
     axes.tick_params(axis="y", labelsize=10)
-    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.set_ylim(len(pairs) - 0.38, -0.38)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
@@ -86,12 +142,15 @@ def language_claims(table: pd.DataFrame) -> Figure:
     """The primary claims. All have the same setting, so that only the arms are named."""
     rows = table[table["primary"]].reset_index(drop=True)
     rows = rows.assign(model=rows["model"].str.removesuffix(WHERE), reading=None, probe=None, train_sentences=None)
+    untested = rows["model"] + ": " + rows["claim"]
+    rows = rows.assign(claim=rows["claim"].where(rows["outcome"] != "not tested", untested))
     return claims_figure.draw(rows, relevant=RELEVANT)
 
 
 def _arms(axes: Axes, rows: pd.DataFrame, x: str) -> None:
     for arm, part in rows.groupby("arm", sort=False):
-        curve(axes, part, x, color=COLOURS[arm], marker=".", label=arm)
+        label = arm if part["learned"].all() else f"{arm}, not learned"
+        curve(axes, part, x, color=COLOURS[arm], marker=".", label=label)
 
 
 def _legend(figure: Figure) -> None:

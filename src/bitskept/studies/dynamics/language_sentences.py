@@ -1,18 +1,17 @@
 """What the numbers about languages with a truth say. Each function gives Markdown for one conclusion."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 
 from bitskept.base.words import has_interval, quote
 from bitskept.instruments import claims as outcomes
+from bitskept.studies.dynamics.language_arms import FIRST, SECOND
 from bitskept.studies.dynamics.language_claims import BITS
 from bitskept.studies.dynamics.language_tables import PARTS
 from bitskept.theory.intervals import TAIL
 
 NONE = 0.05
 """Bits that count as none, or as all but none."""
+UNLEARNED = "no verdict, as no run has learned"
 
 
 def learned(runs: pd.DataFrame, largest_gap: float) -> str:
@@ -22,7 +21,8 @@ def learned(runs: pd.DataFrame, largest_gap: float) -> str:
         gaps = ", ".join(dict.fromkeys(f"{gap:z.3f}" for gap in (rows["estimate"].min(), rows["estimate"].max())))
         passed = int(rows["learned"].sum())
         many = f"{len(rows)} run{'s' if len(rows) > 1 else ''}"
-        end = "" if passed == len(rows) else f" **{passed} of {len(rows)} learned; there is no verdict on the rest.**"
+        some = f" **{passed} of {len(rows)} learned; only these count.**" if passed else " **No verdict.**"
+        end = "" if passed == len(rows) else some
         lines.append(f"- **{arm}**: {gaps.replace(', ', ' to ')} bits above the least cost ({many}).{end}")
     rule = f"A network has learned if it is within {largest_gap} bits of the least cost."
     if (runs["estimate"] < 0).any():
@@ -33,14 +33,13 @@ def learned(runs: pd.DataFrame, largest_gap: float) -> str:
     return "\n".join([rule, "", *lines])
 
 
-def kept(by_layer: pd.DataFrame, runs: pd.DataFrame) -> str:
-    """Which bits the last layer of each main arm holds, by probe; `runs` is from `language_tables.learned`."""
-    passed = runs.groupby("arm")["learned"].all()
+def kept(by_layer: pd.DataFrame) -> str:
+    """Which bits the last layer of each main arm holds, by probe (`language_tables.by_layer`)."""
     last = by_layer[by_layer["layer"] == by_layer["layer"].max()]
     lines = []
     for arm, rows in last.groupby("arm", sort=False):
-        if not passed[arm]:
-            lines.append(f"- **{arm}**: no verdict, as not every run has learned.")
+        if not rows["learned"].all():
+            lines.append(f"- **{arm}**: {UNLEARNED}.")
             continue
         clauses = []
         for probe, parts in rows.groupby("probe", sort=False):
@@ -78,6 +77,9 @@ def over_steps(table: pd.DataFrame) -> str:
     """
     lines = []
     for arm, rows in table[table["quantity"] == "synonym_bits"].groupby("arm", sort=False):
+        if not rows["learned"].all():
+            lines.append(f"- **{arm}**: {UNLEARNED}.")
+            continue
         rows = rows.sort_values("step")
         first, last, most = rows.iloc[0], rows.iloc[-1], rows.loc[rows["estimate"].idxmax()]
         later = rows[rows["step"] >= most["step"]]
@@ -97,46 +99,111 @@ def recreated(table: pd.DataFrame) -> str:
     """Whether the last layer tells more of the token than a lower one (`language_tables.recreated`)."""
     lines = []
     for arm, rows in table.groupby("arm", sort=False):
+        if not rows["learned"].all():
+            lines.append(f"- **{arm}**: {UNLEARNED}.")
+            continue
         found = {"yes": [], "no": [], "cannot tell": []}
         for row in rows.to_dict("records"):
-            found[_rises(row)].append(f"{row['estimator']} {quote(row, '+z.2f')}")
+            rise = outcomes.outcome(row["estimate"], row["low"], row["high"], row["p"], BITS)
+            found[rise].append(f"{row['estimator']} {quote(row, '+z.2f')}")
         said = [f"{answer}: {', '.join(parts)}" for answer, parts in found.items() if parts]
         lines.append(f"- **{arm}**, is the token recreated at the top? {'; '.join(said)}.")
     return "\n".join(lines)
 
 
-def _rises(row: Mapping[str, Any]) -> str:
-    if not has_interval(row):
-        return "no" if abs(row["estimate"]) < BITS else "cannot tell"
-    if row["low"] > 0 and row["estimate"] >= BITS:
-        return "yes"
-    return "no" if row["high"] < BITS else "cannot tell"
-
-
-def factors(table: pd.DataFrame) -> str:
-    """What each ingredient does to the synonym's bits (`language_tables.factors`); the largest effect comes first, with
-    all that come within `NONE` of it by the same probe.
+def needed(table: pd.DataFrame) -> str:
+    """How many bits of the synonym the last layer holds where nothing needs them and where the future does, and up to
+    which layer all are there, by the stronger probe (`language_tables.second_language`).
     """
     lines = []
-    for (factor, arm, against), rows in table.groupby(["factor", "arm", "against"], sort=False):
-        what = f"- **{factor}**, {arm} against {against}: "
-        if not rows["learned"].all():
-            lines.append(f"{what}no verdict, as a network has not learned.")
-            continue
-        effects = "; ".join(f"{row['probe']} {quote(row, '+z.2f')} bits" for row in rows.to_dict("records"))
-        seeds = f"{rows['runs'].iloc[0]} seed{'s' if rows['runs'].iloc[0] > 1 else ''}"
-        lines.append(f"{what}{effects} ({seeds}).")
-    passed = table[table["learned"]]
-    if len(passed):
-        row = passed.loc[passed["estimate"].abs().idxmax()]
-        most = f"{row['estimate']:+.2f} bits about the synonym by the {row['probe']}"
-        close = (passed["estimate"] - row["estimate"]).abs() < NONE
-        ties = passed[close & (passed["probe"] == row["probe"])].drop(row.name)
-        also = f" As much, but for {NONE} bits: {'; '.join(ties['arm'])}." if len(ties) else ""
-        lines.insert(0, f"The largest effect: {row['arm']} against {row['against']}, {most}.{also}\n")
-    if (table["runs"] == 1).any():
-        lines.append("\nAn effect of one seed has an interval over sentences only; it holds for that pair of runs.")
+    for arm, both in _synonyms(table).groupby("arm", sort=False):
+        said = []
+        for language, rows in both.groupby("language", sort=False):
+            if not rows["learned"].all():
+                said.append(f"{NEED[language]} {UNLEARNED}")
+                continue
+            last, whole = rows.iloc[-1], rows[rows["exact"] - rows["estimate"] < NONE]["layer"]
+            number = f"{last['runs']} run{'s' if last['runs'] > 1 else ''}"
+            layers = f"all but {NONE} up to layer {whole.max()}" if len(whole) else "nowhere all of them"
+            bits = f"{quote(last, 'z.2f')} of {last['exact']:.2f} bits at the last layer by the {last['probe']}"
+            said.append(f"{NEED[language]} {bits}, {layers} ({number})")
+        lines.append(f"- **{arm}**: {'; '.join(said)}.")
     return "\n".join(lines)
+
+
+def prescribed(table: pd.DataFrame) -> str:
+    """Whether forgetting is what the bottleneck prescribes: to drop the synonym where nothing needs it, and to keep it
+    where the future does (`language_tables.second_language`).
+    """
+    lines, found = [], []
+    for arm, both in _synonyms(table).groupby("arm", sort=False):
+        rows = both.groupby("language").last()
+        first = rows.loc[FIRST]
+        if SECOND not in rows.index:
+            lines.append(f"- **{arm}** {FATES[_fate(first), None]}.")
+            continue
+        second = rows.loc[SECOND]
+        fates = _fate(first), _fate(second)
+        found.append(fates)
+        unsure = "; ".join(f"{need} {fate}" for need, fate in zip(NEED.values(), fates, strict=True))
+        said = FATES.get(fates, f"cannot be judged: {unsure}")
+        if fates[0] == LOST:
+            said += f"; of what nothing needs it still holds {first['estimate']:.2f} of {first['exact']:.2f} bits"
+        if fates[1] == LOST:
+            said += f"; of what the future needs it has lost {second['exact'] - second['estimate']:.2f} bits"
+        one = " (a single run of the second language)" if second["runs"] == 1 else ""
+        lines.append(f"- **{arm}** {said}{one}.")
+    return "\n".join([_answer(found), "", *lines])
+
+
+NEED = {FIRST: "where nothing needs them,", SECOND: "where the future does,"}
+"""What the languages mean for the bits of a synonym."""
+LOST, KEPT, UNKNOWN = "some are lost", "all are kept", "it cannot be told whether all are kept"
+FATES = {
+    (LOST, KEPT): "drops bits that nothing needs and keeps those that the future needs",
+    (KEPT, KEPT): "keeps all, whether they are needed or not",
+    (LOST, LOST): "loses bits whether they are needed or not",
+    (KEPT, LOST): "keeps bits that nothing needs and loses some that the future needs",
+    (LOST, None): "drops bits that nothing needs",
+    (KEPT, None): "keeps bits that nothing needs",
+    (UNKNOWN, None): "cannot be told from a network that keeps all",
+}
+"""What becomes of a synonym's bits in the first and in the second language."""
+
+
+def _synonyms(table: pd.DataFrame) -> pd.DataFrame:
+    """Bits about the synonym at each layer by the probe that reads most of them: a weaker one may miss what is there.
+    The first language comes first.
+    """
+    rows = table[table["quantity"] == "synonym_bits"].reset_index(drop=True)
+    best = rows.loc[rows.groupby(["arm", "language", "layer"], sort=False)["estimate"].idxmax()]
+    return best.sort_values(
+        ["language", "layer"], key=lambda names: names.replace({FIRST: 0, SECOND: 1}), kind="stable"
+    )
+
+
+def _fate(row: pd.Series) -> str:
+    """Some are lost if more than `BITS` are and the interval ends below all of them; all are kept if it begins less
+    than `BITS` below that.
+    """
+    if row["learned"] and row["exact"] - row["estimate"] > BITS and row["high"] < row["exact"]:
+        return LOST
+    return KEPT if row["learned"] and row["exact"] - row["low"] < BITS else UNKNOWN
+
+
+def _answer(found: list[tuple[str, str]]) -> str:
+    rule = "The bottleneck drops the synonym's bits in the first language and keeps them in the second."
+    if not found:
+        return f"{rule} No network was trained on the second, so that only the first half can be compared."
+    unknown, as_told = sum(UNKNOWN in fates for fates in found), found.count((LOST, KEPT))
+    if unknown == len(found):
+        return f"{rule} Whether networks do so cannot be told."
+    if as_told == len(found):
+        return f"{rule} So do the networks of all {len(found)} objectives."
+    rest = f"; of {unknown} it cannot be told" if unknown else ""
+    if not as_told:
+        return f"{rule} The networks of none of {len(found)} objectives do so{rest}."
+    return f"{rule} The networks of {as_told} of {len(found)} objectives do so{rest}."
 
 
 def above(table: pd.DataFrame) -> str:
@@ -148,8 +215,9 @@ def above(table: pd.DataFrame) -> str:
         number = f"{row['runs']} run{'s' if row['runs'] > 1 else ''}"
         ends = f" ({quote(row, '.1%')}, {number}" if has_interval(row) else f" ({row['estimate']:.1%}, {number}"
         worst = f"; at most {row['largest']:.3f} bits above it)" if row["above"] else ")"
+        near = f" The intervals of {row['near']:,} reach it." if row["near"] else " No interval reaches it."
         end = " That is more than the 2.5 % that intervals allow." if row["low"] > TAIL else ""
-        lines.append(f"- **{name}**: {share}{ends}{worst}.{end}")
+        lines.append(f"- **{name}**: {share}{ends}{worst}.{near}{end}")
     return "\n".join(lines)
 
 

@@ -1,17 +1,17 @@
 """Tables of the experiment on languages with a truth: means over the seeds of each arm.
 
-`measures` is from `language_arms.measures`. Intervals are 95 %, over runs and test sentences (`comparing_runs.pooled`).
+`measures` is from `language_arms.measures`, and `counted` are those of the runs that count (`counted`). Intervals are
+95 %, over runs and test sentences (`comparing_runs.pooled`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from bitskept.base.publishing import makes_table
-from bitskept.studies.dynamics.comparing_runs import difference, item_errors, pooled
-from bitskept.studies.dynamics.language_arms import FIRST, MAIN, Arm
+from bitskept.studies.dynamics.comparing_runs import item_errors, means, pooled
+from bitskept.studies.dynamics.language_arms import FIRST, LAG, MAIN
 from bitskept.studies.dynamics.language_measures import CLEAN, CORRUPTED
 from bitskept.theory.intervals import share_interval
 
@@ -27,15 +27,6 @@ ESTIMATORS = {
     "soft information": {"quantity": "complexity_corrected"},
 }
 """The rows that each estimate of I(X;Z) is taken from."""
-
-
-def over_seeds(rows: pd.DataFrame, *by: str) -> pd.DataFrame:
-    """Mean, interval and number of `runs` of each group, in the order of the rows."""
-    found = []
-    for key, group in rows.groupby(list(by), sort=False, dropna=False):
-        mean = pooled(group["estimate"].to_numpy(float), item_errors(group).to_numpy(float))
-        found.append(dict(zip(by, key, strict=True)) | mean._asdict() | {"runs": len(group)})
-    return pd.DataFrame(found, columns=[*by, "estimate", "low", "high", "p", "runs"])
 
 
 def main(measures: pd.DataFrame) -> pd.DataFrame:
@@ -67,15 +58,26 @@ def learned(measures: pd.DataFrame, largest_gap: float) -> pd.DataFrame:
     return gaps.assign(learned=gaps["estimate"] <= largest_gap).reset_index(drop=True)
 
 
-def summary(measures: pd.DataFrame, largest_gap: float) -> pd.DataFrame:
-    """One row for each arm: its runs and how many `learned`; means over all runs of the gap to the least cost, and at
-    the last layer of the bits `kept` and those about the synonym, by both probes, and of `late_forgetting`.
+def counted(measures: pd.DataFrame, largest_gap: float) -> pd.DataFrame:
+    """The measures of the runs that count, by one rule for every table: an arm is represented by those of its runs that
+    have `learned`. An arm of which none has is shown with all of them, but gets no verdict: there, the column `learned`
+    is False.
     """
-    runs = learned(measures, largest_gap)
-    table = runs.groupby("arm", sort=False).agg(
-        runs=("seed", "size"), learned=("learned", "sum"), gap=("estimate", "mean")
-    )
-    rows = tokens(at_the_end(measures))
+    passed = learned(measures, largest_gap)[["arm", "seed", "learned"]]
+    some = passed.groupby("arm")["learned"].any()
+    rows = measures.merge(passed, on=["arm", "seed"], validate="m:1")
+    return rows[rows["learned"] | ~rows["arm"].map(some)].reset_index(drop=True)
+
+
+def summary(counted: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """One row for each arm: its `runs` (those of `learned`) and how many have `learned`; means over the runs that count
+    of the gap to the least cost, and at the last layer of the bits `kept` and those about the synonym, by both probes,
+    and of `late_forgetting`.
+    """
+    table = runs.groupby("arm", sort=False).agg(runs=("seed", "size"), learned=("learned", "sum"))
+    rows = at_the_end(counted)
+    table["gap"] = rows[rows["quantity"] == "gap"].groupby("arm")["estimate"].mean()
+    rows = tokens(rows)
     ends = pd.concat([last_layer(rows), rows[rows["layer"].isna()]])
     for quantity in ("kept", "synonym_bits", "late_forgetting"):
         for probe in ("centroid", "ridge"):
@@ -85,37 +87,58 @@ def summary(measures: pd.DataFrame, largest_gap: float) -> pd.DataFrame:
 
 
 @makes_table
-def by_layer(measures: pd.DataFrame) -> pd.DataFrame:
+def by_run(counted: pd.DataFrame) -> pd.DataFrame:
+    """Bits about the token, its class and its synonym at the last layer of each run after the last step, by probe, with
+    intervals over test sentences. Measured by `language_probes.probe_rows`.
+    """
+    rows = last_layer(tokens(at_the_end(counted)))
+    rows = rows[rows["quantity"].isin(["kept", *PARTS])]
+    return rows[["arm", "language", "seed", "learned", "probe", "quantity", "exact", "estimate", "low", "high"]]
+
+
+@makes_table
+def by_layer(counted: pd.DataFrame) -> pd.DataFrame:
     """Bits about the class and about the synonym at each layer of the main arms after the last step, by probe, and the
     `exact` value that they cannot exceed. Measured by `language_probes.probe_rows`.
     """
-    rows = tokens(at_the_end(main(measures)))
-    return over_seeds(rows[rows["quantity"].isin(PARTS)], "arm", "probe", "quantity", "layer", "exact")
+    rows = tokens(at_the_end(main(counted)))
+    return means(rows[rows["quantity"].isin(PARTS)], "arm", "learned", "probe", "quantity", "layer", "exact")
 
 
 @makes_table
-def by_step(measures: pd.DataFrame) -> pd.DataFrame:
+def second_language(counted: pd.DataFrame) -> pd.DataFrame:
+    """The same for the main arms on both languages, as far as they were trained on the second; an `arm` has the same
+    name in both.
+    """
+    rows = tokens(at_the_end(counted))
+    rows = rows.assign(arm=rows["arm"].str.removesuffix(LAG))
+    rows = rows[rows["arm"].isin(MAIN) & rows["quantity"].isin(PARTS)]
+    return means(rows, "arm", "language", "learned", "probe", "quantity", "layer", "exact")
+
+
+@makes_table
+def by_step(counted: pd.DataFrame) -> pd.DataFrame:
     """Over training: the gap to the least cost of the objective, and what the centroid reads at the last layer of the
     main arms. Measured by `language_measures.Measures`.
     """
-    rows = main(measures)
+    rows = main(counted)
     read = last_layer(tokens(rows[rows["probe"] == "centroid"]))
     read = read[read["quantity"].isin(PARTS) & (read["train_sentences"] == read["train_sentences"].max())]
     both = pd.concat([rows[rows["quantity"] == "gap"], read], ignore_index=True)
-    return over_seeds(both, "arm", "quantity", "step")
+    return means(both, "arm", "learned", "quantity", "step")
 
 
 @makes_table
-def estimators(measures: pd.DataFrame) -> pd.DataFrame:
+def estimators(counted: pd.DataFrame) -> pd.DataFrame:
     """I(X;Z) at each layer of the main arms by each of the `ESTIMATORS`; clusters less their floor.
 
     Measured by `language_measures.Measures`.
     """
-    return over_seeds(_estimates(measures), "arm", "estimator", "layer")
+    return means(_estimates(counted), "arm", "learned", "estimator", "layer")
 
 
-def _estimates(measures: pd.DataFrame) -> pd.DataFrame:
-    rows = at_the_end(main(measures))
+def _estimates(counted: pd.DataFrame) -> pd.DataFrame:
+    rows = at_the_end(main(counted))
     parts = [_where(rows, wanted).assign(estimator=name) for name, wanted in ESTIMATORS.items()]
     floor = rows[rows["quantity"] == "cluster_floor"]
     run = ["arm", "seed", "layer"]
@@ -130,13 +153,14 @@ def _where(rows: pd.DataFrame, wanted: Mapping[str, str]) -> pd.DataFrame:
     return rows
 
 
-def recreated(measures: pd.DataFrame) -> pd.DataFrame:
+def recreated(counted: pd.DataFrame) -> pd.DataFrame:
     """By how much the last layer lies above the lowest of those between it and the embeddings, for each main arm and
     estimator. The lowest layer of a run is chosen on the other runs, so that the choice makes no rise; of a single run
     on itself.
     """
     found = []
-    for (arm, estimator), rows in _estimates(measures).groupby(["arm", "estimator"], sort=False):
+    names = ["arm", "learned", "estimator"]
+    for key, rows in _estimates(counted).groupby(names, sort=False):
         bits = rows.pivot(index="seed", columns="layer", values="estimate").to_numpy(float)
         errors = rows.assign(error=item_errors(rows)).pivot(index="seed", columns="layer", values="error").to_numpy()
         lows = []
@@ -145,65 +169,37 @@ def recreated(measures: pd.DataFrame) -> pd.DataFrame:
             lows.append(1 + int(others[:, 1:-1].mean(0).argmin()))
         rises = bits[:, -1] - bits[np.arange(len(bits)), lows]
         error = np.hypot(errors[:, -1], errors[np.arange(len(bits)), lows])
-        found.append({"arm": arm, "estimator": estimator} | pooled(rises, error)._asdict() | {"runs": len(bits)})
+        found.append(dict(zip(names, key, strict=True)) | pooled(rises, error)._asdict() | {"runs": len(bits)})
     return pd.DataFrame(found)
 
 
-@makes_table
-def factors(measures: pd.DataFrame, arms: Sequence[Arm], largest_gap: float) -> pd.DataFrame:
-    """What one ingredient changes: bits about the synonym at the last layer of an `arm` less those of the arm
-    `against`, over the seeds that both have, by probe.
-
-    `first` and `second` are the two means; `learned` says whether all of these runs have (`learned`). Measured by
-    `language_probes.probe_rows`.
-    """
-    rows = last_layer(tokens(at_the_end(measures)))
-    rows = rows[rows["quantity"] == "synonym_bits"]
-    passed = learned(measures, largest_gap).groupby("arm")["learned"].all()
-    found = []
-    for arm in arms:
-        if not arm.against:
-            continue
-        pairs = difference(*(rows[rows["arm"] == name] for name in (arm.name, arm.against)), ["probe", "seed"])
-        for probe, pair in pairs.groupby("probe", sort=False):
-            mean = pooled(pair["estimate"].to_numpy(float), pair["error"].to_numpy(float))._asdict()
-            names = {"factor": arm.factor, "arm": arm.name, "against": arm.against, "probe": probe}
-            means = {"first": pair["first"].mean(), "second": pair["second"].mean(), "runs": len(pair)}
-            found.append(names | mean | means | {"learned": bool(passed[arm.name] and passed[arm.against])})
-    return pd.DataFrame(found)
-
-
-def learning_curve(measures: pd.DataFrame) -> pd.DataFrame:
+def learning_curve(counted: pd.DataFrame) -> pd.DataFrame:
     """Bits about the synonym at the last layer of the main arms by probe and number of training sentences."""
-    rows = main(measures)
+    rows = main(counted)
     rows = last_layer(tokens(rows[rows["step"] == rows["step"].max()]))
-    return over_seeds(rows[rows["quantity"] == "synonym_bits"], "arm", "probe", "train_sentences")
+    return means(rows[rows["quantity"] == "synonym_bits"], "arm", "probe", "train_sentences")
 
 
 def above(measures: pd.DataFrame) -> pd.DataFrame:
     """How many of the `CHECKED` estimates lie above the true value by more than their interval, over all arms, seeds,
-    steps and layers: `estimate` is their share, with an interval over runs; `largest` the largest excess of a lower end
-    in bits.
+    steps and layers, whether a network has learned or not: `estimate` is their share, with an interval over runs;
+    `near` is the number of those whose upper end reaches the true value, so that they could lie above it; `largest` the
+    largest excess of a lower end in bits.
 
     Each interval leaves 2.5 % to this side. All runs share their test sentences, so that a sample with more bits than
     the language has shows in many of them.
     """
+    checked = measures[measures["quantity"].isin(CHECKED) & measures["exact"].notna()]
+    ends = checked[["low", "high"]].apply(lambda end: end.fillna(checked["estimate"]))
+    beyond = ends["low"] - checked["exact"] - 1e-9
+    checked = checked.assign(beyond=beyond, near=ends["high"] >= checked["exact"] - 1e-9)
     found = []
-    for kind, rows in by_kind(measures):
+    for (quantity, reading), rows in checked.groupby(["quantity", "reading"], sort=False, dropna=False):
         over = rows["beyond"] > 0
         runs = pd.DataFrame({"over": over, "run": rows["arm"] + rows["seed"].astype(str)}).groupby("run")["over"]
         low, high = share_interval(runs.sum().to_numpy(float)[None], runs.size().to_numpy(float))
         share = {"estimate": over.mean(), "low": float(low[0]), "high": float(high[0])}
-        counts = {"bounds": len(rows), "above": int(over.sum()), "runs": len(runs)}
+        counts = {"bounds": len(rows), "near": int(rows["near"].sum()), "above": int(over.sum()), "runs": len(runs)}
+        kind = {"quantity": quantity, "reading": reading}
         found.append(kind | counts | share | {"largest": max(0.0, rows["beyond"].max())})
     return pd.DataFrame(found)
-
-
-def by_kind(measures: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """The rows that are checked, by quantity and reading, each with `beyond`: how far its lower end lies above the true
-    value.
-    """
-    checked = measures[measures["quantity"].isin(CHECKED) & measures["exact"].notna()]
-    checked = checked.assign(beyond=checked["low"].fillna(checked["estimate"]) - checked["exact"] - 1e-9)
-    for (quantity, reading), rows in checked.groupby(["quantity", "reading"], sort=False, dropna=False):
-        yield {"quantity": quantity, "reading": reading}, rows

@@ -15,9 +15,9 @@ from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.instruments.training.twin_runs import BERT, MASK, NEXT
 from bitskept.studies.dynamics import phases
-from bitskept.studies.dynamics.comparing_runs import at_last_layer, difference, pooled
+from bitskept.studies.dynamics.comparing_runs import at_last_layer, difference
 from bitskept.studies.dynamics.gains import RUN, SETTING, at_equal_gain, learned
-from bitskept.studies.dynamics.language_claims import NAMED, PAIRS, RELEVANT
+from bitskept.studies.dynamics.language_claims import NAMED, PAIRS, RELEVANT, effect
 from bitskept.theory.intervals import detectable
 
 LATE = "late forgetting comes with next-token prediction"
@@ -31,8 +31,6 @@ BITS = "cross_entropy_bound"
 WHERE = " (real text)"
 EQUAL_GAIN = ", at equal gain"
 UNLEARNED = "(to be tested: twins that have learned)"
-LEAST = 2
-"""Runs of each twin that it takes for an interval over seeds."""
 
 
 @makes_table
@@ -77,18 +75,6 @@ def _pairs(rows: pd.DataFrame, pairs: tuple[tuple[str, str, str, str], ...], her
         }
         unit = rows.loc[inside, "unit"].iloc[0]
         yield facts | setting | {"unit": unit, "clusters": len(both)} | effect(both["estimate"], both["error"])
-
-
-def effect(values: pd.Series, errors: pd.Series) -> dict[str, float]:
-    """The mean over runs, and the least effect that would be seen 80 % of the time. A difference between single runs
-    says nothing of other seeds, so it has no interval.
-    """
-    if not len(values):
-        return UNTESTED
-    mean = pooled(values.to_numpy(float), errors.to_numpy(float))._asdict()
-    if len(values) < LEAST:
-        return UNTESTED | {"estimate": mean["estimate"]}
-    return mean | {"detectable": float(detectable(mean["low"], mean["high"]))}
 
 
 def _phases(fitting: pd.DataFrame, passed: pd.DataFrame) -> Iterator[dict[str, Any]]:

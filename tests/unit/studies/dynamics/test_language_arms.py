@@ -4,16 +4,17 @@ from dataclasses import asdict
 
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from bitskept.studies.dynamics import language_arms, language_runs
 from bitskept.studies.dynamics.language_arms import BERT, FIRST, MAIN, MASK, NEXT, SECOND, LanguageTwins, arms
 
 ALL = ["hidden", "kept", "replaced", "tied", "own head", "attention", "norm", "first weights", "language"]
-
+SEEDS = {factor: [3] for factor in ALL}
 
 LANGUAGE = {"classes": 4, "synonyms": 2, "concentration": 0.5, "lag": 2, "language_seed": 0, "length": 12}
 NETWORK = {"width": 16, "depth": 2, "heads": 2, "feed_forward": 24, "first_weights": 0.02, "large_first_weights": 0.1}
-TRAINING = {"hidden": 0.3, "steps": 8, "batch": 8, "rate": 3e-3, "seeds": [0, 3], "factor_seeds": [3], "factors": ALL}
+TRAINING = {"hidden": 0.3, "steps": 8, "batch": 8, "rate": 3e-3, "seeds": [0, 3], "factors": SEEDS}
 PROBES = {"train_sentences": 60, "smaller_train_sentences": [30], "validation_sentences": 20, "test_sentences": 30}
 OTHERS = {"loss_sentences": 40, "optimum_sentences": 64, "anchors": 20, "clusters": 8, "largest_gap": 0.05}
 
@@ -60,9 +61,15 @@ def test_only_under_berts_rule_and_where_tokens_are_kept_must_a_visible_token_be
 
 
 def test_factors_that_are_not_asked_for_are_left_out_and_have_seeds_of_their_own(twins):
-    fewer = twins.model_copy(update={"factors": ["replaced"]})
+    fewer = twins.model_copy(update={"factors": {"hidden": [1], "replaced": [0, 4]}})
     named = [(arm.name, plan.seed) for arm, plan in language_arms.runs(fewer)]
-    assert named == [*((name, seed) for name in MAIN for seed in (0, 3)), ("10 % replaced", 3)]
+    main = [(name, seed) for name in MAIN for seed in (0, 3)]
+    assert named == [*main, ("fewer hidden", 1), ("10 % replaced", 0), ("10 % replaced", 4)]
+    settings = twins.model_dump()
+    with pytest.raises(ValidationError, match="first_weights"):
+        LanguageTwins(**settings | {"factors": {"first_weights": [0]}})
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        LanguageTwins(**settings | {"factors": {"kept": []}})
 
 
 def test_every_run_has_a_job_with_a_name_and_key_of_its_own(twins, monkeypatch):
