@@ -246,7 +246,7 @@ def test_runs_that_did_not_learn_decide_nothing():
     untested = none[none["outcome"] == "not tested"]
     assert untested["claim"].str.endswith(language_claims.UNLEARNED).all()
     assert len(none) == len(claims())
-    figure = language_figures.claims(none)
+    figure = language_figures.language_claims(none)
     assert rendered(figure, "claims", ["png"])
     assert f"{NEXT}: {language_claims.NEEDS} (to be tested: " in figure.axes[-1].texts[0].get_text()
 
@@ -315,7 +315,7 @@ def test_figures_show_every_arm_part_and_estimator():
     assert [text.get_text() for text in seeds.axes[0].get_yticklabels()] == [*MAIN, "10 % kept"]
     assert [len(points.get_offsets()) for points in seeds.axes[0].collections] == [3] * 4
     weighed = language_claims.claims(table)
-    panels = {axes.get_title(loc="left"): axes for axes in language_figures.claims(weighed).axes}
+    panels = {axes.get_title(loc="left"): axes for axes in language_figures.language_claims(weighed).axes}
     named = [text.get_text() for text in panels[language_claims.NAMED].get_yticklabels()]
     assert named == [f"{BERT} − {MASK}"]
 
