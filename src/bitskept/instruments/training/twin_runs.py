@@ -6,8 +6,6 @@ network), amount (training sentences), step, id (what `models.load` takes).
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -52,7 +50,7 @@ class TwinTraining(Strict):
     width: PositiveInt  # of the states
     depth: PositiveInt  # layers
     steps: PositiveInt
-    batch: PositiveInt  # sentences per step
+    batch: PositiveInt  # rows of text per step
     rate: float = Field(gt=0)  # the highest learning rate
     weight_decay: float = Field(ge=0)
     first_weights: float = Field(gt=0)  # their standard deviation
@@ -60,7 +58,7 @@ class TwinTraining(Strict):
     corpus: str = Name
     sentences: PositiveInt  # that twins are trained on
     held_out: PositiveInt  # sentences that are left out of training, for measurements
-    longest: int = Field(ge=3)  # tokens of a sentence; longer ones are cut
+    longest: int = Field(ge=3)  # tokens of a row of text, and of a sentence; longer ones are cut
     vocabulary: PositiveInt  # types of the tokenizer, which is learned from the corpus
     test_sentences: PositiveInt  # held-out sentences for the cost of text
     draws: int = Field(ge=2)  # of hidden tokens, for each of these sentences
@@ -120,17 +118,7 @@ def weights(training: TwinTraining, run: twins.Plan) -> int:
 
 def tokens_seen(run: twins.Plan) -> int:
     """How many tokens a run is trained on, those that it sees again among them."""
-    network = {"objective": "causal", "build": Build(), "tied": True, "kept": 0.0, "replaced": 0.0, "seed": 0}
-    tokens, sentences = _tokens(replace(run, **network))
-    return round(run.schedule.steps * run.schedule.batch * tokens / sentences)
-
-
-@lru_cache(maxsize=16)
-def _tokens(run: twins.Plan) -> tuple[int, int]:
-    """The tokens and the number of the training sentences, which depend on the text and on the tokenizer alone."""
-    texts = corpora.load(run.corpus, sentences=run.held_out + run.sentences, seed=run.text_seed)["text"][run.held_out :]
-    rows = twins.tokenizer(run)(texts, truncation=True, max_length=run.longest)["input_ids"]
-    return sum(map(len, rows)) - 2 * len(rows), len(rows)  # without the start and the end
+    return run.schedule.steps * run.schedule.batch * run.longest
 
 
 def train(training: TwinTraining, wanted: Sequence[tuple[str, twins.Plan]]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -27,7 +27,7 @@ from bitskept.sources.language_model import LanguageModel
 from bitskept.sources.precision import resolve_device, resolve_dtype
 from bitskept.sources.seals import SEAL, seal
 
-VERSION = 1
+VERSION = 2
 """Raise it when the same plan would give another model."""
 OBJECTIVES = ("causal", "masked", "diffusion")
 HELD_DRAWS = 4
@@ -39,7 +39,8 @@ class Plan:
     """One run: the network, its objective and its text.
 
     Of the corpus, in the order drawn by `text_seed`, training leaves out the first `held_out` sentences, for
-    measurements, and takes the `sentences` that follow, as often as the schedule needs them; the learning curve is
+    measurements, and takes the `sentences` that follow, joined and cut into rows of `longest` tokens (`joined`), as
+    often as the schedule needs them; the learning curve is
     measured on the last `curve` of those held out. The tokenizer, of at most `vocabulary` types, is learned from all
     sentences that are not held out. `seed` draws the initial weights, the order of the data and the hidden tokens.
     `hidden` is the share of tokens that "masked" asks for, and of these `replaced` become another token and `kept` stay
@@ -146,7 +147,7 @@ def train_twin(
     logging.disable_progress_bar()  # otherwise there is one for every checkpoint
     model = untrained(tokenizer, plan)
     with cut_as_planned():
-        encoding = encode(model, texts)
+        encoding = joined(encode(model, texts), plan)
     options = {"types": len(tokenizer), "batch": plan.schedule.batch, "seed": plan.seed}
     shares = {"hidden": plan.hidden, "replaced": plan.replaced, "kept": plan.kept}
     objective = Objective(plan.objective, encoding, tokenizer, **options, **shares)
@@ -192,7 +193,19 @@ def untrained(tokenizer: PreTrainedTokenizerBase, plan: Plan) -> LanguageModel:
     return LanguageModel("twin", kind, tokenizer, whole, torch.float32, where, fingerprint="", seed=plan.seed)
 
 
+def joined(encoding: Encoding, plan: Plan) -> Encoding:
+    """The held-out sentences as they are, then the training sentences as one text, cut into rows of `longest` tokens,
+    so that no time goes into padding. In these rows the ends of sentences have to be predicted too. Texts that do not
+    fill a row give one short row.
+    """
+    text = np.concatenate(encoding.ids[plan.held_out :])
+    ends = range(plan.longest, len(text) // plan.longest * plan.longest, plan.longest)
+    rows = np.split(text[: max(1, len(text) // plan.longest) * plan.longest], ends)
+    measured = [np.ones(len(row), dtype=bool) for row in rows]
+    return Encoding(encoding.ids[: plan.held_out] + rows, encoding.measured[: plan.held_out] + measured, 0)
+
+
 def data(encoding: Encoding, plan: Plan) -> list[dict[str, int]]:
-    """The items of the training sentences, in order: the same for all twins."""
+    """The items of the training rows, in order: the same for all twins."""
     training = [place for place in range(plan.held_out, len(encoding)) if encoding.measured[place].any()]
     return training_items(encoding, training, plan.schedule, seed=plan.seed)

@@ -7,9 +7,8 @@ import pytest
 from bitskept.instruments.likelihood import hidden_token, next_token
 from bitskept.instruments.likelihood.information_density import MARGINALS, Plan
 from bitskept.instruments.likelihood.next_token import QUANTITIES
-from bitskept.instruments.training import twin_measures, twin_runs, twins
+from bitskept.instruments.training import twin_measures, twin_runs
 from bitskept.instruments.training.twin_runs import BERT, DIFFUSION, MASK, NEXT, TwinTraining
-from bitskept.sources import corpora
 
 WORDS = ["the captain", "a whale", "his ship", "the children", "a parrot", "swallowed", "told", "saw", "of", "and"]
 pytestmark = [
@@ -101,9 +100,7 @@ def test_each_twin_has_a_plan_a_name_for_files_and_a_colour(training):
 
 def test_the_tokens_that_a_run_is_trained_on_are_counted(training):
     plan = twin_runs.plan(training, NEXT, 0)
-    texts = corpora.load(training.corpus, sentences=90, seed=0)["text"][50:]
-    rows = twins.tokenizer(plan)(texts, add_special_tokens=False)["input_ids"]
-    assert twin_runs.tokens_seen(plan) == round(8 * sum(map(len, rows)) / 40)  # two steps of four sentences
+    assert twin_runs.tokens_seen(plan) == 8 * plan.longest  # two steps of four rows
     assert twin_runs.tokens_seen(twin_runs.plan(training, BERT, 3)) == twin_runs.tokens_seen(plan)
     assert twin_runs.tokens_seen(twin_runs.plan(training, BERT, 3, size=96)) == twin_runs.tokens_seen(plan)
 
