@@ -121,6 +121,13 @@ def tokens_seen(run: twins.Plan) -> int:
     return run.schedule.steps * run.schedule.batch * run.longest
 
 
+def passes(run: twins.Plan) -> float:
+    """How often a run sees each row of its text (`twins.joined`)."""
+    texts = corpora.load(run.corpus, sentences=run.held_out + run.sentences, seed=run.text_seed)["text"][run.held_out :]
+    tokens = sum(map(len, twins.tokenizer(run)(texts, truncation=True, max_length=run.longest)["input_ids"]))
+    return run.schedule.steps * run.schedule.batch / max(1, tokens // run.longest)
+
+
 def train(training: TwinTraining, wanted: Sequence[tuple[str, twins.Plan]]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The checkpoints (columns `NAMES`) and learning curves (`twins.Twin`) of these runs; missing ones are trained now.
     Errors as `twins.grow`.

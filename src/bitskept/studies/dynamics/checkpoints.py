@@ -19,7 +19,7 @@ from bitskept.instruments.probes import sweep
 from bitskept.instruments.soft_entropy import compression
 from bitskept.instruments.states import cut_as_planned
 from bitskept.instruments.training import twin_measures, twin_runs
-from bitskept.instruments.training.twin_runs import DIFFUSION, NAMES
+from bitskept.instruments.training.twin_runs import DIFFUSION, NAMES, NEXT
 from bitskept.sources import models, tasks
 from bitskept.studies.dynamics.section import TrainingDynamics, plans
 
@@ -55,11 +55,12 @@ def train(section: TrainingDynamics, names: Collection[str] = ()) -> tuple[pd.Da
 
 
 def effort(checkpoints: pd.DataFrame, section: TrainingDynamics) -> pd.DataFrame:
-    """How many runs, parameters and steps each twin has, and how often it saw each of its sentences (`passes`)."""
-    steps, batch = section.training.steps, section.training.batch
+    """How many runs, parameters and steps each twin has, and how often it saw its text (`passes`)."""
+    training, steps = section.training, section.training.steps
     last = checkpoints[checkpoints["step"] == steps].reset_index(drop=True)
     last = last.assign(parameters=[models.number_of_weights(id) for id in last["id"]], steps=steps)
-    last["passes"] = steps * batch / last["amount"]
+    runs = {amount: twin_runs.plan(training, NEXT, 0, amount=int(amount)) for amount in last["amount"].unique()}
+    last["passes"] = last["amount"].map({amount: twin_runs.passes(run) for amount, run in runs.items()})
     same = ["twin", "size", "amount", "parameters", "steps", "passes"]
     return last.groupby(same, sort=False).size().rename("runs").reset_index()
 

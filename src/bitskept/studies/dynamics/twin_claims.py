@@ -79,7 +79,7 @@ def _pairs(rows: pd.DataFrame, pairs: tuple[tuple[str, str, str, str], ...], her
 
 def _phases(fitting: pd.DataFrame, passed: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Fitting and compression of each twin: the smaller of the rise and the fall. Both have to be there, so it is their
-    larger p that counts.
+    larger p that counts. With one run, turning points are chosen on the curve that is measured: there is no interval.
     """
     least = passed.groupby("twin")["learned"].all()
     for (twin, quantity), rows in fitting.groupby(["twin", "quantity"], sort=False):
@@ -95,6 +95,9 @@ def _phases(fitting: pd.DataFrame, passed: pd.DataFrame) -> Iterator[dict[str, A
             sides.append({"estimate": sign * row["estimate"], "low": low, "high": high, "p": row["p"]})
         smaller = min(sides, key=lambda side: side["estimate"])
         smaller["p"] = max(1.0 if pd.isna(side["p"]) else side["p"] for side in sides)
+        if facts["clusters"] < LEAST:
+            yield facts | UNTESTED | {"estimate": smaller["estimate"]}
+            continue
         yield facts | smaller | {"detectable": float(detectable(smaller["low"], smaller["high"]))}
 
 

@@ -7,8 +7,10 @@ import pytest
 from bitskept.instruments.likelihood import hidden_token, next_token
 from bitskept.instruments.likelihood.information_density import MARGINALS, Plan
 from bitskept.instruments.likelihood.next_token import QUANTITIES
-from bitskept.instruments.training import twin_measures, twin_runs
+from bitskept.instruments.states import encode
+from bitskept.instruments.training import twin_measures, twin_runs, twins
 from bitskept.instruments.training.twin_runs import BERT, DIFFUSION, MASK, NEXT, TwinTraining
+from bitskept.sources import corpora
 
 WORDS = ["the captain", "a whale", "his ship", "the children", "a parrot", "swallowed", "told", "saw", "of", "and"]
 pytestmark = [
@@ -103,6 +105,16 @@ def test_the_tokens_that_a_run_is_trained_on_are_counted(training):
     assert twin_runs.tokens_seen(plan) == 8 * plan.longest  # two steps of four rows
     assert twin_runs.tokens_seen(twin_runs.plan(training, BERT, 3)) == twin_runs.tokens_seen(plan)
     assert twin_runs.tokens_seen(twin_runs.plan(training, BERT, 3, size=96)) == twin_runs.tokens_seen(plan)
+
+
+def test_how_often_a_run_sees_its_text(training):
+    """Sentences with their starts and ends fill rows, of which a step takes four."""
+    for amount in (40, 8):
+        plan = twin_runs.plan(training, NEXT, 0, amount=amount)
+        texts = corpora.load(training.corpus, sentences=50 + amount, seed=0)["text"][50:]
+        encoding = encode(twins.untrained(twins.tokenizer(plan), plan), texts)
+        tokens = sum(map(len, encoding.ids))
+        assert twin_runs.passes(plan) == 8 / (tokens // 64)
 
 
 def test_the_gain_of_a_twin_is_measured_by_what_it_was_asked_for(training):

@@ -218,6 +218,22 @@ def test_all_twins_see_the_same_text_in_the_same_order(tokenizer):
     assert min(item["sentence"] for item in other_seed) >= 10  # the held-out sentences are left alone
 
 
+@pytest.mark.parametrize(("longest", "rows"), [(7, None), (10_000, 1)])
+def test_training_text_is_joined_and_cut_into_rows(tokenizer, longest, rows):
+    one = plan(longest=longest)
+    encoding = encode(twins.untrained(tokenizer, plan()), TEXTS)
+    found, text = twins.joined(encoding, one), np.concatenate(encoding.ids[10:])
+    assert all(map(np.array_equal, found.ids[:10], encoding.ids[:10]))
+    assert all(map(np.array_equal, found.measured[:10], encoding.measured[:10]))
+    assert len(found) - 10 == (rows or len(text) // longest)
+    together = np.concatenate(found.ids[10:])
+    assert together.tolist() == text[: len(together)].tolist()
+    assert len(text) - len(together) < longest  # what is left over does not fill a row
+    assert {len(row) for row in found.ids[10:]} == {min(longest, len(text))}
+    assert np.concatenate(found.measured[10:]).all()
+    assert {item["sentence"] for item in twins.data(found, one)} <= set(range(10, len(found)))
+
+
 @kinds
 def test_states_do_not_depend_on_what_a_sentence_is_batched_with(grown, family, objective):
     model = models.load(grown(family, objective)[6])

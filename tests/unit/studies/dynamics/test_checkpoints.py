@@ -124,7 +124,7 @@ def test_effort_counts_weights_and_passes_through_the_text(section, trained):
     assert table.loc[(NEXT, 48, 40), "parameters"] == table.loc[(BERT, 48, 40), "parameters"]
     network = models.load(trained[0]["id"].iloc[0]).network
     assert table.loc[(NEXT, 48, 40), "parameters"] == sum(part.numel() for part in network.parameters())
-    assert table.loc[(BERT, 48, 8), "passes"] == 1
+    assert table.loc[(BERT, 48, 8), "passes"] > 4 * table.loc[(BERT, 48, 40), "passes"] > 0
 
 
 def test_every_checkpoint_goes_through_every_measure(trained, measured):

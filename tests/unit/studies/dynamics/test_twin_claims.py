@@ -169,6 +169,12 @@ def test_phases_of_a_twin_that_has_not_learned_are_not_tested_and_complexity_as_
     assert (row["outcome"], row["claim"]) == ("not tested", f"{FITS} {UNLEARNED}")
 
 
+def test_phases_of_a_single_run_have_no_interval():
+    [row] = weighed(twin(BERT, 7.0), fitting=fitting(2.0, 1.0, runs=1)).to_dict("records")
+    assert (row["outcome"], row["estimate"], row["clusters"]) == ("cannot tell", 1.0, 1)
+    assert np.isnan([row["low"], row["high"], row["detectable"]]).all()
+
+
 def test_the_twins_of_a_claim_share_its_correction():
     """Two twins, each with p = .03: together none is significant."""
     one = fitting(2.0, 1.0, p=(0.03, 0.03))
