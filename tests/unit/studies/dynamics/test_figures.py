@@ -70,13 +70,13 @@ def test_runs_have_a_point_for_each_target_and_measure_that_was_taken():
     rows = [
         {"twin": twin, "run": f"{twin}-{seed}", "quantity": quantity, "estimate": seed + place}
         for twin, seed in itertools.product((NEXT, BERT), (0, 1))
-        for place, quantity in enumerate(("rankme", "retained", GAIN, "bits_per_byte", "lee spearman"))
+        for place, quantity in enumerate(("rankme", "retained", GAIN, "bits_per_byte", "blimp accuracy"))
         if (twin, quantity) != (BERT, "bits_per_byte")
     ]
     figure = figures.run_measures(pd.DataFrame(rows))
     panels = figure.axes
     assert [axes.get_xlabel() for axes in panels[-2:]] == ["retained", "rankme"]
-    assert [axes.get_ylabel() for axes in panels[::2]] == ["unigram\ngain", "bits\nper byte", "lee\nspearman"]
+    assert [axes.get_ylabel() for axes in panels[::2]] == ["unigram\ngain", "bits\nper byte", "blimp\naccuracy"]
     # The gain of twins that predict the next token is bits per byte in other units.
     assert [[line.get_color() for line in axes.lines] for axes in panels[::2]] == [
         [COLOURS[BERT]],
