@@ -105,11 +105,10 @@ def correlations(table: pd.DataFrame) -> Figure:
     """
     models, four = table[table["model"].notna()], table[table["model"].isna()]
     many = models["model"].nunique() > MANY
-    figure = Figure(figsize=(13, 23) if many else (15, 10), layout="constrained")
-    if many:
-        panels = figure.subplots(3, 1, height_ratios=(4, 4, 1.4))
-    else:
-        panels = [*(figure.add_subplot(2, 2, place) for place in (1, 2)), figure.add_subplot(2, 1, 2)]
+    figure = Figure(figsize=(13, 23) if many else (15, 9), layout="constrained")
+    grid = [["raw"], ["corrected"], ["four"]] if many else [["raw", "corrected"], ["four", "four"]]
+    heights = (4, 4, 1.2) if many else (1.8, 1)
+    panels = list(figure.subplot_mosaic(grid, height_ratios=heights).values())
     scored = models["average"].notna().any()
     named = [
         (axes, _models(axes, models[models["quantity"] == f"optimality{end}"], scored, kind))
@@ -148,9 +147,10 @@ def _coefficients(axes: Axes, four: pd.DataFrame) -> None:
     axes.axvline(0, color="grey", linewidth=1)
     axes.set_yticks(heights, four["quantity"].str.replace("_", " "))
     axes.set(xlim=(-1.05, 1.05), ylim=(0.4, len(four) + 0.6), xlabel="rank correlation with the average score")
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    axes.legend(loc="upper left", fontsize=10)
 
 
 def claims(table: pd.DataFrame) -> Figure:
-    """The primary rows of the table of claims."""
-    return claims_figure.draw(table[table["primary"]], relevant=RELEVANT)
+    """The primary rows of the table of claims; of what is not tested each claim once."""
+    once = (table["outcome"] != "not tested") | ~table.duplicated("claim")
+    return claims_figure.draw(table[table["primary"] & once], relevant=RELEVANT)

@@ -72,11 +72,11 @@ def documents(table: pd.DataFrame, left_out: str) -> str:
     widest, lines = table["width"].max(), [f"{left_out}\n"] if left_out else []
     for (corpus, longest), rows in table[table["width"] == widest].groupby(["corpus", "longest"], sort=False):
         values = rows.set_index("quantity")["estimate"]
-        corrected = values["optimality_corrected"]
-        words = f"{corrected:.2f} corrected" if pd.notna(corrected) else "not estimable corrected"
+        ends = {"raw": values["optimality"], "corrected": values["optimality_corrected"]}
+        words = [f"{value:.2f} {kind}" if pd.notna(value) else f"not estimable {kind}" for kind, value in ends.items()]
         lines.append(
             f"- **{corpus}**, up to {longest} tokens: {values['unique_input']:.0%} of the {width_name(widest)} labels "
-            f"occur once; optimality is {values['optimality']:.2f} raw and {words}."
+            f"occur once; optimality is {' and '.join(words)}."
         )
     return "\n".join(lines)
 

@@ -4,6 +4,7 @@ import pandas as pd
 
 from bitskept.base.publishing import makes_table
 from bitskept.instruments.soft_entropy import compression
+from bitskept.instruments.states import cut_as_planned
 from bitskept.sources.packages import SourceError
 from bitskept.studies.bottleneck.by_layer import at_largest
 from bitskept.studies.bottleneck.section import IbCorrelations, document_plans
@@ -18,7 +19,8 @@ def measured(section: IbCorrelations) -> tuple[pd.DataFrame, str]:
     tables, left_out = [], []
     for corpus, plan in document_plans(section).items():
         try:
-            table = compression.measure(section.models[-1], plan, accept_terms=section.accept_terms)
+            with cut_as_planned():
+                table = compression.measure(section.models[-1], plan, accept_terms=section.accept_terms)
         except SourceError as error:
             left_out.append(f"{corpus} is left out: {error}.")
             continue

@@ -146,12 +146,16 @@ def _read_documents(section: IbCorrelations, model: str, asked: compression.Plan
 
 def model_jobs(section: IbCorrelations, model: str) -> Iterator[Job]:
     """The two jobs of a model, whether the section names it or not."""
-    works = {"compression": (_compress, compression.measure, plan(section))}
-    works["preference"] = (_judge, preference.measure, preference_plan(section))
+    compressing, judging = plan(section), preference_plan(section)
+    works = {"compression": (_compress, compression.measure, compressing)}
+    works["preference"] = (_judge, preference.measure, judging)
+    read = {"compression": compressing.sentences[-1] * compressing.longest}
+    read["preference"] = 2 * judging.pairs * judging.longest
     for name, (work, measure, asked) in works.items():
         key = key_of([measure.asks(asked)], texts=[asked.corpus], model=model)
         optional, done = model not in section.models, partial(work, section, model)
-        yield Job("measure", section.notebook, name, model, size(model), key, done, optional=optional)
+        facts = {"optional": optional, "tokens": read[name]}
+        yield Job("measure", section.notebook, name, model, size(model), key, done, **facts)
 
 
 def _compress(section: IbCorrelations, model: str) -> None:
