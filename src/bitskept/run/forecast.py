@@ -16,7 +16,7 @@ SIDE, LEAST_SECONDS = 1024, 0.3
 
 def forecast(chosen: Sequence[Job], speed: float | None = None) -> str:
     """The number of jobs and models, how many gigabytes of these are not here yet, the largest model, and about how
-    many hours at most, in words. `speed` is that of this machine in operations a second (default: `operations_a_second`).
+    many hours at most, in words. `speed` is this machine's in operations a second (default: `operations_a_second`).
 
     Results that are in the store take no time, and are counted all the same.
     """

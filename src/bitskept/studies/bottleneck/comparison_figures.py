@@ -109,7 +109,7 @@ def correlations(table: pd.DataFrame) -> Figure:
     grid = [["raw"], ["corrected"], ["four"]] if many else [["raw", "corrected"], ["four", "four"]]
     heights = (4, 4, 1.2) if many else (1.8, 1)
     panels = list(figure.subplot_mosaic(grid, height_ratios=heights).values())
-    scored = models["average"].notna().any()
+    scored = bool(models["average"].notna().any())
     named = [
         (axes, _models(axes, models[models["quantity"] == f"optimality{end}"], scored, kind))
         for axes, (end, kind) in zip(panels, list(KINDS.items())[:2], strict=False)

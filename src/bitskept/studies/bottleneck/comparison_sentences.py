@@ -59,7 +59,7 @@ def distance(optimality: pd.DataFrame) -> str:
             here = group[group["width"] == width].groupby("estimator")["estimate"]
             low, high = here.min(), here.max()
             words = [
-                f"{low[name]:.2f} to {high[name]:.2f} {name}" if pd.notna(low[name]) else f"not estimable {name}"
+                f"{low[name]:.2f} to {high[name]:.2f} {name}" if pd.notna(low.get(name)) else f"not estimable {name}"
                 for name in ("raw", "corrected")
             ]
             parts.append(f"{width_name(width)} labels {' and '.join(words)}")

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
@@ -134,7 +135,8 @@ def _document_job(section: IbCorrelations, corpus: str, asked: compression.Plan)
     model = section.models[-1]
     key = key_of([compression.measure.asks(asked)], texts=[corpus], model=model)
     work = partial(_read_documents, section, model, asked)
-    return Job("measure", section.notebook, f"documents-{corpus}", model, size(model), key, work)
+    name = f"documents-{Path(corpus).name}"
+    return Job("measure", section.notebook, name, model, size(model), key, work)
 
 
 def _read_documents(section: IbCorrelations, model: str, asked: compression.Plan) -> None:
