@@ -3,7 +3,7 @@
 """
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float, Num, Shaped
 from scipy.stats import norm, rankdata
 
 from bitskept.theory.checks import above, at_least, between, finite, rate
@@ -122,7 +122,7 @@ def permutation_p(
     y: Values,
     given: Controls = None,
     *,
-    within: Num[np.ndarray, " unit"] | None = None,
+    within: Shaped[np.ndarray, " unit"] | None = None,
     permutations: int = 9999,
     seed: int,
 ) -> float:

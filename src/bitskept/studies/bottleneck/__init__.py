@@ -14,7 +14,7 @@ What will be tested: claims.planned
 8. Labels of whole texts: text_labels.labels, figures.labels
 9. Does it go with what a network can do?: over_runs.runs, figures.runs; floor_alone.floor_alone, figures.floor_alone;
    correlations.correlations, figures.correlations
-10. Does the claim hold?: claims.claims, figures.claims, sentences.findings
+10. Does the claim hold?: claims.claims, figures.claims
 
 sentences.py and comparison_sentences.py have one function for each conclusion. figures.py passes on the figures of
 comparison_figures.py.

@@ -38,7 +38,7 @@ def codes(seed: int) -> pd.DataFrame:
     bits = {"the token": spoken.entropy, "its class": spoken.class_entropy}
     rows = [
         {"language": "synonyms", "code": name} | exact(joint, assigned(states, seed))
-        | _shannon(bits[name], spoken.next_information, float(spoken.bottleneck(np.array(bits[name]))))
+        | _shannon(bits[name], spoken.next_information, float(spoken.bottleneck(np.array([bits[name]]))[0]))
         for name, states in zip(bits, (own, centres), strict=True)
     ]  # fmt: skip
     hidden = HiddenSynonyms.draw(CLASSES, FEW, CONCENTRATION, seed, LAG, NOISE)

@@ -117,7 +117,7 @@ def correlations(table: pd.DataFrame) -> Figure:
     _coefficients(panels[2], four)
     for axes, places in named:
         if places:
-            label_points(axes, places, size=8 if many else 11)
+            label_points(axes, places, size=7 if many else 11)
     return figure
 
 
@@ -152,5 +152,6 @@ def _coefficients(axes: Axes, four: pd.DataFrame) -> None:
 
 def claims(table: pd.DataFrame) -> Figure:
     """The primary rows of the table of claims; of what is not tested each claim once."""
-    once = (table["outcome"] != "not tested") | ~table.duplicated("claim")
-    return claims_figure.draw(table[table["primary"] & once], relevant=RELEVANT)
+    primary = table[table["primary"]]
+    once = (primary["outcome"] != "not tested") | ~primary.duplicated("claim")
+    return claims_figure.draw(primary[once], relevant=RELEVANT)

@@ -5,7 +5,7 @@ H(sum p(x) s_x) - sum p(x) H(s_x), and about the next token y it is H(sum p(x) s
 are sums over a known law, without any sampling.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -56,7 +56,7 @@ class Source(NamedTuple):
 
     joint: sparse.csr_array
     states: Float[np.ndarray, "type dim"]
-    draw: Callable[[int, np.random.Generator], Sequence[Int[np.ndarray, " _length"]]]
+    draw: Callable[[int, np.random.Generator], list[Int[np.ndarray, " _length"]]]
 
 
 def soft_information(pairs: sparse.csr_array, laws: Float[Tensor, "token anchor"]) -> float:
@@ -89,7 +89,7 @@ def language(seed: int) -> SynonymLanguage:
     return SynonymLanguage.draw(CLASSES, SYNONYMS, CONCENTRATION, seed)
 
 
-def token_states(random: np.random.Generator) -> Float[np.ndarray, "type {DIM}"]:
+def token_states(random: np.random.Generator) -> Float[np.ndarray, "type dim"]:
     """A fixed state for each token of the language: that of its class plus one of its own, equally long."""
     centres = np.repeat(random.standard_normal((CLASSES, DIM)), SYNONYMS, axis=0)
     return (centres + random.standard_normal(centres.shape)).astype(np.float32)
@@ -125,9 +125,9 @@ def _computed(model_id: str, plan: Plan) -> Iterator[dict[str, object]]:
 
 
 def _estimates(
-    states: Float[np.ndarray, "type dim"], sentences: Sequence[Int[np.ndarray, " _length"]], seed: int
+    states: Float[np.ndarray, "type dim"], sentences: list[Int[np.ndarray, " _length"]], seed: int
 ) -> Iterator[dict[str, object]]:
-    sample = Encoding(list(sentences), [np.ones(len(sentence), bool) for sentence in sentences], 0)
+    sample = Encoding(sentences, [np.ones(len(sentence), bool) for sentence in sentences], 0)
     table = of_k_grams(states[np.concatenate(sample.ids)], sample, (1,), seed=seed).set_index("quantity")
     for name in QUANTITIES:
         for end, kind in KINDS.items():
@@ -153,7 +153,9 @@ def _of_corpus(model_id: str, plan: Plan) -> Source:
 
 def _of_language(plan: Plan) -> Source:
     random, spoken = np.random.default_rng(plan.seed), language(plan.seed)
-    return Source(neighbours(spoken), token_states(random), lambda size, random: spoken.sample(size, LENGTH, random))
+    return Source(
+        neighbours(spoken), token_states(random), lambda size, random: list(spoken.sample(size, LENGTH, random))
+    )
 
 
 @makes_table

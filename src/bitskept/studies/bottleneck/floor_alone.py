@@ -19,7 +19,7 @@ SEEN = {"optimality": "raw", "optimality_corrected": "corrected", "optimality_ex
 VOCABULARY, TEXT = "vocabulary", "text"
 
 
-def simulated(models: int, positions: int, per_type: tuple[float, float], seed: int) -> pd.DataFrame:
+def simulated(models: int, positions: int, per_type: tuple[int, int], seed: int) -> pd.DataFrame:
     """Made-up models whose states know the same: the class of the current token, in a chain of classes; stored.
 
     Tokens are split ever more finely into types with Zipf's frequencies, which tells nothing more. In half of the
@@ -31,7 +31,7 @@ def simulated(models: int, positions: int, per_type: tuple[float, float], seed: 
     return stored("floor_alone", VERSION, key, lambda: pd.DataFrame(_computed(models, positions, per_type, seed)))
 
 
-def _computed(models: int, positions: int, per_type: tuple[float, float], seed: int) -> Iterator[dict[str, object]]:
+def _computed(models: int, positions: int, per_type: tuple[int, int], seed: int) -> Iterator[dict[str, object]]:
     chain, ratios = drawn(CLASSES, CONCENTRATION, seed), np.geomspace(*per_type, models)
     middle = round(positions / np.sqrt(per_type[0] * per_type[1]))
     for place, ratio in enumerate(ratios):

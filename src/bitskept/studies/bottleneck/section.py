@@ -89,9 +89,10 @@ def exact_plan(section: IbCorrelations) -> exact_information.Plan:
     return exact_information.Plan(section.corpus, section.exact_population, sizes, repeats, longest, section.seed)
 
 
-def simulation(section: IbCorrelations) -> tuple[int, int, tuple[int, ...], int]:
+def simulation(section: IbCorrelations) -> tuple[int, int, tuple[int, int], int]:
     """The arguments of `floor_alone.simulated`."""
-    return section.simulated_models, section.simulated_positions, tuple(section.simulated_per_type), section.seed
+    few, many = section.simulated_per_type
+    return section.simulated_models, section.simulated_positions, (few, many), section.seed
 
 
 def bigram_plan(section: IbCorrelations) -> bigram_curve.Plan:

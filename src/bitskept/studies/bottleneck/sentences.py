@@ -149,26 +149,6 @@ def stability(agreement: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def findings(layers: pd.DataFrame, agreement: pd.DataFrame, compressed: pd.DataFrame, known: pd.DataFrame) -> str:
-    """What is reproduced, what the floor changes, and the raw optimality of wide labels."""
-    values = layers.pivot(index=["model", "layer"], columns="quantity", values="estimate")
-    below = (values["expressivity"] <= values["complexity"]).mean()
-    many = agreement.columns[1]
-    by_kind = {kind: agreement.loc[f"optimality{end}", many] for end, kind in KINDS.items()}
-    ranges = ", ".join(f"{bits.min():.2f} to {bits.max():.2f} {kind}" for kind, bits in by_kind.items())
-    widest = compressed["width"].max()
-    means = compressed[compressed["layer"].isna() & (compressed["width"] == widest)]
-    raw = means.loc[means["quantity"] == "optimality", "estimate"]
-    noise = on_noise(known)["optimality"]
-    return (
-        f"- **Reproduced**: expressivity stays below complexity in {below:.0%} of the layers (token width, raw).\n"
-        f"- **What the floor changes**: at {many:,} sentences, token optimality is {ranges}. The best model by each: "
-        f"{', '.join(bits.idxmax() for bits in by_kind.values())}.\n"
-        f"- **At width {widest}** raw optimality is {raw.min():.3f} to {raw.max():.3f} over the models, and "
-        f"{noise[min(widest, noise.index[-1])]:.3f} on the pure noise of section 2."
-    )
-
-
 def labels(table: pd.DataFrame, left_out: str) -> str:
     """The layer with most information about each label of whole texts, and that of its controls; `left_out` says why
     there is no preference information, if there is none.

@@ -17,7 +17,9 @@ def brute_force(joint, laws):
     """I(token; J) and I(next token; J) from the whole law of token, next token and J."""
     whole = joint[:, :, None] * laws[:, None, :]
     pair = {"complexity": whole.sum(1), "expressivity": whole.sum(0)}
-    return {name: entropy(law.sum(1), 0) + entropy(law.sum(0), 0) - entropy(law, 0, 1) for name, law in pair.items()}
+    return {
+        name: entropy(law.sum(1), 0) + entropy(law.sum(0), 0) - entropy(law.ravel(), 0) for name, law in pair.items()
+    }
 
 
 def test_exact_values_are_those_of_the_whole_law():

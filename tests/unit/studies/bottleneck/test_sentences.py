@@ -163,28 +163,6 @@ def test_which_kinds_agree_between_two_sample_sizes():
     assert complexity.endswith("raw by +6%, +7%; corrected by +8%, +9%; extrapolated by +10%, +11%.")
 
 
-def test_findings():
-    layers = pd.DataFrame(
-        [row("complexity", 1.0, layer=layer) for layer in range(4)]
-        + [row("expressivity", bits, layer=layer) for layer, bits in enumerate((1.0, 0.5, 0.5, 1.5))]
-    )
-    compressed = pd.DataFrame(
-        [row("optimality", bits, width=5) for bits in (0.95, 0.97)]
-        + [row("optimality", 0.1, width=5, layer=1), row("optimality", 0.2, width=1), row("complexity", 0.3, width=5)]
-    )
-    quantities = ["complexity", "complexity_floor", "complexity_corrected", "optimality_corrected", "unique_input"]
-    noise = [{"quantity": name, "width": w, "estimate": 0.5} for name in quantities for w in (1, 4)]
-    noise += [{"quantity": "optimality", "width": w, "estimate": 1 + w / 100} for w in (1, 4)]
-    said = sentences.findings(layers, agreement_table(), compressed, pd.DataFrame(noise)).splitlines()
-    assert "in 75% of the layers" in said[0]
-    assert (
-        "at 4,000 sentences, token optimality is 1.00 to 1.10 raw, 0.80 to 0.90 corrected, 0.60 to 0.70 extra"
-        in said[1]
-    )
-    assert said[1].endswith("by each: a, a, a.")
-    assert said[2].startswith("- **At width 5** raw optimality is 0.950 to 0.970 over the models, and 1.040 on")
-
-
 @pytest.mark.parametrize("left_out", ["", "It is left out."])
 def test_the_layer_that_tells_most(left_out):
     rows = [
