@@ -83,7 +83,7 @@ def measured(plan: Plan) -> pd.DataFrame:
     """The tables of all models that have been measured by this plan, here or on any computer whose store was copied."""
     wanted = text_key(plan, tasks)
     del wanted["dtype"]  # "auto" means another one on each machine
-    return compression.measured_as("preference", wanted)
+    return compression.measured_as(measure, wanted)
 
 
 def _answers(
