@@ -22,16 +22,21 @@ NEAR = 0.9
 PART, RATIO, RANK, BITS, SHARE = "of complexity", "ratio", "rank correlation", "bits per token", "of the exact value"
 RELEVANT = {PART: NEAR, RATIO: 0.05, RANK: 0.3, BITS: 0.001, SHARE: 0.1}
 """The least values that count, by unit."""
+DIRECTIONS = "less complexity, more expressivity or more optimality"
+ESTIMATORS = "raw, corrected or extrapolated"
 
 
 class Claim(NamedTuple):
-    """A claim: whose it is, what is tested of it here, on what, and what it takes where that is not here."""
+    """A claim: whose it is, what is tested of it here, on what, and what it takes where that is not here. Where it is
+    about one of several things, its text has a place for them, {}, and `things` names them.
+    """
 
     text: str
     paper: str
     tested: str
     on: str
     takes: str
+    things: str = ""
 
 
 BOUND = Claim(
@@ -40,15 +45,15 @@ BOUND = Claim(
     "decoders; encoders apart, since they have seen the output", "a decoder whose optimality can be estimated",
 )  # fmt: skip
 SCORES = Claim(
-    "what a model compresses goes with its benchmark scores", PAPER,
-    "rank correlation with the mean of six benchmarks, given the number of weights; optimality up, complexity down",
+    "{} goes with a model's benchmark scores", PAPER,
+    "rank correlation with the mean of six benchmarks, given the number of weights",
     "models of the hub that are measured and on the leaderboard",
-    f"{FEWEST} models with a score: bitskept measure --profile paper",
+    f"{FEWEST} models with a score: bitskept measure --profile paper", DIRECTIONS,
 )  # fmt: skip
 RUNS = Claim(
-    "what a network compresses goes with what it can do", PAPER,
+    "{} goes with what a network can do", PAPER,
     "rank correlation with bits per byte and BLiMP over runs, given weights, tokens and twin",
-    "runs of notebook 05 that have learned", f"{over_runs.FEWEST} such runs: 05_training_dynamics",
+    "runs of notebook 05 that have learned", f"{over_runs.FEWEST} such runs: 05_training_dynamics", DIRECTIONS,
 )  # fmt: skip
 PREFERENCE = Claim(
     "states tell which answer people preferred, beyond its length", PAPER,
@@ -67,13 +72,15 @@ PHASES = Claim(
     "checkpoints among the correlation_models, such as pythia-70m@step1000; 05_training_dynamics tests it on its twins",
 )  # fmt: skip
 TEXT = Claim(
-    "optimality changes with the amount of text", CONTROL, "the change of optimality, token labels, smaller to larger",
-    "each model, two amounts of the same text", "two amounts of text",
+    "{} optimality changes with the amount of text", CONTROL,
+    "the change of optimality, token labels", "each model, two amounts of the same text",
+    "two amounts of text", ESTIMATORS,
 )  # fmt: skip
 EXACT = Claim(
-    "estimated optimality is off its exact value", CONTROL,
+    "{} optimality is off its exact value", CONTROL,
     "the bias of optimality at the largest sample, raw, corrected and extrapolated",
     "states that are a function of the token: a corpus at layer 0, and a language", "samples with exact values",
+    ESTIMATORS,
 )  # fmt: skip
 CHANCE = Claim(
     "exchanged labels seem to be known as well", CONTROL, "the same with the labels of half of the pairs exchanged",
@@ -85,7 +92,7 @@ CLAIMS = (BOUND, SCORES, RUNS, PREFERENCE, INSTRUCT, PHASES, TEXT, EXACT, CHANCE
 def planned() -> str:
     """What will be tested, in Markdown."""
     head = ["claim", "whose", "what is tested here", "on what"]
-    rows = [[claim.text, claim.paper, claim.tested, claim.on] for claim in CLAIMS]
+    rows = [[claim.text.format(claim.things), claim.paper, claim.tested, claim.on] for claim in CLAIMS]
     return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows])
 
 
@@ -110,11 +117,12 @@ def claims(
     return outcomes.table([row for part in parts for row in part], relevant=RELEVANT, sides=2)
 
 
-def _row(claim: Claim, **facts: Any) -> dict[str, Any]:
-    """A row of a claim; without an estimate it says what testing it would take."""
-    row = UNTESTED | {"claim": claim.text, "paper": claim.paper} | facts
+def _row(claim: Claim, about: str = "", **facts: Any) -> dict[str, Any]:
+    """A row of a claim, which is `about` one thing; without an estimate it says what testing it would take."""
+    text = claim.text.format(about)
+    row = UNTESTED | {"claim": text, "paper": claim.paper} | facts
     if pd.isna(row["estimate"]):
-        row |= UNTESTED | {"claim": f"{claim.text} (to be tested: {claim.takes})", "clusters": None}
+        row |= UNTESTED | {"claim": f"{text} (to be tested: {claim.takes})", "clusters": None}
     return row
 
 
@@ -139,17 +147,29 @@ def _signed(measure: str, target: str) -> int:
 
 def _scores(correlated: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for row in correlated[correlated["quantity"].isin(REPORTED)].to_dict("records"):
-        facts = {"probe": row["quantity"].replace("_", " "), "model": "models of the hub", "family": "scores"}
+        facts = {"probe": "raw", "model": "models of the hub", "family": "scores"}
         sign = _signed(row["quantity"], "")
-        yield _row(SCORES, **facts, **_correlation(sign * row["partial"], int(row["n"]), 1, row["p"]))
+        yield _row(
+            SCORES,
+            _directed(row["quantity"]),
+            **facts,
+            **_correlation(sign * row["partial"], int(row["n"]), 1, row["p"]),
+        )
 
 
 def _runs(runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for row in runs[runs["measure"].str.match("complexity|expressivity|optimality")].to_dict("records"):
-        facts = {"reading": row["target"], "probe": row["measure"].replace("_", ", "), "family": "runs"}
-        facts |= {"primary": row["measure"].endswith("corrected"), "model": "runs of notebook 05"}
+        name, _, kind = row["measure"].partition("_")
+        facts = {"reading": row["target"], "probe": kind or "raw", "family": "runs"}
+        facts |= {"primary": kind == "corrected", "model": "runs of notebook 05"}
         sign, controls = _signed(row["measure"], row["target"]), int(row["controls"])
-        yield _row(RUNS, **facts, **_correlation(sign * row["estimate"], int(row["n"]), controls, row["p"]))
+        yield _row(
+            RUNS, _directed(name), **facts, **_correlation(sign * row["estimate"], int(row["n"]), controls, row["p"])
+        )
+
+
+def _directed(quantity: str) -> str:
+    return f"{'less' if quantity == 'complexity' else 'more'} {quantity.replace('_', ' ')}"
 
 
 def _correlation(value: float, units: int, controls: int, p: float) -> dict[str, Any]:
@@ -211,7 +231,8 @@ def _difference(more: pd.Series, less: pd.Series, errors: list[float]) -> dict[s
 def _text(changes: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for row in changes.to_dict("records"):
         ends = {name: row[name] for name in ("estimate", "low", "high", "p")}
-        yield _row(TEXT, **_size(ends), probe=row["estimator"], model=row["model"], unit=RATIO, family="text")
+        facts = {"reading": "token", "model": row["model"], "unit": RATIO, "family": "text"}
+        yield _row(TEXT, row["estimator"], **_size(ends), **facts)
 
 
 def _exact(exactness: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -220,8 +241,8 @@ def _exact(exactness: pd.DataFrame) -> Iterator[dict[str, Any]]:
         ends = {name: row[name] / row["exact"] - 1 for name in ("estimate", "low", "high")}
         error = (ends["high"] - ends["low"]) / 3.92
         ends["p"] = float(2 * norm.sf(abs(ends["estimate"]) / error)) if error > 0 else float("nan")
-        facts = {"probe": row["kind"], "model": row["source"], "clusters": row["repeats"], "unit": SHARE}
-        yield _row(EXACT, **_size(ends), **facts, family="exact")
+        facts = {"reading": "token", "model": row["source"], "clusters": row["repeats"], "unit": SHARE}
+        yield _row(EXACT, row["kind"], **_size(ends), **facts, family="exact")
 
 
 def _size(ends: dict[str, float]) -> dict[str, float]:
