@@ -146,15 +146,13 @@ def _signed(measure: str, target: str) -> int:
 
 
 def _scores(correlated: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    for row in correlated[correlated["quantity"].isin(REPORTED)].to_dict("records"):
-        facts = {"probe": "raw", "model": "models of the hub", "family": "scores"}
-        sign = _signed(row["quantity"], "")
-        yield _row(
-            SCORES,
-            _directed(row["quantity"]),
-            **facts,
-            **_correlation(sign * row["partial"], int(row["n"]), 1, row["p"]),
-        )
+    names = correlated["quantity"].str.removesuffix("_corrected")
+    rows = correlated.assign(name=names)[names.isin(REPORTED)]
+    for row in rows.to_dict("records"):
+        name, kind = row["name"], "raw" if row["quantity"] == row["name"] else "corrected"
+        facts = {"probe": kind, "model": "models of the hub", "family": "scores", "primary": kind == "raw"}
+        ends = _correlation(_signed(name, "") * row["partial"], int(row["n"]), 1, row["p"])
+        yield _row(SCORES, _directed(name), **facts, **ends)
 
 
 def _runs(runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
