@@ -84,8 +84,10 @@ def documents(table: pd.DataFrame, left_out: str) -> str:
 def runs(table: pd.DataFrame, whose: str) -> str:
     """Which correlations over runs survive, and the smallest that could have been seen; `whose` says whose runs."""
     number = int(table["n"].max())
-    if not number:
+    if not table["listed"].max():
         return whose
+    if not number:
+        return f"{whose} None of them has learned, so nothing can be said."
     tests = int(table["tests"].max())
     lines = [f"{whose} {number} of them have learned.\n"]
     for target, rows in table.groupby("target", sort=False):

@@ -1,5 +1,7 @@
 """Do compression and what a network can do go together over the runs of notebook 05? Rank correlations over runs."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -20,8 +22,8 @@ MEASURES = [
     *("complexity_corrected", "expressivity_corrected", "optimality_corrected"),
     *("retained", "late_forgetting", "rankme", "alpha_req"),
 ]
-COST, SCORE = "bits per byte", "blimp"
-"""The targets: the cost of held-out text, or the bound on it that a masked network has, and scores on BLiMP."""
+COST, SCORE = "bits per byte", r"blimp .*accuracy"
+"""The targets: the cost of held-out text, or the bound on it that a masked network has, and accuracy on BLiMP."""
 FEWEST = 12
 """The fewest runs for a p-value: with fewer and several controls, hardly any order of the ranks is unlikely."""
 GAIN = 0.05
@@ -53,12 +55,13 @@ def by_run(table: pd.DataFrame) -> pd.DataFrame:
 def runs(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Each of `MEASURES` against each target over the runs that have learned (`by_run`): `n`, the rank correlation
     (`spearman`), the same given weights, tokens and twin (`estimate`, with its 95 % interval), `p` (permutations within
-    a twin), `p_holm` over all rows, and `detectable`, the smallest that would have been seen 80 % of the time.
+    a twin), `p_holm` over all rows, `listed`, the number of runs, learned or not, and `detectable`, the smallest that
+    would have been seen 80 % of the time.
 
     Read from the table of `studies.dynamics`, by `measures`. What too few runs leave undefined is missing.
     """
     wide = by_run(table)
-    targets = [COST, *sorted(name for name in wide.columns if name.startswith(f"{SCORE} "))]
+    targets = [COST, *sorted(name for name in wide.columns if re.fullmatch(SCORE, name))]
     pairs = [(target, measure) for target in targets for measure in MEASURES]
     rows = [{"target": target, "measure": measure} | _row(wide, measure, target, seed) for target, measure in pairs]
     result = pd.DataFrame(rows)
@@ -66,7 +69,7 @@ def runs(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     result.loc[known, "p_holm"] = holm(result.loc[known, "p"].to_numpy(float))
     free = result["n"] - result["controls"]
     result["detectable"] = [detectable_correlation(int(units), tests=max(1, tests)) for units in free]
-    return result.assign(tests=tests, unit="rank correlation")
+    return result.assign(tests=tests, listed=table["run"].nunique(), unit="rank correlation")
 
 
 def _row(wide: pd.DataFrame, measure: str, target: str, seed: int) -> dict[str, float]:

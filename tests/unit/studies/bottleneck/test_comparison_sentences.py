@@ -97,9 +97,9 @@ def test_other_texts(left_out):
     assert b.endswith("optimality is not estimable raw and not estimable corrected.")
 
 
-def runs_table(p, number=24):
+def runs_table(p, number=24, listed=30):
     row = {"target": COST, "measure": "rankme", "estimate": -0.7, "low": -0.9, "high": -0.4, "n": number}
-    row |= {"p_holm": p, "detectable": 0.6, "tests": 2}
+    row |= {"p_holm": p, "detectable": 0.6, "tests": 2, "listed": listed}
     return pd.DataFrame([row, row | {"target": "blimp accuracy", "p_holm": 1.0 if pd.notna(p) else p}])
 
 
@@ -113,7 +113,8 @@ def test_what_survives_over_runs():
 
 
 def test_no_runs_and_few_runs():
-    assert sentences.runs(runs_table(np.nan, 0), "Run 05 first.") == "Run 05 first."
+    assert sentences.runs(runs_table(np.nan, 0, 0), "Run 05 first.") == "Run 05 first."
+    assert sentences.runs(runs_table(np.nan, 0), "Those.") == "Those. None of them has learned, so nothing can be said."
     assert "5 runs are too few for a p-value." in sentences.runs(runs_table(np.nan, 5), "Few.")
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from bitskept.studies.bottleneck.over_runs import COST, FILE, MEASURES, RUN, by_run, measures, runs
 
-SCORE = "blimp accuracy"
+SCORE = "blimp pair_accuracy"
 
 
 def made_up(seed=0, learned=True, number=24):
