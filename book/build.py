@@ -29,7 +29,7 @@ TERM = re.compile(r"\*\*([^*]+)\*\*")
 EXPLORED = {
     "00_tour": "one-sentence-through-the-layers",
     **dict.fromkeys(["02_retained", "02_readings", "02_sentence", "02_learning", "02_probes"], "what-each-layer-keeps"),
-    **dict.fromkeys(["04_plane", "04_widths", "04_optimality"], "the-information-plane"),
+    **dict.fromkeys(["04_plane", "04_optimality"], "the-information-plane"),
     **dict.fromkeys(["05_retained", "05_plane", "05_ranks"], "twins-over-training"),
 }
 LEGIBLE = 0.011

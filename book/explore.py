@@ -1,7 +1,6 @@
 """The pictures of the page Explore: specifications in Vega-Lite, each with the rows of the committed tables in it."""
 
 import csv
-import itertools
 import json
 from pathlib import Path
 
@@ -23,7 +22,7 @@ def write(tables: Path, folder: Path) -> None:
     specs = {
         "explore-tour": tour(read(tables / "00_tour.csv")),
         "explore-layers": layers(tables),
-        "explore-plane": plane(read(tables / "04_plane.csv"), read(tables / "04_widths.csv")),
+        "explore-plane": plane(read(tables / "04_plane.csv")),
         "explore-optimality": optimality(read(tables / "04_optimality.csv")),
         "explore-twins": twins(tables),
     }
@@ -133,22 +132,11 @@ def layers(tables: Path) -> Spec:
     return spec(rows, choices, title, [f"datum.{name} == {name}" for name in chosen], encoding, curve, "model")
 
 
-def plane(points: Rows, widths: Rows) -> Spec:
-    """The information plane: every layer for labels of one token, the mean over layers for wider ones."""
-    single = "each layer, labels of one token"
-    rows = [row | {"show": single} for row in points if row["kind"] in KINDS]
-    for width, model, kind in itertools.product(values(widths, "width"), values(widths, "model"), KINDS):
-        ends = {row["quantity"]: row["estimate"] for row in widths if (row["width"], row["model"]) == (width, model)}
-        suffix = "" if kind == "raw" else f"_{kind}"
-        pair = {name: ends.get(name + suffix) for name in ("complexity", "expressivity")}
-        if None not in pair.values():
-            show = f"mean over layers, labels of {width:.0f} token{'s' if width > 1 else ''}"
-            rows.append({"model": model, "kind": kind, "show": show, **pair})
-    rows = keep(rows, "model", "kind", "show", "layer", "complexity", "expressivity")
-    choices = [
-        select("kind", "information ", KINDS, "corrected"),
-        select("show", "points ", values(rows, "show"), single),
-    ]
+def plane(points: Rows) -> Spec:
+    """The information plane: every layer of each model, for labels of one token."""
+    rows = [row for row in points if row["kind"] in KINDS]
+    rows = keep(rows, "model", "kind", "layer", "complexity", "expressivity")
+    choices = [select("kind", "information ", KINDS, "corrected")]
     encoding = {
         "x": quantity("complexity", "complexity, soft bits"),
         "y": quantity("expressivity", "expressivity, soft bits"),
@@ -158,7 +146,7 @@ def plane(points: Rows, widths: Rows) -> Spec:
         "tooltip": tips("model", "layer", "complexity", "expressivity"),
     }
     marks = [{"mark": {"type": "line", "opacity": 0.4}}, {"mark": {"type": "point", "filled": True, "size": 60}}]
-    return spec(rows, choices, "kind", ["datum.kind == kind", "datum.show == show"], encoding, marks, "model")
+    return spec(rows, choices, "kind", ["datum.kind == kind"], encoding, marks, "model")
 
 
 def optimality(rows: Rows) -> Spec:

@@ -4,7 +4,9 @@ from bitskept.studies.bottleneck.section import IbCorrelations
 
 BOTTLENECK = {
     "profile": "smoke", "sentences": [10, 20], "more_sentences": [30], "widths": [1, 2], "longest": 32, "anchors": 8,
-    "anchor_seeds": [0, 1], "memory": 64, "sensitivity_sentences": 10, "other_anchors": [4], "bottleneck_types": 5,
+    "anchor_seeds": [0, 1], "memory": 64, "exact_population": 30, "exact_sentences": [10, 20], "exact_repeats": 2,
+    "documents": {"c4": {"sentences": 5, "longest": 32}}, "bottleneck_types": 5,
+    "simulated_models": 4, "simulated_positions": 500, "simulated_per_type": [5, 20],
     "betas": [2.0],
     "preference_task": "hh-harmless", "preference_pairs": 5, "preference_longest": 32, "seed": 0, "dtype": "float32",
     "accept_terms": [],
@@ -30,5 +32,5 @@ def bottleneck(tiny, tmp_path, home, monkeypatch):
     text = tmp_path / "text.txt"
     text.write_text("\n".join(f"the cat sat {'un ' * number}it 42 ." for number in range(30)), "utf-8")
     first, second = (str(tmp_path / name) for name in ("first", "second"))
-    names = {"models": [first], "more_model": first, "sensitivity_model": first, "corpus": str(text)}
+    names = {"models": [first], "more_model": first, "bigram_model": first, "exact_model": first, "corpus": str(text)}
     return IbCorrelations(**BOTTLENECK, **names, correlation_models=[second, first])

@@ -27,7 +27,8 @@ class Job:
 
     `subject` is the model, or the name of the run, and `parameters` its approximate number of weights. `key` changes
     whenever the results would change: with the plan, the version of a function, the model or the text. `needs` names
-    the jobs that come first. A notebook can run without the `optional` jobs. `work` does the job.
+    the jobs that come first. A notebook can run without the `optional` jobs. `work` does the job. It passes at most
+    `tokens` through the model, 0 where this is not known.
     """
 
     command: Literal["measure", "tune", "grow"]
@@ -40,6 +41,7 @@ class Job:
     needs: tuple[str, ...] = ()
     optional: bool = False
     twin: str | None = None
+    tokens: int = 0
 
     @property
     def name(self) -> str:

@@ -70,6 +70,9 @@ def parser() -> argparse.ArgumentParser:
     )
     grow = add("grow", "train the small models that the notebook on training dynamics follows", more)
     for command in (measure, tune, grow):
+        if command is measure:
+            dry = "only say how many models, gigabytes and about how many hours it would take"
+            command.add_argument("--dry-run", action="store_true", help=dry)
         command.add_argument("--notebook", metavar="NN", help="only what this notebook needs, as 02 (default: all)")
         command.add_argument("names", nargs="*", metavar="NAME", help="a model, run, twin or job (default: all)")
 
@@ -92,7 +95,8 @@ def main(arguments: list[str] | None = None) -> int:
         elif chosen.command == "redraw":
             redraw(chosen.profile, chosen.notebooks)
         elif chosen.command in ("measure", "tune", "grow"):
-            work(chosen.command, chosen.profile, chosen.names, chosen.notebook)
+            dry_run = getattr(chosen, "dry_run", False)
+            work(chosen.command, chosen.profile, chosen.names, chosen.notebook, dry_run=dry_run)
         elif chosen.command == "jobs":
             jobs(chosen.profile)
         elif chosen.command == "fetch":
@@ -133,8 +137,10 @@ def redraw(profile: str, names: list[str]) -> None:
     print(f"{len(pictures)} files in {pictures[0].parent}")
 
 
-def work(command: str, profile: str, names: list[str], notebook: str | None) -> None:
-    """Do the jobs of a command. RuntimeError, at the end, that says which failed and why."""
+def work(command: str, profile: str, names: list[str], notebook: str | None, *, dry_run: bool = False) -> None:
+    """Do the jobs of a command, or only say what they take (`dry_run`). RuntimeError, at the end, that says which
+    failed and why.
+    """
     from bitskept.base import params
     from bitskept.base.files import on_disk
     from bitskept.run import jobs, notebooks
@@ -144,6 +150,11 @@ def work(command: str, profile: str, names: list[str], notebook: str | None) -> 
     models = [name for name in names if name.partition("@")[0] in registry("models") or on_disk(name)]
     found = [job for job in jobs.jobs(sections, models) if job.command == command]
     chosen = jobs.select(found, names, notebook)
+    if dry_run:
+        from bitskept.run.forecast import forecast
+
+        print(forecast(chosen))
+        return
     if failures := jobs.run(chosen):
         reasons = [f"  {name}: {reason}" for name, reason in failures.items()]
         raise RuntimeError("\n".join([f"{len(failures)} failed; the others are in the store", *reasons]))

@@ -18,7 +18,7 @@ from bitskept.studies.bottleneck.section import model_jobs
 Sections = Mapping[str, Section]
 ANY_MODEL = "04_ib_correlations"
 """The notebook whose measurements can be done for a model that no section names."""
-READS = {ANY_MODEL: ("05_predictors.csv",)}
+READS = {ANY_MODEL: ("05_run_measures.csv",)}
 """The tables of other notebooks that a notebook shows."""
 SIDE_BY_SIDE = ("03_fine_tuning", "05_training_dynamics")
 """The notebooks that compute side by side, with one thread each (`parallel.each_stored`); twins always are."""

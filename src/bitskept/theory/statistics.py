@@ -3,7 +3,7 @@
 """
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float, Num, Shaped
 from scipy.stats import norm, rankdata
 
 from bitskept.theory.checks import above, at_least, between, finite, rate
@@ -117,22 +117,46 @@ def rank_interval(correlation: float, units: int) -> tuple[float, float]:
     return float(np.tanh(centre - reach)), float(np.tanh(centre + reach))
 
 
-def permutation_p(x: Values, y: Values, given: Controls = None, *, permutations: int = 9999, seed: int) -> float:
+def permutation_p(
+    x: Values,
+    y: Values,
+    given: Controls = None,
+    *,
+    within: Shaped[np.ndarray, " unit"] | None = None,
+    permutations: int = 9999,
+    seed: int,
+) -> float:
     """The two-sided p-value of no (partial) rank correlation, (1 + count) / (1 + permutations), where count is how many
     random permutations give a correlation at least as far from 0 (Phipson and Smyth 2010).
 
     Without `given` the ranks of y are permuted, which is an exact test. With it their residuals are permuted (Freedman
-    and Lane 1983), which is exact only in the limit of many units. ValueError as `partial_spearman`, and for fewer than
-    one permutation.
+    and Lane 1983), which is exact only in the limit of many units. If `within` names a group for each unit, values are
+    permuted inside groups alone; have the groups among the controls too, or their differences count as a correlation.
+    ValueError as `partial_spearman`, and for fewer than one permutation.
     """
     at_least("permutations", permutations, 1)
     rank_x, rank_y, controls = _ranked(x, y, given)
     left_x, left_y = _residuals(rank_x, controls), _residuals(rank_y, controls)
-    shuffled = np.random.default_rng(seed).permuted(np.tile(left_y, (permutations, 1)), axis=1)
+    random, shuffled = np.random.default_rng(seed), np.tile(left_y, (permutations, 1))
+    groups = np.zeros(len(x)) if within is None else within
+    for group in [np.flatnonzero(groups == name) for name in np.unique(groups)]:
+        shuffled[:, group] = random.permuted(shuffled[:, group], axis=1)
     # Freedman and Lane add the prediction of y from the controls; taking residuals would remove it again.
     null = _correlation(left_x, _residuals(shuffled, controls))
     count = (np.abs(null) >= abs(_correlation(left_x, left_y)) - 1e-12).sum()  # equal up to rounding counts as equal
     return float((1 + count) / (1 + permutations))
+
+
+def detectable_correlation(units: int, controls: int = 0, tests: int = 1) -> float:
+    """The smallest rank correlation that is significant 80 % of the time: two-sided, at the strictest of Holm's steps
+    over so many `tests`, given so many `controls`. NaN for too few units.
+
+    artanh(r) has a standard error of about √(1.06 / (units - controls - 3)) (Fieller, Hartley and Pearson 1957).
+    """
+    free = units - controls - 3
+    if free < 1:
+        return float("nan")
+    return float(np.tanh((norm.isf(0.025 / tests) + norm.ppf(0.8)) * np.sqrt(1.06 / free)))
 
 
 def holm(p: Num[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:

@@ -87,7 +87,7 @@ CHANGES = [
     ("04_ib_correlations", {"preference_pairs": 11}, {"04.preference"}),
     ("04_ib_correlations", {"more_sentences": [170]}, {"04.longer"}),
     ("04_ib_correlations", {"betas": [2.0]}, {"04.bigrams"}),
-    ("04_ib_correlations", {"other_anchors": [11]}, {"04.trial"}),
+    ("04_ib_correlations", {"exact_repeats": 3}, {"04.exact"}),
     ("05_training_dynamics", {"language": {"rate": 1e-3}}, {"05.language"}),
     ("05_training_dynamics", {"items": 41}, {"05.checkpoints"}),
     ("05_training_dynamics", {"initials": [0.02, 0.2]}, {"05.untrained"}),

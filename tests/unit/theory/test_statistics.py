@@ -10,6 +10,7 @@ from scipy import stats
 from bitskept.theory import statistics
 from bitskept.theory.statistics import (
     cluster_bootstrap,
+    detectable_correlation,
     holm,
     partial_spearman,
     percentiles,
@@ -222,3 +223,27 @@ def test_numbers_outside_their_range_are_refused():
         rank_interval(1.2, 10)
     with pytest.raises(ValueError, match=r"each p-value must be a rate from 0 to 1, but is 1\.2"):
         holm(np.array([0.5, 1.2]))
+
+
+def test_permutations_within_groups_keep_what_groups_differ_by():
+    """x and y differ between two groups in the same way and have nothing else in common."""
+    random, group = np.random.default_rng(1), np.repeat([0, 1], 15)
+    x, y = (10 * group + random.standard_normal(30) for _ in range(2))
+    assert permutation_p(x, y, seed=0) < 0.001
+    assert permutation_p(x, y, within=group, seed=0) > 0.05
+    assert permutation_p(x, y, group, within=group, seed=0) > 0.05
+    same = np.zeros(30)
+    assert permutation_p(x, y, within=same, seed=0) == permutation_p(x, y, seed=0)
+
+
+def test_the_detectable_correlation_is_seen_four_times_of_five():
+    random, units = np.random.default_rng(0), 24
+    r = detectable_correlation(units)
+    seen = []
+    for _ in range(400):
+        x, noise = random.standard_normal((2, units))
+        normal = 2 * np.sin(np.pi * r / 6)  # Pearson's correlation of normal values whose rank correlation is r
+        seen.append(stats.spearmanr(x, normal * x + np.sqrt(1 - normal**2) * noise).pvalue < 0.05)
+    assert np.mean(seen) == pytest.approx(0.8, abs=0.06)
+    assert detectable_correlation(units, 4, 20) > detectable_correlation(units, 4) > r
+    assert np.isnan(detectable_correlation(7, 4))

@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from bitskept.base.store import entries
-from bitskept.instruments.measurement import MODEL, label, measurement, text_key, to_table
+from bitskept.instruments.measurement import MODEL, Measurement, label, measurement, text_key, to_table
 from bitskept.instruments.soft_entropy.accumulator import SoftEntropy, SoftInformation
 from bitskept.instruments.soft_entropy.assignments import Anchors
 from bitskept.instruments.soft_entropy.influence import Estimate
@@ -88,12 +88,13 @@ def measured(plan: Plan) -> pd.DataFrame:
     """The tables of all models that have been measured by this plan, on this machine or on one from which the store was
     copied.
     """
-    return measured_as("compression", {name: value for name, value in text_key(plan).items() if name != "dtype"})
+    return measured_as(measure, {name: value for name, value in text_key(plan).items() if name != "dtype"})
 
 
-def measured_as(function: str, key: dict[str, Any]) -> pd.DataFrame:
+def measured_as(instrument: Measurement, key: dict[str, Any]) -> pd.DataFrame:
     """The stored tables whose keys include all of `key`, without the `dtype`, as "auto" depends on the machine."""
-    tables = [table for stored, table in entries(function, measure.version) if key.items() <= stored.items()]
+    stored = entries(instrument.name, instrument.version)
+    tables = [table for known, table in stored if key.items() <= known.items()]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
 
 

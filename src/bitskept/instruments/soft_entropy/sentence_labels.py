@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from bitskept.instruments.soft_entropy.assignments import Anchors
@@ -22,13 +22,15 @@ PERMUTATIONS = 200
 @dataclass(frozen=True)
 class LabelInformation:
     """I(Z; label) at every layer, in bits: `raw`, its `floor` (the mean under permuted labels), `corrected` = raw -
-    floor, and the share of permutations that reach `raw` (`p`, at least 1 / 201).
+    floor, and the share of permutations that reach `raw` (`p`, at least 1 / 201); `p_mean` is that of the mean over all
+    layers but the first.
     """
 
     raw: Float[np.ndarray, " layer"]
     floor: Float[np.ndarray, " layer"]
     corrected: Estimate
     p: Float[np.ndarray, " layer"]
+    p_mean: float
     places: int
 
 
@@ -56,10 +58,14 @@ class SentenceSums:
         *,
         pairs: Int[np.ndarray, " text"] | None = None,
         clusters: Int[np.ndarray, " text"] | None = None,
+        beside: Bool[np.ndarray, " text"] | None = None,
         seed: int = 0,
     ) -> LabelInformation:
         """The information about one label per text. With `pairs`, labels are permuted within each pair only. The
         bootstrap draws `clusters`, by default the pairs, or the texts.
+
+        `beside` marks one text of each pair, such as the longer one. Then permutations leave the number of marked texts
+        with each label as it is, so that the floor is what this mark tells about the label by itself.
 
         ValueError where labels and texts differ in number, or where all labels are the same.
         """
@@ -76,7 +82,10 @@ class SentenceSums:
         labellings = np.empty((1 + PERMUTATIONS, len(label)), int)
         labellings[0] = label
         for permuted in labellings[1:]:
-            permuted[inside] = label[np.lexsort((random.random(len(label)), pairs))]
+            if beside is None:
+                permuted[inside] = label[np.lexsort((random.random(len(label)), pairs))]
+            else:
+                permuted[:] = exchanged(label, pairs, beside, random)
         # Layer by layer: in float64 the sums of all would take most of the memory of a measurement.
         layers = (self._sums[:, layer].cpu().numpy().astype(float) for layer in range(self._sums.shape[1]))
         values, shares = map(np.array, zip(*(_information(sums, labellings) for sums in layers), strict=True))
@@ -88,7 +97,27 @@ class SentenceSums:
         replicates = widened(cluster_bootstrap(by_cluster, sizes, replicates=REPLICATES, seed=seed), raw, len(sizes))
         reached = drawn >= raw - 1e-12  # equal up to rounding
         p = (1 + reached.sum(0)) / (1 + PERMUTATIONS)
-        return LabelInformation(raw, floor, Estimate(raw - floor, replicates - floor), p, int(counts.sum()))
+        reached_mean = drawn[:, 1:].mean(1) >= raw[1:].mean() - 1e-12 if len(raw) > 1 else reached[:, 0]
+        p_mean = float((1 + reached_mean.sum()) / (1 + PERMUTATIONS))
+        return LabelInformation(raw, floor, Estimate(raw - floor, replicates - floor), p, p_mean, int(counts.sum()))
+
+
+def exchanged(
+    label: Int[np.ndarray, " text"],
+    pairs: Int[np.ndarray, " text"],
+    beside: Bool[np.ndarray, " text"],
+    random: np.random.Generator,
+) -> Int[np.ndarray, " text"]:
+    """Labels 0 and 1, one of each in a pair, that agree with the mark `beside` in as many pairs as before, but in pairs
+    drawn at random. ValueError unless each pair has two texts, one of each label and one of them marked.
+    """
+    marked, other = (np.flatnonzero(beside == mark)[np.argsort(pairs[beside == mark])] for mark in (True, False))
+    if len(marked) != len(other) or (pairs[marked] != pairs[other]).any() or (label[marked] == label[other]).any():
+        raise ValueError("each pair must have two texts, one of each label and one of them marked")
+    labels = np.empty_like(label)
+    labels[marked] = random.permutation(label[marked])
+    labels[other] = 1 - labels[marked]
+    return labels
 
 
 def _information(

@@ -1,5 +1,7 @@
 """How much the states of each layer keep of the tokens so far, and how much they predict of the tokens to come."""
 
+from numbers import Real
+
 import pandas as pd
 
 from bitskept.base.publishing import makes_table
@@ -9,6 +11,12 @@ from bitskept.studies.bottleneck.section import IbCorrelations, plan
 from bitskept.theory.repeated_runs import ends_over_runs
 
 SIDES = ("complexity", "expressivity")
+NAMES = {1: "token", 2: "bigram", 3: "trigram", 4: "quadgram"}
+
+
+def width_name(width: Real) -> str:
+    """The name of a label of this many tokens."""
+    return NAMES.get(int(width), f"{int(width)} tokens")
 
 
 def compressed(section: IbCorrelations) -> pd.DataFrame:
@@ -76,15 +84,16 @@ def optimality(compressed: pd.DataFrame, section: IbCorrelations) -> pd.DataFram
 
 @makes_table
 def plane(layers: pd.DataFrame, exact: pd.DataFrame) -> pd.DataFrame:
-    """Complexity and expressivity of each layer, by kind; then the `exact` curve of the bigrams (`bigram_curve`), in
-    bits and as shares of H(X) and I(X; Y). Measured by `instruments.soft_entropy.compression.measure`.
+    """Complexity and expressivity of each layer, by kind, in soft bits; then the `exact` curve of the bigrams
+    (`bigram_curve`), whose bits are Shannon's, from nothing to the whole token. Measured by
+    `instruments.soft_entropy.compression.measure`.
     """
-    values = layers.pivot(index=["model", "layer"], columns="quantity", values="estimate").astype(float)
+    values = layers.pivot(index=["model", "kind", "layer"], columns="quantity", values="estimate").astype(float)
     parts = []
     for end, kind in KINDS.items():
         points = values[[side + end for side in SIDES]].set_axis([*SIDES], axis=1)
-        parts.append(points.reset_index().assign(kind=kind))
-    shares = exact[["complexity", "relevance"]] / exact[["entropy", "information"]].to_numpy()
-    corners = pd.DataFrame({"complexity": [0, 1], "relevance": [0, 1]})
-    shares = pd.concat([corners[:1], shares, corners[1:]])
-    return pd.concat([*parts, exact.assign(kind="bigrams"), shares.assign(kind="bigrams, shares")])
+        parts.append(points.reset_index().rename(columns={"kind": "of"}).assign(kind=kind))
+    ends = exact[["entropy", "information", "shuffled"]].iloc[[0, 0]].assign(complexity=0.0, relevance=0.0)
+    ends.iloc[1, -2:] = exact[["entropy", "information"]].iloc[0]
+    curve = pd.concat([ends[:1], exact, ends[1:]])
+    return pd.concat([*parts, curve.assign(kind="bigrams")])

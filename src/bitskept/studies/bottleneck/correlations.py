@@ -6,8 +6,8 @@ Conklin and others (2026, arXiv 2604.07569) report four over 47 models, for the 
 import numpy as np
 import pandas as pd
 
-from bitskept.base.publishing import folders, makes_table, read_table
-from bitskept.base.words import quote
+from bitskept.base.publishing import makes_table
+from bitskept.instruments.job import size
 from bitskept.instruments.soft_entropy import compression
 from bitskept.instruments.soft_entropy.compression import KINDS
 from bitskept.sources import tasks
@@ -18,7 +18,7 @@ from bitskept.theory.statistics import holm, partial_spearman, permutation_p, ra
 
 REPORTED = {"complexity": -0.38, "expressivity": 0.08, "optimality": 0.52, "preference_information": 0.76}
 QUANTITIES = [name + end for name in ("complexity", "expressivity", "optimality") for end in KINDS]
-QUANTITIES += ["preference_information", "preference_information_corrected"]
+QUANTITIES += ["preference_information", "preference_information_corrected", "preference_beyond_length_corrected"]
 FEWEST = 8
 """The fewest models for which a p-value is given: with fewer, hardly any order of the ranks is unlikely."""
 
@@ -57,12 +57,22 @@ def scores() -> tuple[pd.DataFrame, str]:
         return none, f"Scores are left out: {error}."
 
 
-@makes_table
 def with_scores(measured: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """The table of `measured`, with the score of each model that has one. Measured by
-    `instruments.soft_entropy.compression.measure` and `studies.bottleneck.preference.measure`.
+    """The table of `measured`, with the score of each model that has one and the number of weights of all."""
+    sizes = {model: size(model) for model in measured["model"].unique()}
+    found = measured.merge(scores.drop(columns="parameters"), on="model", how="left")
+    return found.assign(parameters=found["model"].map(sizes))
+
+
+@makes_table
+def with_coefficients(scored: pd.DataFrame, correlated: pd.DataFrame) -> pd.DataFrame:
+    """The models of `with_scores` and, without a model, the correlations of the four quantities that the paper reports
+    (`reported`) over the models that have a score. Measured by `instruments.soft_entropy.compression.measure` and
+    `studies.bottleneck.preference.measure`.
     """
-    return measured.merge(scores, on="model", how="left")
+    four = correlated[correlated["quantity"].isin(REPORTED)]
+    four = four.rename(columns={"spearman": "estimate", "paper": "reported"})
+    return pd.concat([scored, four.assign(unit="rank correlation")], ignore_index=True)
 
 
 def correlations(measured: pd.DataFrame, scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
@@ -90,16 +100,3 @@ def correlations(measured: pd.DataFrame, scores: pd.DataFrame, *, seed: int) -> 
     known = table["p"].notna()
     table.loc[known, "p_holm"] = holm(table.loc[known, "p"].to_numpy(float))
     return table
-
-
-def over_checkpoints(profile: str) -> pd.DataFrame:
-    """The rank correlations of `05_training_dynamics` over the checkpoints of its networks, as estimates with intervals
-    in words; empty where it has not been run with this profile.
-    """
-    path = folders(profile)[1] / "05_predictors.csv"
-    if not path.exists():
-        return pd.DataFrame()
-    measures = [f"{name}_corrected" for name in ("complexity", "expressivity", "optimality")]
-    rows = read_table(path).query("measure in @measures").replace({"kind": {"partial": "given the step"}})
-    rows["shown"] = [quote(row, "+.2f") for row in rows.to_dict("records")]
-    return rows.pivot(index="target", columns=["measure", "kind"], values="shown")[measures]

@@ -8,14 +8,24 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bitskept.base.figures import colour, colours_by_family, curve, label_points
+from bitskept.base.figures import colour, curve
 from bitskept.instruments.soft_entropy.compression import KINDS
-from bitskept.studies.bottleneck.amount_of_text import PAPER
-from bitskept.studies.bottleneck.by_width import width_name
+from bitskept.studies.bottleneck.by_layer import width_name
+from bitskept.studies.bottleneck.comparison_figures import claims as claims
+from bitskept.studies.bottleneck.comparison_figures import correlations as correlations
+from bitskept.studies.bottleneck.comparison_figures import documents as documents
+from bitskept.studies.bottleneck.comparison_figures import exactness as exactness
+from bitskept.studies.bottleneck.comparison_figures import floor_alone as floor_alone
+from bitskept.studies.bottleneck.comparison_figures import runs as runs
 
 DEPTH = "depth (0 = embedding, 1 = last)"
 WIDTH = "width of the label (tokens)"
 STYLES = (("raw", "C3", "--"), ("corrected", "C0", "-"), ("extrapolated", "C2", "-."), ("floor", "C7", ":"))
+DOMAIN, ANSWER = "the domain of a sentence", "which answer people preferred"
+CONTROLS = {
+    "preference_beyond_length_corrected": ("--", ", beyond length"),
+    "preference_exchanged_corrected": (":", ", labels exchanged"),
+}
 LOOKS = {kind: {"color": name, "linestyle": line} for kind, name, line in STYLES}
 
 
@@ -114,23 +124,24 @@ def optimality(table: pd.DataFrame) -> Figure:
 
 
 def plane(table: pd.DataFrame) -> Figure:
-    """Layers in the information plane, next to the exact curve of the bigrams."""
+    """Layers in the information plane, in soft bits; and the exact curve of the bigrams in Shannon's."""
     figure, panels = _panels(1, 3, (15, 5))
-    for axes, kind in zip(panels, ("raw", "corrected", "corrected"), strict=True):
-        for model, rows in table[table["kind"] == kind].groupby("model", sort=False):
-            x, y = rows["complexity"], rows["expressivity"]
-            if axes is panels[2]:
-                x, y = x / x.max(), y / y.max()
-            axes.plot(x, y, ".-", color=colour(model), linewidth=1.5, label=model)
+    for axes, kind in zip(panels, ("raw", "corrected"), strict=False):
+        for (model, of), rows in table[table["kind"] == kind].groupby(["model", "of"], sort=False):
+            x, y, line = rows["complexity"], rows["expressivity"], ":" if of == "encoder" else "-"
+            label = f"{model} ({of})"
+            axes.plot(x, y, marker=".", linestyle=line, color=colour(model), linewidth=1.5, label=label)
             axes.plot(x.iloc[-1], y.iloc[-1], "*", color=colour(model), markersize=16, markeredgecolor="black")
-        axes.set(title=kind, xlabel="complexity (bits)", ylabel="expressivity (bits)", xlim=(0, None), ylim=(0, None))
-    for axes in panels[:2]:
-        axes.axline((0, 0), slope=1, color="grey", linestyle=":", label="expressivity = complexity")
-    shares = table[table["kind"] == "bigrams, shares"]
-    (exact,) = panels[2].plot(shares["complexity"], shares["relevance"], "s-", color="black", label="bigrams, exact")
-    panels[2].set(title="corrected, and bigrams", xlabel="complexity / maximum", ylabel="expressivity / maximum")
-    handles = [*panels[0].get_legend_handles_labels()[0], exact]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+        axes.set(title=kind, xlabel="complexity (soft bits)", ylabel="expressivity (soft bits)")
+        axes.set(xlim=(0, None), ylim=(0, None))
+        axes.axline((0, 0), slope=1, color="grey", linestyle="--", label="expressivity = complexity")
+    exact = table[table["kind"] == "bigrams"]
+    panels[2].plot(exact["complexity"], exact["relevance"], "s-", color="black", label="best summary of a token")
+    panels[2].axhline(exact["shuffled"].max(), color="C7", linestyle=":", label="random pairs (floor)")
+    panels[2].set(title="bigrams of the corpus", xlabel="I(X; T) (bits)", ylabel="I(T; Y) (bits)", ylim=(0, None))
+    panels[2].legend(fontsize=10)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
     return figure
 
 
@@ -161,97 +172,23 @@ def by_sentences(table: pd.DataFrame) -> Figure:
     return _with_legend(figure, columns[0][1][0], 3)
 
 
-def estimable(table: pd.DataFrame) -> Figure:
-    """Labels seen once, extended to the paper's text, and corrected complexity over its standard error."""
-    figure, (left, right) = _panels(1, 2, (13, 5))
-    for width, look in _widths_of(table):
-        rows = table[table["width"] == width].sort_values("n").set_index("quantity")
-        once, signal = rows.loc["unique_input"], rows.loc["complexity_corrected"]
-        left.plot(once["n"], once["estimate"], "o-", **look)
-        ends = rows.loc["drawn_on", ["unique now", "unique in the paper's text"]]
-        left.plot([once["n"].iloc[-1], PAPER], ends, linestyle="--", color=look["color"])
-        ratio = signal["estimate"] / signal["error"].clip(lower=1e-9)
-        right.plot(signal["sentences"][ratio > 0.1], ratio[ratio > 0.1], "o-", **look)
-    for axes, line, unit in ((left, left.axvline(PAPER), "positions"), (right, right.axhline(3), "sentences")):
-        line.set(color="grey", linestyle=":")
-        axes.set(xscale="log", yscale="log", xlabel=unit)
-    left.set(ylim=(0.005, 1.3), ylabel="share of places", title=f"Labels seen once ({table['model'].iloc[0]})")
-    left.text(PAPER, 0.006, "the paper's text ", ha="right", color="grey")
-    right.set(ylabel="complexity / standard error", title="Corrected: estimable above the dotted line")
-    left.legend(loc="lower left")
-    return figure
-
-
-def widths(table: pd.DataFrame) -> Figure:
-    """Complexity and expressivity by the width of the label."""
-    figure, panels = _panels(2, len(KINDS), (13, 7.5), sharex=True, sharey="row")
-    models = table["model"].unique()
-    for line, side in zip(panels, ("complexity", "expressivity"), strict=True):
-        for axes, (end, kind) in zip(line, KINDS.items(), strict=True):
-            for model in models:
-                rows = table[(table["quantity"] == side + end) & (table["model"] == model)]
-                curve(axes, rows, "width", color=colour(model), marker="o", label=model)
-            axes.set(xticks=table["width"].unique(), title=kind if side == "complexity" else None)
-        line[0].set_ylabel(f"{side} (bits)")
-    for axes in panels[1]:
-        axes.set_xlabel(WIDTH)
-    return _with_legend(figure, panels[0, 0], len(models))
-
-
-def sensitivity(table: pd.DataFrame) -> Figure:
-    """Token optimality and complexity by the number of anchors and the rule for the temperature."""
-    table = table[table["label_weights"] == "frequency"]
-    figure, panels = _panels(1, 2, (13, 4.8))
-    numbers = sorted(table["anchors"].unique())
-    for axes, name in zip(panels, ("optimality", "complexity"), strict=True):
-        for end, kind in KINDS.items():
-            rows = table[table["quantity"] == name + end].set_index("calibration")
-            curve(axes, rows.loc[["exact"]], "anchors", marker="o", label=kind, **LOOKS[kind])
-            other = rows.loc[["reference"]]
-            axes.plot(other["anchors"], other["estimate"], "D", **LOOKS[kind], markersize=11, fillstyle="none")
-        axes.set(xscale="log", xlabel="anchors m (diamonds: reference rule)", ylim=(0, None))
-        axes.set_ylabel(f"token {name}" + " (bits)" * (name == "complexity"))
-        axes.set_xticks(numbers, [str(number) for number in numbers])
-        axes.minorticks_off()
-    panels[0].legend()
-    return figure
-
-
 def labels(table: pd.DataFrame) -> Figure:
     """Information about the domain of a sentence and, where there are pairs, about which answer was preferred."""
-    table = table[table["quantity"].str.endswith("_information_corrected")]
-    quantities = table["quantity"].unique()
-    figure, panels = _panels(1, len(quantities), (7 * len(quantities), 4.8), squeeze=False)
-    for axes, quantity in zip(panels.flat, quantities, strict=True):
-        rows = table[table["quantity"] == quantity]
-        for model, of_layers in rows.groupby("model", sort=False):
-            curve(axes, of_layers, "depth", color=colour(model), marker="o", markersize=4, label=model)
+    table = table[table["quantity"].str.endswith("_corrected")]
+    domain = table["quantity"].str.startswith("domain")
+    parts = [(rows, title) for rows, title in ((table[domain], DOMAIN), (table[~domain], ANSWER)) if len(rows)]
+    figure, panels = _panels(1, len(parts), (7 * len(parts), 5), squeeze=False)
+    for axes, (rows, title) in zip(panels.flat, parts, strict=True):
+        for (model, quantity), of_layers in rows.groupby(["model", "quantity"], sort=False):
+            line, what = CONTROLS.get(quantity, ("-", ""))
+            options = {"color": colour(model), "linestyle": line, "marker": "o", "markersize": 3}
+            axes.plot(of_layers["depth"], of_layers["estimate"], **options, label=f"{model}{what}")
+            if not what:
+                ends = of_layers[["low", "high"]].to_numpy(float).T
+                axes.fill_between(of_layers["depth"], *ends, color=colour(model), alpha=0.15, linewidth=0)
         axes.axhline(0, color="black", linewidth=1)
-        domain = quantity.startswith("domain")
-        title = "the domain of a sentence" if domain else f"which answer people preferred ({rows['corpus'].iloc[0]})"
-        axes.set(title=title, xlabel=DEPTH, ylabel="corrected information (bits)")
-        axes.legend()
-    return figure
-
-
-def correlations(table: pd.DataFrame) -> Figure:
-    """Token optimality of each model against its score or, if no score is known, its complexity."""
-    rows, colours = table.set_index("model"), colours_by_family(table["model"].unique())
-    scored = rows["average"].notna().any()
-    many, labels = len(colours) > 20, []
-    figure, panels = _panels(2, 1, (13, 18)) if many else _panels(1, 2, (13, 5))
-    for axes, (end, kind) in zip(panels, list(KINDS.items())[:2], strict=True):
-        x = rows.loc[rows["quantity"] == f"complexity{end}", "estimate"]
-        if scored:
-            x = rows["average"].groupby("model").first()
-        known = rows[rows["quantity"] == f"optimality{end}"].assign(x=x).dropna(subset=["x", "estimate"])
-        for model, row in known.iterrows():
-            error = [[row["estimate"] - row["low"]], [row["high"] - row["estimate"]]]
-            axes.errorbar(row["x"], row["estimate"], error, fmt="o", color=colours[model], elinewidth=1)
-        axes.set(xlabel="average score" if scored else "token complexity (bits)", ylabel="token optimality", title=kind)
-        labels.append((axes, {name: (*at,) for name, *at in known[["x", "estimate"]].itertuples(name=None)}))
-    for axes, places in labels:
-        label_points(axes, places, size=8 if many else 11)
+        axes.set(title=title, xlabel=DEPTH, ylabel="information above the floor (bits)")
+        axes.legend(fontsize=9)
     return figure
 
 

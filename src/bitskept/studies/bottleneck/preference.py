@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from bitskept.instruments.measurement import label, measurement, text_key, to_table
 from bitskept.instruments.soft_entropy import compression
@@ -20,6 +20,8 @@ from bitskept.sources.language_model import LanguageModel
 if TYPE_CHECKING:
     import datasets
 
+INFORMATION, EXCHANGED, BEYOND = "preference_information", "preference_exchanged", "preference_beyond_length"
+"""Quantities: of people's labels, of labels exchanged at random, and above what the length of an answer tells."""
 ENCODED = ("input_ids", "offset_mapping", "special_tokens_mask")
 
 
@@ -40,9 +42,12 @@ class Plan:
         return self.task
 
 
-@measurement("preference", 2, source=tasks)
+@measurement("preference", 3, source=tasks)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
-    """I(Z; preferred or rejected) of the tokens of answers by layer, in the columns of `compression.measure`.
+    """I(Z; preferred or rejected) of the tokens of answers by layer, in the columns of `compression.measure`, with two
+    controls: the same with the labels of half of the pairs exchanged at random (`EXCHANGED`), and above a floor of
+    labels that go with the length of an answer as those of people do (`BEYOND`). Each has a p-value for every layer and
+    for the mean over layers.
 
     ValueError where too few pairs fit; SourceError where the pairs are not available.
     """
@@ -56,16 +61,29 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
         sums.add(anchors.assign(batch.states), batch.sentences)
         del batch  # the next one needs its room
     preferred, pair = np.arange(len(encoding)) % 2 == 0, np.arange(len(encoding)) // 2
-    result = sums.information(preferred, pairs=pair, clusters=prompts, seed=plan.seed)
-    rows = compression.label_rows("preference_information", result, len(encoding), plan.instrument)
+    at_random = np.random.default_rng(plan.seed).random(len(encoding) // 2) < 0.5
+    asked = {INFORMATION: (preferred, None), EXCHANGED: (preferred ^ at_random[pair], None)}
+    asked |= {BEYOND: (preferred, _longer(encoding))}
+    rows = []
+    for name, (labels, beside) in asked.items():
+        result = sums.information(labels, pairs=pair, clusters=prompts, beside=beside, seed=plan.seed)
+        rows += compression.label_rows(name, result, len(encoding), plan.instrument)
+        facts = {name: value for name, value in rows[-1].items() if name not in ("layer", "estimate")}
+        rows.append(facts | {"estimate": result.p_mean})
     return to_table(model, rows, compression.COLUMNS, corpus=plan.task)
+
+
+def _longer(encoding: Encoding) -> Bool[np.ndarray, " answer"]:
+    """Which of the two answers of a pair has more tokens; of equal ones the first."""
+    first, second = np.array([measured.sum() for measured in encoding.measured]).reshape(-1, 2).T
+    return np.stack([first >= second, first < second], axis=1).ravel()
 
 
 def measured(plan: Plan) -> pd.DataFrame:
     """The tables of all models that have been measured by this plan, here or on any computer whose store was copied."""
     wanted = text_key(plan, tasks)
     del wanted["dtype"]  # "auto" means another one on each machine
-    return compression.measured_as("preference", wanted)
+    return compression.measured_as(measure, wanted)
 
 
 def _answers(

@@ -3,17 +3,25 @@
 import warnings
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from bitskept.base.params import Alphabet, Dtype, Name, Names, Section
+from bitskept.base.params import Alphabet, Dtype, Name, Names, Section, Strict
 from bitskept.instruments.job import Job, key_of, measuring, size
 from bitskept.instruments.soft_entropy import compression
 from bitskept.instruments.soft_entropy.compression import Instrument
 from bitskept.sources.packages import SourceError
-from bitskept.studies.bottleneck import bigram_curve, preference
+from bitskept.studies.bottleneck import bigram_curve, exact_information, floor_alone, preference
+
+
+class Sample(Strict):
+    """So many texts of a corpus, cut at `longest` tokens."""
+
+    sentences: PositiveInt
+    longest: PositiveInt
 
 
 class IbCorrelations(Section):
@@ -29,15 +37,21 @@ class IbCorrelations(Section):
     anchors: Alphabet
     anchor_seeds: list[NonNegativeInt] = Names
     memory: PositiveInt
-    sensitivity_model: str = Name
-    sensitivity_sentences: PositiveInt
-    other_anchors: list[Alphabet] = Names
+    exact_model: str = Name
+    exact_population: PositiveInt
+    exact_sentences: list[PositiveInt] = Field(min_length=2)
+    exact_repeats: Annotated[int, Field(ge=2)]
+    documents: dict[str, Sample]
+    bigram_model: str = Name
     bottleneck_types: Alphabet
     betas: list[Annotated[float, Field(gt=1)]] = Names
     preference_task: str = Name
     preference_pairs: PositiveInt
     preference_longest: PositiveInt
     correlation_models: list[str]
+    simulated_models: Annotated[int, Field(ge=4)]
+    simulated_positions: PositiveInt
+    simulated_per_type: list[PositiveInt] = Field(min_length=2, max_length=2)
     seed: NonNegativeInt
     dtype: Dtype
     accept_terms: list[str]
@@ -57,17 +71,32 @@ def longer_plan(section: IbCorrelations) -> compression.Plan:
     return plan(section, sentences=tuple(section.more_sentences), instruments=first)
 
 
-def trial_plan(section: IbCorrelations) -> compression.Plan:
-    """The same with other instruments: for `sensitivity_model`."""
-    seed = section.anchor_seeds[0]
-    tries = [Instrument(number, seed) for number in sorted({section.anchors, *section.other_anchors})]
-    tries.append(Instrument(section.anchors, seed, "reference"))
-    tries.append(Instrument(section.anchors, seed, label_weights="equal"))
-    return plan(section, sentences=(section.sensitivity_sentences,), instruments=tuple(tries))
+def document_plans(section: IbCorrelations) -> dict[str, compression.Plan]:
+    """Other texts with the first draw of the anchors, by corpus: for the last of the models."""
+    first = plan(section).instruments[:1]
+    common = {"widths": tuple(section.widths), "instruments": first, "seed": section.seed}
+    common |= {"dtype": section.dtype, "memory": section.memory}
+    return {
+        corpus: compression.Plan(corpus, (sample.sentences,), longest=sample.longest, **common)
+        for corpus, sample in section.documents.items()
+    }
+
+
+def exact_plan(section: IbCorrelations) -> exact_information.Plan:
+    """Samples whose exact values are known, in the tokens and embeddings of `exact_model`."""
+    sizes = tuple(section.exact_sentences)
+    repeats, longest = section.exact_repeats, section.longest
+    return exact_information.Plan(section.corpus, section.exact_population, sizes, repeats, longest, section.seed)
+
+
+def simulation(section: IbCorrelations) -> tuple[int, int, tuple[int, int], int]:
+    """The arguments of `floor_alone.simulated`."""
+    few, many = section.simulated_per_type
+    return section.simulated_models, section.simulated_positions, (few, many), section.seed
 
 
 def bigram_plan(section: IbCorrelations) -> bigram_curve.Plan:
-    """The curve of the largest sample's bigrams, in the tokens of `sensitivity_model`."""
+    """The curve of the largest sample's bigrams, in the tokens of `bigram_model`."""
     options = {"types": section.bottleneck_types, "betas": tuple(section.betas)}
     options |= {"longest": section.longest, "seed": section.seed}
     return bigram_curve.Plan(section.corpus, section.sentences[-1], **options)
@@ -81,26 +110,55 @@ def preference_plan(section: IbCorrelations) -> preference.Plan:
 
 
 def jobs(section: IbCorrelations) -> Iterator[Job]:
-    """Compression and preference information of each model; and more text, other instruments and the bigrams of one."""
+    """Compression and preference information of each model; more text, other texts and the bigrams of one; what has an
+    exact value, and the simulation.
+    """
     notebook, terms = section.notebook, section.accept_terms
     for model in dict.fromkeys([*section.models, *section.correlation_models]):
         yield from model_jobs(section, model)
     yield measuring(notebook, "longer", section.more_model, [(compression.measure, longer_plan(section))], terms)
-    model, bigrams = section.sensitivity_model, bigram_plan(section)
-    yield measuring(notebook, "trial", model, [(compression.measure, trial_plan(section))], terms)
+    for corpus, plan_of_text in document_plans(section).items():
+        yield _document_job(section, corpus, plan_of_text)
+    model, bigrams = section.bigram_model, bigram_plan(section)
     key = key_of([("bigram_curve", bigram_curve.VERSION, bigrams)], texts=[section.corpus], model=model)
     work = partial(bigram_curve.bigram_curve, model, bigrams)
     yield Job("measure", notebook, "bigrams", model, size(model), key, work)
+    model, samples = section.exact_model, exact_plan(section)
+    key = key_of([("against_exact", exact_information.VERSION, samples)], texts=[section.corpus], model=model)
+    work = partial(exact_information.against_exact, model, samples)
+    yield Job("measure", notebook, "exact", model, size(model), key, work)
+    asked = simulation(section)
+    key = key_of([("floor_alone", floor_alone.VERSION, list(asked))], texts=[])
+    yield Job("measure", notebook, "simulation", "floor-alone", 0, key, partial(floor_alone.simulated, *asked))
+
+
+def _document_job(section: IbCorrelations, corpus: str, asked: compression.Plan) -> Job:
+    model = section.models[-1]
+    key = key_of([compression.measure.asks(asked)], texts=[corpus], model=model)
+    work = partial(_read_documents, section, model, asked)
+    name = f"documents-{Path(corpus).name}"
+    return Job("measure", section.notebook, name, model, size(model), key, work)
+
+
+def _read_documents(section: IbCorrelations, model: str, asked: compression.Plan) -> None:
+    try:
+        compression.measure(model, asked, accept_terms=section.accept_terms)
+    except SourceError as error:
+        warnings.warn(f"{asked.corpus} is left out: {error}", stacklevel=2)
 
 
 def model_jobs(section: IbCorrelations, model: str) -> Iterator[Job]:
     """The two jobs of a model, whether the section names it or not."""
-    works = {"compression": (_compress, compression.measure, plan(section))}
-    works["preference"] = (_judge, preference.measure, preference_plan(section))
+    compressing, judging = plan(section), preference_plan(section)
+    works = {"compression": (_compress, compression.measure, compressing)}
+    works["preference"] = (_judge, preference.measure, judging)
+    read = {"compression": compressing.sentences[-1] * compressing.longest}
+    read["preference"] = 2 * judging.pairs * judging.longest
     for name, (work, measure, asked) in works.items():
         key = key_of([measure.asks(asked)], texts=[asked.corpus], model=model)
         optional, done = model not in section.models, partial(work, section, model)
-        yield Job("measure", section.notebook, name, model, size(model), key, done, optional=optional)
+        facts = {"optional": optional, "tokens": read[name]}
+        yield Job("measure", section.notebook, name, model, size(model), key, done, **facts)
 
 
 def _compress(section: IbCorrelations, model: str) -> None:

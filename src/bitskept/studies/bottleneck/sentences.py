@@ -7,10 +7,13 @@ import pandas as pd
 
 from bitskept.base.words import has_interval, quote
 from bitskept.instruments.soft_entropy.compression import KINDS
-from bitskept.studies.bottleneck.amount_of_text import seen_once
-from bitskept.studies.bottleneck.by_width import shares, width_name
 from bitskept.studies.bottleneck.correlations import FEWEST
 from bitskept.studies.bottleneck.known_data import on_noise
+
+LABELS = {
+    "preference_beyond_length": "preference information beyond the length of answers",
+    "preference_exchanged": "“preference information” of labels exchanged at random",
+}
 
 
 def circle(table: pd.DataFrame) -> str:
@@ -107,20 +110,25 @@ def optimality(table: pd.DataFrame) -> str:
 
 
 def plane(table: pd.DataFrame) -> str:
-    """How many layers lie above the bound, and how much of a token predicts the next one."""
-    above = []
-    for kind in KINDS.values():
-        points = table[table["kind"] == kind]
-        above.append(f"{(points['expressivity'] > points['complexity']).sum()} {kind}")
-    exact = table[table["kind"] == "bigrams"].iloc[0]
-    curve = table[table["kind"] == "bigrams, shares"]
-    half = np.interp(0.5, curve["complexity"], curve["relevance"])
-    return (
-        f"(Stars are last layers.) Points above the line, of {len(points)} layers: {', '.join(above)}. On the exact "
-        f"curve, {exact['information']:.2f} of the H(X) = {exact['entropy']:.2f} bits of a token predict the next one, "
-        f"and half of H(X) is enough for {half:.0%} of these. This plug-in estimate has a floor as well: the same "
-        f"tokens in random pairs would show {exact['shuffled']:.2f} bits."
+    """How many layers lie above the line, by kind of model, and how much of a token predicts the next one."""
+    lines = []
+    for of, layers in table[table["kind"].isin(KINDS.values())].groupby("of", sort=False):
+        counts = []
+        for kind in KINDS.values():
+            points = layers[layers["kind"] == kind]
+            counts.append(f"{(points['expressivity'] > points['complexity']).sum()} {kind}")
+        lines.append(f"Points of {of}s above the line, of {len(points)} layers: {', '.join(counts)}.")
+    exact = table[table["kind"] == "bigrams"]
+    information, entropy, shuffled = (exact[name].max() for name in ("information", "entropy", "shuffled"))
+    half = np.interp(entropy / 2, exact["complexity"], exact["relevance"]) / information
+    above = max(0.0, information - shuffled)
+    lines.append(
+        f"(Stars are last layers.) On the exact curve of the counts, {information:.2f} of the H(X) = {entropy:.2f} "
+        f"bits of a token predict the next one, a ratio of {information / entropy:.2f}, and half of H(X) is enough for "
+        f"{half:.0%} of these. The same tokens in random pairs would show {shuffled:.2f} bits; above this floor the "
+        f"ratio is {above / entropy:.2f}."
     )
+    return "\n\n".join(lines)
 
 
 def stability(agreement: pd.DataFrame) -> str:
@@ -141,76 +149,9 @@ def stability(agreement: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def estimable(table: pd.DataFrame, growing: pd.DataFrame, floor: pd.DataFrame) -> str:
-    """How much of raw complexity is floor at the largest size and, if the model is in `floor`, what labels seen once
-    would leave of it in the paper's text.
-    """
-    largest, (model,) = seen_once(growing).index[-1], growing["model"].unique()
-    lost, lines = _lost_to_one_state(floor), []
-    for row in table[table["quantity"] == "drawn_on"].to_dict("records"):
-        values = growing[growing["width"] == row["width"]].groupby("quantity")["estimate"].last()
-        share, then = values["complexity_floor"] / values["complexity"], ""
-        if model in lost:
-            bits = row["unique in the paper's text"] * lost[model]
-            then = f"; in the paper's text, labels seen once would still account for {bits:.2f} bits of floor"
-        now = f"{share:.0%} of raw complexity is floor at {largest:,} positions"
-        lines.append(f"- **{width_name(row['width'])}**: {now}{then}.")
-    return "\n".join(lines)
-
-
-def findings(layers: pd.DataFrame, agreement: pd.DataFrame, compressed: pd.DataFrame, known: pd.DataFrame) -> str:
-    """What is reproduced, what the floor changes, and the raw optimality of wide labels."""
-    values = layers.pivot(index=["model", "layer"], columns="quantity", values="estimate")
-    below = (values["expressivity"] <= values["complexity"]).mean()
-    many = agreement.columns[1]
-    by_kind = {kind: agreement.loc[f"optimality{end}", many] for end, kind in KINDS.items()}
-    ranges = ", ".join(f"{bits.min():.2f} to {bits.max():.2f} {kind}" for kind, bits in by_kind.items())
-    widest = compressed["width"].max()
-    means = compressed[compressed["layer"].isna() & (compressed["width"] == widest)]
-    raw = means.loc[means["quantity"] == "optimality", "estimate"]
-    noise = on_noise(known)["optimality"]
-    return (
-        f"- **Reproduced**: expressivity stays below complexity in {below:.0%} of the layers (token width, raw).\n"
-        f"- **What the floor changes**: at {many:,} sentences, token optimality is {ranges}. The best model by each: "
-        f"{', '.join(bits.idxmax() for bits in by_kind.values())}.\n"
-        f"- **At width {widest}** raw optimality is {raw.min():.3f} to {raw.max():.3f} over the models, and "
-        f"{noise[min(widest, noise.index[-1])]:.3f} on the pure noise of section 2."
-    )
-
-
-def widths(table: pd.DataFrame) -> str:
-    """The token's share of the information, and how often corrected information falls with the width."""
-    narrowest, widest = table["width"].min(), table["width"].max()
-    token = shares(table)[narrowest]
-    raw, extrapolated = token["complexity"], token["complexity_extrapolated"]
-    rows = table[table["quantity"] == "complexity_corrected"]
-    bits = rows.pivot(index="model", columns="width", values="estimate")
-    falls = (bits[widest] < bits[narrowest]).sum()
-    return (
-        f"The token alone has {raw.min():.0%} to {raw.max():.0%} of the widest label's raw information, and "
-        f"{extrapolated.min():.0%} to {extrapolated.max():.0%} of the extrapolated one. From width {narrowest} to "
-        f"{widest} corrected information falls in {falls} of {len(bits)} models, which true information cannot do."
-    )
-
-
-def sensitivity(table: pd.DataFrame) -> str:
-    """Token optimality with other anchors, another temperature and equal weights."""
-    lines = ["Token optimality:\n"]
-    for end, kind in KINDS.items():
-        rows = table[table["quantity"] == f"optimality{end}"]
-        values = rows.set_index(["label_weights", "calibration", "anchors"])["estimate"].sort_index()
-        exact, other, equal = values["frequency", "exact"], values["frequency", "reference"], values["equal", "exact"]
-        step = other.iloc[0] - exact[other.index[0]]
-        lines.append(
-            f"- **{kind}**: from {exact.iloc[0]:.2f} with {exact.index[0]} anchors to {exact.iloc[-1]:.2f} with "
-            f"{exact.index[-1]}; the reference rule changes it by {step:+.3f}; {equal.iloc[0]:.2f} with equal weights."
-        )
-    return "\n".join(lines)
-
-
 def labels(table: pd.DataFrame, left_out: str) -> str:
-    """The layer with most information about each label of whole texts; `left_out` says why there is no preference
-    information, if there is none.
+    """The layer with most information about each label of whole texts, and that of its controls; `left_out` says why
+    there is no preference information, if there is none.
     """
     lines = [f"{left_out}\n"] if left_out else []
     rows = table.reset_index(drop=True)
@@ -220,8 +161,8 @@ def labels(table: pd.DataFrame, left_out: str) -> str:
         name = quantity.removesuffix("_corrected")
         chance = (rows["quantity"] == f"{name}_p") & (rows["model"] == model) & (rows["layer"] == best["layer"])
         lines.append(
-            f"- **{model}**: most {name.replace('_', ' ')} at layer {best['layer']}, {quote(best, '.3f')} bits per "
-            f"token (p = {rows.loc[chance, 'estimate'].iloc[0]:.3f})."
+            f"- **{model}**: most {LABELS.get(name, name.replace('_', ' '))} at layer {best['layer']}, "
+            f"{quote(best, '.3f')} bits per token (p = {rows.loc[chance, 'estimate'].iloc[0]:.3f})."
         )
     return "\n".join(lines)
 

@@ -25,12 +25,12 @@ def preferred(section: IbCorrelations) -> tuple[pd.DataFrame | None, str]:
 
 @makes_table
 def labels(compressed: pd.DataFrame, preferred: pd.DataFrame | None, section: IbCorrelations) -> pd.DataFrame:
-    """Domain information and, where it was measured, preference information of each layer. Measured by
-    `instruments.soft_entropy.compression.measure` and `studies.bottleneck.preference.measure`.
+    """Domain information and, where it was measured, preference information with its controls, of each layer. Measured
+    by `instruments.soft_entropy.compression.measure` and `studies.bottleneck.preference.measure`.
     """
     domain = compressed[compressed["anchor_seed"] == section.anchor_seeds[0]]
     tables = [domain[domain["quantity"].str.startswith("domain_information")]]
     if preferred is not None:
-        tables.append(preferred[preferred["quantity"].str.startswith("preference_information")])
+        tables.append(preferred[preferred["quantity"].str.startswith("preference_")])
     table = pd.concat(tables)
     return table[table["layer"].notna()]

@@ -4,7 +4,7 @@ import torch
 from scipy.stats import kstest
 
 from bitskept.instruments.soft_entropy.assignments import Anchors
-from bitskept.instruments.soft_entropy.sentence_labels import PERMUTATIONS, SentenceSums
+from bitskept.instruments.soft_entropy.sentence_labels import PERMUTATIONS, SentenceSums, exchanged
 from bitskept.theory.statistics import percentiles
 
 LAYERS, DIM = 2, 6
@@ -147,3 +147,35 @@ def test_errors(anchors):
         sums.information(np.arange(9))
     with pytest.raises(ValueError, match="a label that is the same for all texts has no information"):
         sums.information(np.full(10, "news"))
+
+
+def test_labels_that_go_with_a_mark_by_themselves_tell_nothing_beyond_it(anchors):
+    """States know which text of a pair is marked, and people prefer the marked one in four of five pairs."""
+    rng, pairs = np.random.default_rng(3), np.repeat(np.arange(120), 2)
+    marked = np.tile([True, False], 120)
+    preferred = marked ^ np.repeat(rng.random(120) < 0.2, 2)
+    states, owners = states_of(rng, marked.astype(int), signal=2.0)
+    sums = collected(anchors, states, owners, 240)
+    by_chance = sums.information(preferred, pairs=pairs)
+    beside = sums.information(preferred, pairs=pairs, beside=marked)
+    assert (by_chance.p < 0.01).all()
+    assert by_chance.p_mean < 0.01
+    assert (beside.p > 0.05).all()
+    assert beside.p_mean > 0.05
+    np.testing.assert_allclose(by_chance.raw, beside.raw)
+    known, owners = states_of(rng, preferred.astype(int), signal=2.0)
+    assert (collected(anchors, known, owners, 240).information(preferred, pairs=pairs, beside=marked).p < 0.01).all()
+
+
+def test_exchanged_labels_agree_with_the_mark_as_often():
+    rng, pairs = np.random.default_rng(0), np.repeat([4, 1, 3, 9, 2], 2)
+    marked = np.tile([True, False], 5)
+    label = np.array([1, 0, 1, 0, 0, 1, 1, 0, 0, 1])
+    drawn = np.array([exchanged(label, pairs, marked, rng) for _ in range(200)])
+    assert ((drawn == marked).sum(1) == (label == marked).sum()).all()
+    assert (drawn[:, ::2] + drawn[:, 1::2] == 1).all()
+    assert (drawn[:, ::2].mean(0) > 0.4).all()
+    with pytest.raises(ValueError, match="one of each label and one of them marked"):
+        exchanged(np.ones(10, int), pairs, marked, rng)
+    with pytest.raises(ValueError, match="one of each label and one of them marked"):
+        exchanged(label, pairs, np.ones(10, bool), rng)

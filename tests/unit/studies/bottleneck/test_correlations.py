@@ -2,7 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bitskept.studies.bottleneck.correlations import FEWEST, correlations, over_checkpoints, per_model
+from bitskept.studies.bottleneck.correlations import (
+    FEWEST,
+    REPORTED,
+    correlations,
+    per_model,
+    with_coefficients,
+    with_scores,
+)
 
 RANDOM = np.random.default_rng(0)
 
@@ -69,17 +76,12 @@ def test_few_models_leave_missing_what_they_cannot_say(number):
     assert found["p"].notna().all() == found["p_holm"].notna().all() == (number >= FEWEST)
 
 
-def test_what_05_found_over_checkpoints_is_shown_with_its_intervals(project):
-    assert over_checkpoints("mine").empty
-    path = project / "build" / "mine" / "results" / "05_predictors.csv"
-    path.parent.mkdir(parents=True)
-    columns = {"target": "bits_per_byte", "estimate": 0.5, "low": 0.25, "high": 0.75}
-    measures = [f"{name}_corrected" for name in ("optimality", "complexity", "expressivity", "regularity")]
-    tables = [
-        pd.DataFrame(columns | {"kind": kind, "measure": measures}, index=range(4)) for kind in ("spearman", "partial")
-    ]
-    pd.concat(tables).to_csv(path, index=False)
-    table = over_checkpoints("mine")
-    names = ["complexity_corrected", "expressivity_corrected", "optimality_corrected"]
-    assert table.columns.unique(level=0).tolist() == names
-    assert table.loc["bits_per_byte", ("complexity_corrected", "given the step")] == "+0.50 [+0.25, +0.75]"
+def test_the_papers_coefficients_stand_beside_those_found():
+    values, scores = made_up(20)
+    table = with_coefficients(with_scores(values, scores), correlations(values, scores, seed=0))
+    models, four = table[table["model"].notna()], table[table["model"].isna()]
+    assert set(models["model"]) == {f"m{i}" for i in range(20)}
+    assert models["parameters"].notna().all()
+    assert four["quantity"].tolist() == list(REPORTED)
+    assert four["reported"].tolist() == list(REPORTED.values())
+    assert four.set_index("quantity").loc["optimality", "estimate"] == pytest.approx(1)

@@ -71,8 +71,13 @@ def test_preference_information_of_answers(tiny, tmp_path, home, monkeypatch):
     assert set(table["sentences"]) == {40}
     assert set(table["corpus"]) == {"hh-harmless"}
     p, corrected = (table[table["quantity"] == f"preference_information_{end}"] for end in ("p", "corrected"))
-    assert (len(p), len(corrected)) == (4, 5)  # of 4 layers, and their mean
+    assert (len(p), len(corrected)) == (5, 5)  # of 4 layers, and their mean
     assert (p["estimate"] < 0.01).all()
+    beyond, exchanged = (
+        table[table["quantity"] == f"preference_{name}_corrected"] for name in ("beyond_length", "exchanged")
+    )
+    assert (beyond["low"] > 0).all()
+    assert (exchanged["estimate"] < corrected["estimate"].to_numpy() / 3).all()
     assert (corrected["low"] > 0).all()
     monkeypatch.setattr(models, "load", lambda *_, **__: pytest.fail("the model was loaded"))
     assert_frame_equal(measure(model, PLAN, progress=False), table)

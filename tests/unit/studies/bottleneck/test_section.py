@@ -4,6 +4,7 @@ import pytest
 
 from bitskept.instruments.soft_entropy import compression
 from bitskept.sources import model_files, models
+from bitskept.studies.bottleneck import documents
 from bitskept.studies.bottleneck import section as room
 
 
@@ -21,8 +22,10 @@ def test_each_model_is_measured_once(section):
         ("compression", second, True),
         ("preference", second, True),
         ("longer", first, False),
-        ("trial", first, False),
+        ("documents-c4", first, False),
         ("bigrams", first, False),
+        ("exact", first, False),
+        ("simulation", "floor-alone", False),
     ]
 
 
@@ -45,7 +48,7 @@ def test_what_is_in_the_store_is_not_measured_again(section, monkeypatch):
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.filterwarnings("ignore:.*are longer than the 32 tokens")
 def test_what_one_model_is_asked_more_is_kept_as_well(section, monkeypatch):
-    jobs = [job for job in room.jobs(section) if job.measurement in ("longer", "trial", "bigrams")]
+    jobs = [job for job in room.jobs(section) if job.measurement in ("longer", "bigrams", "exact", "simulation")]
     for job in jobs:
         job.work()
     monkeypatch.setattr(models, "load", lambda *_, **__: pytest.fail("a model was loaded again"))
@@ -57,6 +60,15 @@ def test_preference_information_is_left_out_where_there_are_no_pairs(section):
     (job, _) = [job for job in room.jobs(section) if job.measurement == "preference"]
     with pytest.warns(UserWarning, match="preference information is left out: hh-harmless"):
         job.work()
+
+
+def test_a_text_that_is_not_here_is_left_out(section):
+    (job,) = [job for job in room.jobs(section) if job.measurement == "documents-c4"]
+    with pytest.warns(UserWarning, match="c4 is left out: c4"):
+        job.work()
+    table, absent = documents.measured(section)
+    assert table.empty
+    assert absent.startswith("c4 is left out: c4")
 
 
 def test_a_model_that_no_section_names_has_two_jobs(section):
@@ -73,8 +85,9 @@ def test_a_plan_follows_its_section(section):
     assert [(one.anchors, one.seed) for one in plan.instruments] == [(8, 0), (8, 1)]
     longer = room.longer_plan(section)
     assert (longer.sentences, len(longer.instruments)) == ((30,), 1)
-    tried = [(one.anchors, one.calibration, one.label_weights) for one in room.trial_plan(section).instruments]
-    exact, reference = ("exact", "frequency"), ("reference", "frequency")
-    assert tried == [(4, *exact), (8, *exact), (8, *reference), (8, "exact", "equal")]
+    [(corpus, documents)] = room.document_plans(section).items()
+    assert (corpus, documents.corpus, documents.sentences, documents.longest) == ("c4", "c4", (5,), 32)
+    assert room.exact_plan(section).sentences == (10, 20)
+    assert [job.tokens for job in room.model_jobs(section, "gpt2")] == [20 * 32, 2 * 5 * 32]
     assert room.bigram_plan(section).sentences == 20
     assert room.preference_plan(section).instrument.anchors == 8

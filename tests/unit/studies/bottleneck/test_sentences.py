@@ -125,14 +125,21 @@ def test_without_intervals_a_change_of_optimality_is_not_judged():
 
 def test_the_plane_counts_points_above_the_line_and_reads_the_curve_at_half():
     points = {"raw": [(2, 1), (1, 2), (1, 1)], "corrected": [(2, 1)] * 3, "extrapolated": [(1, 3), (1, 2), (3, 1)]}
-    rows = [{"kind": kind, "complexity": x, "expressivity": y} for kind, of_kind in points.items() for x, y in of_kind]
-    rows += [{"kind": "bigrams", "entropy": 4.0, "information": 1.25, "shuffled": 0.75, "complexity": 2.0}]
-    shares = ((0, 0), (0.4, 0.5), (0.6, 0.9), (1, 1))
-    rows += [{"kind": "bigrams, shares", "complexity": x, "relevance": y} for x, y in shares]
+    rows = [
+        {"kind": kind, "of": of, "complexity": x, "expressivity": y}
+        for of, factor in (("encoder", 1), ("decoder", 0.1))
+        for kind, of_kind in points.items()
+        for x, y in [(x, factor * y) for x, y in of_kind]
+    ]
+    curve = ((0, 0), (1.6, 0.6), (2.4, 1.0), (4, 1.25))
+    facts = {"kind": "bigrams", "entropy": 4.0, "information": 1.25, "shuffled": 0.75}
+    rows += [facts | {"complexity": x, "relevance": y} for x, y in curve]
     said = sentences.plane(pd.DataFrame(rows))
-    assert "above the line, of 3 layers: 1 raw, 0 corrected, 2 extrapolated." in said
-    assert "1.25 of the H(X) = 4.00 bits of a token predict the next one, and half of H(X) is enough for 70%" in said
-    assert said.endswith("would show 0.75 bits.")
+    assert "Points of encoders above the line, of 3 layers: 1 raw, 0 corrected, 2 extrapolated." in said
+    assert "Points of decoders above the line, of 3 layers: 0 raw, 0 corrected, 0 extrapolated." in said
+    assert "1.25 of the H(X) = 4.00 bits of a token predict the next one, a ratio of 0.31, and half of H(X)" in said
+    assert "is enough for 64% of these" in said
+    assert said.endswith("would show 0.75 bits; above this floor the ratio is 0.12.")
 
 
 def agreement_table():
@@ -156,78 +163,6 @@ def test_which_kinds_agree_between_two_sample_sizes():
     assert complexity.endswith("raw by +6%, +7%; corrected by +8%, +9%; extrapolated by +10%, +11%.")
 
 
-@pytest.mark.parametrize("model", ["m", "unknown"])
-def test_how_much_of_complexity_is_floor(model):
-    rows = [
-        row(quantity, bits, model=model, n=n, width=width)
-        for n, floor in ((100, 3.9), (2000, 3.0))
-        for width in (1, 3)
-        for quantity, bits in (("complexity", 4.0 * width), ("complexity_floor", floor), ("unique_input", 0.5))
-    ]
-    ahead = [{"quantity": "drawn_on", "width": width, "unique in the paper's text": 0.1 * width} for width in (1, 3)]
-    table = pd.DataFrame([*rows, *ahead])
-    token, trigram = sentences.estimable(table, pd.DataFrame(rows), floor_table()).splitlines()
-    assert token.startswith("- **token**: 75% of raw complexity is floor at 2,000 positions")
-    assert trigram.startswith("- **trigram**: 25% of")
-    later = "; in the paper's text, labels seen once would still account for 0.30 bits of floor."
-    assert token.endswith(later if model == "m" else "positions.")
-
-
-def test_findings():
-    layers = pd.DataFrame(
-        [row("complexity", 1.0, layer=layer) for layer in range(4)]
-        + [row("expressivity", bits, layer=layer) for layer, bits in enumerate((1.0, 0.5, 0.5, 1.5))]
-    )
-    compressed = pd.DataFrame(
-        [row("optimality", bits, width=5) for bits in (0.95, 0.97)]
-        + [row("optimality", 0.1, width=5, layer=1), row("optimality", 0.2, width=1), row("complexity", 0.3, width=5)]
-    )
-    quantities = ["complexity", "complexity_floor", "complexity_corrected", "optimality_corrected", "unique_input"]
-    noise = [{"quantity": name, "width": w, "estimate": 0.5} for name in quantities for w in (1, 4)]
-    noise += [{"quantity": "optimality", "width": w, "estimate": 1 + w / 100} for w in (1, 4)]
-    said = sentences.findings(layers, agreement_table(), compressed, pd.DataFrame(noise)).splitlines()
-    assert "in 75% of the layers" in said[0]
-    assert (
-        "at 4,000 sentences, token optimality is 1.00 to 1.10 raw, 0.80 to 0.90 corrected, 0.60 to 0.70 extra"
-        in said[1]
-    )
-    assert said[1].endswith("by each: a, a, a.")
-    assert said[2].startswith("- **At width 5** raw optimality is 0.950 to 0.970 over the models, and 1.040 on")
-
-
-def test_what_the_token_alone_has_and_what_falls():
-    bits = {
-        "complexity": {"a": (3, 4), "b": (1, 4)}, "complexity_extrapolated": {"a": (2, 4), "b": (4, np.nan)},
-        "complexity_corrected": {"a": (2, 1), "b": (1, 2)}, "expressivity": {"a": (9, 9), "b": (9, 9)},
-    }  # fmt: skip
-    rows = [
-        row(quantity, value, model=model, width=width)
-        for quantity, by_model in bits.items()
-        for model, values in by_model.items()
-        for width, value in zip((1, 3), values, strict=True)
-    ]
-    said = sentences.widths(pd.DataFrame(rows))
-    assert "alone has 25% to 75% of the widest label's raw information, and 50% to 100% of the extrapolated one" in said
-    assert "From width 1 to 3 corrected information falls in 1 of 2 models" in said
-
-
-def test_other_instruments():
-    tried = [(100, "exact", "frequency", 0.8), (10, "exact", "frequency", 0.6), (300, "exact", "frequency", 0.9)]
-    tried += [(100, "reference", "frequency", 0.75), (100, "exact", "equal", 0.5)]
-    names = ["anchors", "calibration", "label_weights"]
-    rows = [
-        row(f"optimality{end}", value + place, **dict(zip(names, how, strict=True)))
-        for *how, value in tried
-        for place, end in enumerate(ENDS)
-    ]
-    said = sentences.sensitivity(pd.DataFrame(rows)).splitlines()
-    expected = (
-        "from 0.60 with 10 anchors to 0.90 with 300; the reference rule changes it by -0.050; 0.50 with equal weights."
-    )
-    assert said[2] == f"- **raw**: {expected}"
-    assert said[3].startswith("- **corrected**: from 1.60 with 10 anchors to 1.90")
-
-
 @pytest.mark.parametrize("left_out", ["", "It is left out."])
 def test_the_layer_that_tells_most(left_out):
     rows = [
@@ -242,6 +177,17 @@ def test_the_layer_that_tells_most(left_out):
         "- **b**: most domain information at layer 0, 0.500 [0.400, 0.600] bits per token (p = 0.050).",
     ]
     assert said == ([left_out, ""] if left_out else []) + lines
+
+
+def test_the_controls_of_preference_are_named():
+    rows = [
+        row(f"{name}{end}", value, layer=0, width=pd.NA)
+        for name, value in (("preference_beyond_length", 0.2), ("preference_exchanged", 0.1))
+        for end, value in (("_corrected", value), ("_p", 0.5))
+    ]
+    said = sentences.labels(pd.DataFrame(rows), "").splitlines()
+    assert said[0].startswith("- **m**: most preference information beyond the length of answers at layer 0, 0.200")
+    assert said[1].startswith("- **m**: most “preference information” of labels exchanged at random at layer 0, 0.100")
 
 
 @pytest.mark.parametrize("number", [7, 8])

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bitskept.studies.bottleneck import amount_of_text, by_layer, by_width, text_labels
+from bitskept.studies.bottleneck import amount_of_text, bound, by_layer, documents, text_labels
 from bitskept.studies.bottleneck.section import IbCorrelations
 from bitskept.theory.repeated_runs import mean_over_runs
 
@@ -86,17 +86,18 @@ def test_the_floor_is_that_of_the_middle_layer(section):
     assert table["layer"].tolist()[:2] == [2, 1]
 
 
-def test_the_exact_curve_is_shown_in_bits_and_as_shares():
+def test_the_exact_curve_goes_from_nothing_to_the_whole_token():
     names = [side + end for side in by_layer.SIDES for end in ENDS]
     layers = pd.concat([rows(layer=[0, 1], quantity=name, estimate=float(place)) for place, name in enumerate(names)])
-    exact = pd.DataFrame({"complexity": [1.0, 3.0], "relevance": [0.5, 1.0], "entropy": 4.0, "information": 2.0})
-    table = by_layer.plane(layers, exact)
+    exact = {"complexity": [1.0, 3.0], "relevance": [0.5, 1.0], "entropy": 4.0, "information": 2.0, "shuffled": 0.3}
+    table = by_layer.plane(layers.assign(kind="decoder"), pd.DataFrame(exact))
     assert table["kind"].value_counts(sort=False).to_dict() == {
-        "raw": 2, "corrected": 2, "extrapolated": 2, "bigrams": 2, "bigrams, shares": 4,
+        "raw": 2, "corrected": 2, "extrapolated": 2, "bigrams": 4,
     }  # fmt: skip
+    assert set(table["of"].dropna()) == {"decoder"}
     assert table.loc[table["kind"] == "corrected", ["complexity", "expressivity"]].to_numpy().tolist() == [[1, 4]] * 2
-    shares = table.loc[table["kind"] == "bigrams, shares", ["complexity", "relevance"]]
-    assert shares.to_numpy().tolist() == [[0, 0], [0.25, 0.25], [0.75, 0.5], [1, 1]]
+    curve = table.loc[table["kind"] == "bigrams", ["complexity", "relevance"]]
+    assert curve.to_numpy().tolist() == [[0, 0], [1, 0.5], [3, 1], [4, 2]]
 
 
 def text_added(quantity, values, model="b", seed=3, spread=0.1):
@@ -141,58 +142,37 @@ def test_figures_as_text_is_added():
     assert amount_of_text.by_sentences(table)["quantity"].tolist() == ["optimality_corrected"]
 
 
-@pytest.fixture
-def growing():
-    """Two widths: shares seen once that fall with the square root of the positions, and ones that hardly fall."""
-    positions, parts = 100 * 4.0 ** np.arange(4), []
-    for width, slope in ((1, -0.5), (2, -0.001)):
-        where = {"width": width, "n": positions, "sentences": positions / 10}
-        parts.append(rows(**where, quantity="unique_input", estimate=0.8 * (positions / 100) ** slope))
-        value = np.array([np.nan, 1, 1, 1]) if width == 1 else np.nan
-        half = np.array([0.3, 0.3, 0.05, 0.05])
-        parts.append(
-            rows(**where, quantity="optimality_corrected", estimate=value, low=value - half, high=value + half)
-        )
-        parts.append(rows(**where, quantity="complexity_corrected", estimate=1.0, low=0.5, high=1.5))
-    return pd.concat(parts)
-
-
-def test_shares_seen_once_are_drawn_on_along_a_line(growing):
-    table = amount_of_text.estimable(growing)
-    ahead = table[table["quantity"] == "drawn_on"].set_index("width")
-    assert ahead["slope"].tolist() == pytest.approx([-0.5, -0.001])
-    assert ahead.loc[1, "unique now"] == pytest.approx(0.1)
-    assert ahead.loc[1, "unique in the paper's text"] == pytest.approx(0.1 * (6400 / amount_of_text.PAPER) ** 0.5)
-    assert ahead.loc[1, "half repeat from"] == pytest.approx(100 * 1.6**2)
-    signal = table[table["quantity"] == "complexity_corrected"]
-    assert signal["error"].tolist() == pytest.approx([1 / 3.92] * 8)
-    checked = amount_of_text.drawn_from_less(growing)
-    assert checked.loc["predicted"].tolist() == pytest.approx(checked.loc["measured"].tolist())
-
-
-def test_how_much_text_is_needed(growing):
-    needed = amount_of_text.needed(growing, amount_of_text.estimable(growing)).T
-    assert needed[1].tolist() == ["40", "160", "10.0%", "-0.50", "0.4%", "256 positions"]
-    assert needed.loc[["estimable from (sentences)", "to within 10 % from (sentences)"], 2].tolist() == ["not yet"] * 2
-    assert needed.loc["half repeat from", 2] == "over 10 billion"
-
-
-def test_the_model_with_most_text_is_followed_by_size_for_one_draw(section):
-    table = rows(model=["b", "b", "b", "a"], anchor_seed=[3, 3, 4, 3], n=[9, 5, 7, 6])
-    assert amount_of_text.growing(table, section)["n"].tolist() == [5, 9]
-
-
-def test_shares_of_the_width(section):
-    bits = {"complexity": (2, 3, 4), "complexity_extrapolated": (2, 5, np.nan), "complexity_corrected": (2, 1, 0)}
+def test_a_change_of_optimality_is_that_of_each_draw(section):
     table = pd.concat(
-        rows(model=model, width=[1, 2, 3], quantity=quantity, estimate=np.array(values, float))
-        for quantity, values in bits.items()
-        for model in "ba"
+        text_added(f"optimality{end}", values, model, seed)
+        for end in ENDS
+        for model, seed, values in (("a", 3, [0.5, 9, 0.3]), ("a", 4, [0.6, 9, 0.2]), ("b", 3, [1, 9, np.nan]))
     )
-    shares = by_width.shares(by_width.by_width(table, section))
-    assert shares.index.tolist() == [(quantity, model) for quantity in list(bits)[:2] for model in "ba"]
-    assert shares.loc[("complexity", "b")].tolist() == [0.5, 0.25, 0.25]
-    assert shares.loc[("complexity_extrapolated", "a")].tolist() == pytest.approx([0.4, 0.6, np.nan], nan_ok=True)
+    found = amount_of_text.changes(table, section).set_index(["model", "estimator"])
+    assert found.loc[("a", "raw"), "estimate"] == pytest.approx(-0.3)
+    known = mean_over_runs(np.array([-0.2, -0.4]), np.hypot(0.1, 0.1) / 1.96, 10)
+    assert found.loc[("a", "raw"), "low"] == pytest.approx(known.low)
+    assert found.loc["b"].isna().all().all()
+
+
+def test_the_last_layer_beside_the_bound(section):
+    facts = {"kind": "decoder", "layer": [0, 1], "quantity": "optimality_corrected"}
+    table = pd.concat([rows(**facts, width=1, estimate=[0.9, 0.25], low=0.2, high=0.3), rows(**facts, width=2)])
+    other = rows(model="a", layer=[4], width=1, quantity="optimality", estimate=np.nan).assign(kind="encoder")
+    table = pd.concat([table, other, other.assign(quantity="optimality_extrapolated", estimate=1.0)])
+    last = bound.at_last_layer(table)
+    assert last[["layer", "missing"]].iloc[0].tolist() == [1, 0.75]
+    words = bound.distances(table)
+    assert words.loc[("b", "token"), "corrected"] == "0.25 [0.20, 0.30]"
+    assert words.loc[("a (has seen the output)", "token"), "raw"] == "not estimable"
+
+
+def test_other_texts_stand_beside_the_text_of_all_sections(section):
+    compressed = pd.concat([rows(model=name, width=[1, 2], quantity="unique_input") for name in "ab"])
+    other = rows(model="a", width=[1], quantity="optimality").assign(longest=512, corpus="c4", anchor_seed=0)
+    table = documents.documents(compressed.assign(corpus="mixed"), other, section)
+    assert table["model"].tolist() == ["a"] * 3
+    assert table["longest"].tolist() == [64, 64, 512]
 
 
 def test_labels_of_texts_have_rows_for_layers_only(section):
@@ -200,5 +180,6 @@ def test_labels_of_texts_have_rows_for_layers_only(section):
     other = [rows(layer=0, quantity=["complexity"]), rows(layer=[0], quantity="domain_information", anchor_seed=4)]
     compressed = pd.concat([domain, *other])
     assert len(text_labels.labels(compressed, None, section)) == 2
-    preferred = rows(layer=[0, pd.NA], quantity="preference_information_corrected", estimate=[0.5, 0.7])
-    assert text_labels.labels(compressed, preferred, section)["estimate"].tolist() == [1.0, 1.0, 0.5]
+    names = ["preference_information_corrected", "preference_information_p", "preference_exchanged"]
+    preferred = rows(layer=[0, pd.NA, 1], quantity=names, estimate=[0.5, 0.7, 0.2])
+    assert text_labels.labels(compressed, preferred, section)["estimate"].tolist() == [1.0, 1.0, 0.5, 0.2]

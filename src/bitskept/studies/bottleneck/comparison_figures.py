@@ -1,0 +1,157 @@
+"""Figures of notebook 04 that compare estimators, texts, runs or models; `figures` passes them on."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bitskept.base.figures import colour, colours_by_family, label_points, points
+from bitskept.instruments import claims_figure
+from bitskept.instruments.soft_entropy.compression import KINDS
+from bitskept.studies.bottleneck.claims import RELEVANT
+from bitskept.studies.bottleneck.floor_alone import TEXT, VOCABULARY
+
+STYLES = {"raw": ("C3", "s", "--"), "corrected": ("C0", "o", "-"), "extrapolated": ("C2", "^", "-.")}
+TITLES = {VOCABULARY: "models with more types", TEXT: "models that are given more text"}
+MANY = 20
+"""From so many models on, their panels lie above each other."""
+
+
+def exactness(table: pd.DataFrame) -> Figure:
+    """Mean estimates of samples of each size beside the exact value (black)."""
+    sources, quantities = table["source"].unique(), table["quantity"].unique()
+    figure = Figure(figsize=(4.6 * len(quantities), 3.9 * len(sources)), layout="constrained")
+    panels = figure.subplots(len(sources), len(quantities), squeeze=False)
+    for line, source in zip(panels, sources, strict=True):
+        for axes, quantity in zip(line, quantities, strict=True):
+            rows = table[(table["source"] == source) & (table["quantity"] == quantity)]
+            for kind, (shade, marker, style) in STYLES.items():
+                drawn = rows[rows["kind"] == kind]
+                look = {"color": shade, "marker": marker, "linestyle": style, "label": kind}
+                axes.plot(drawn["sentences"], drawn["estimate"], **look)
+            axes.axhline(rows["exact"].iloc[0], color="black", linewidth=1.5, label="exact")
+            sizes = rows["sentences"].unique()
+            axes.set(xscale="log", ylim=(0, None), title=f"{source}: {quantity}", xlabel="sentences")
+            axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+            axes.minorticks_off()
+            axes.set_ylabel("ratio" if quantity == "optimality" else "bits per token")
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(STYLES) + 1)
+    return figure
+
+
+def documents(table: pd.DataFrame) -> Figure:
+    """Labels seen once, and optimality raw and corrected, by width, for each text."""
+    figure = Figure(figsize=(15, 4.8), layout="constrained")
+    panels = figure.subplots(1, 3)
+    titles = {"unique_input": "labels seen once", "optimality": "optimality, raw"}
+    titles |= {"optimality_corrected": "optimality, corrected"}
+    texts = list(table.groupby(["corpus", "longest"], sort=False))
+    for axes, (quantity, title) in zip(panels, titles.items(), strict=True):
+        for place, ((corpus, longest), rows) in enumerate(texts):
+            drawn = rows[rows["quantity"] == quantity]
+            label = f"{corpus}, up to {longest} tokens ({rows['n'].max():,} places)"
+            axes.plot(drawn["width"], drawn["estimate"], "o-", color=f"C{place}", label=label)
+            axes.fill_between(drawn["width"], drawn["low"], drawn["high"], color=f"C{place}", alpha=0.15, linewidth=0)
+        axes.set(title=title, ylim=(0, 1.05), xlabel="width of the label (tokens)", xticks=table["width"].unique())
+    panels[0].set_ylabel("share of places")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def runs(table: pd.DataFrame) -> Figure:
+    """Partial rank correlations over the runs of notebook 05, with what would not have been seen in grey."""
+    targets = table["target"].unique()
+    figure = Figure(figsize=(6.2 * len(targets), 5), layout="constrained")
+    panels = figure.subplots(1, len(targets), sharey=True, squeeze=False)[0]
+    for axes, target in zip(panels, targets, strict=True):
+        rows = table[table["target"] == target].reset_index(drop=True)
+        heights = np.arange(len(rows), 0.0, -1)
+        seen = rows["detectable"].max()
+        if pd.notna(seen):
+            axes.axvspan(-seen, seen, color="0.92", zorder=0)
+        points(axes, rows, heights.tolist(), color="C0")
+        for height, row in zip(heights, rows.to_dict("records"), strict=True):
+            if row["p_holm"] < 0.05:
+                axes.plot(row["estimate"], height, "o", color="C3", markersize=9, zorder=3)
+        axes.axvline(0, color="grey", linewidth=1)
+        axes.set_yticks(heights, rows["measure"].str.replace("_", " "))
+        number = rows["n"].max()
+        axes.set(title=f"{target} ({number} runs)", xlabel="rank correlation", xlim=(-1.05, 1.05))
+        if not number:
+            axes.text(0, heights.mean(), "no runs", ha="center", color="grey")
+    return figure
+
+
+def floor_alone(table: pd.DataFrame) -> Figure:
+    """Optimality of made-up models that know the same, by the number of types and by the amount of text."""
+    figure = Figure(figsize=(13, 4.8), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    models, found = table[table["size"].notna()], table[table["size"].isna()].set_index(["varied", "kind"])
+    for axes, (varied, title) in zip(panels, TITLES.items(), strict=True):
+        for kind, (shade, marker, _) in STYLES.items():
+            rows = models[(models["varied"] == varied) & (models["kind"] == kind)]
+            label = f"{kind}: ρ = {found.loc[(varied, kind), 'estimate']:+.2f}"
+            axes.plot(rows["size"], rows["estimate"], marker, color=shade, alpha=0.75, label=label)
+        axes.set(xscale="log", title=title, ylim=(0, None))
+        axes.legend()
+    panels[0].set(xlabel="types in the text", ylabel="optimality")
+    panels[1].set(xlabel="positions")
+    return figure
+
+
+def correlations(table: pd.DataFrame) -> Figure:
+    """Optimality of each model against its score or, where no score is known, its number of weights; and the paper's
+    four coefficients beside those found here.
+    """
+    models, four = table[table["model"].notna()], table[table["model"].isna()]
+    many = models["model"].nunique() > MANY
+    figure = Figure(figsize=(13, 23) if many else (15, 9), layout="constrained")
+    grid = [["raw"], ["corrected"], ["four"]] if many else [["raw", "corrected"], ["four", "four"]]
+    heights = (4, 4, 1.2) if many else (1.8, 1)
+    panels = list(figure.subplot_mosaic(grid, height_ratios=heights).values())
+    scored = bool(models["average"].notna().any())
+    named = [
+        (axes, _models(axes, models[models["quantity"] == f"optimality{end}"], scored, kind))
+        for axes, (end, kind) in zip(panels, list(KINDS.items())[:2], strict=False)
+    ]
+    _coefficients(panels[2], four)
+    for axes, places in named:
+        if places:
+            label_points(axes, places, size=7 if many else 11)
+    return figure
+
+
+def _models(axes: Axes, rows: pd.DataFrame, scored: bool, kind: str) -> dict[str, tuple[float, float]]:
+    """Draw a point for each model, as large as the logarithm of its weights; the places, by name."""
+    rows = rows.assign(x=rows["average"] if scored else rows["parameters"].clip(lower=1))
+    rows = rows.dropna(subset=["x", "estimate"])
+    colours = colours_by_family(rows["model"])
+    for row in rows.to_dict("records"):
+        error = [[row["estimate"] - row["low"]], [row["high"] - row["estimate"]]]
+        large = 3 + 2.2 * max(0.0, np.log10(max(row["parameters"], 1)) - 7)
+        look = {"fmt": "o", "markersize": large, "elinewidth": 1, "alpha": 0.85}
+        axes.errorbar(row["x"], row["estimate"], error, color=colours[row["model"]], **look)
+    x = "average score" if scored else "number of weights (no score is known)"
+    axes.set(title=f"{kind}; larger points have more weights", xlabel=x, ylabel="token optimality")
+    if not scored:
+        axes.set_xscale("log")
+    return {row["model"]: (row["x"], row["estimate"]) for row in rows.to_dict("records")}
+
+
+def _coefficients(axes: Axes, four: pd.DataFrame) -> None:
+    four = four.reset_index(drop=True)
+    heights = np.arange(len(four), 0.0, -1)
+    axes.plot(four["reported"], heights, "D", color="black", label="the paper, 47 models")
+    number = int(four["n"].max())
+    points(axes, four, heights.tolist(), color=colour("found here"), label=f"found here, {number} models")
+    axes.axvline(0, color="grey", linewidth=1)
+    axes.set_yticks(heights, four["quantity"].str.replace("_", " "))
+    axes.set(xlim=(-1.05, 1.05), ylim=(0.4, len(four) + 0.6), xlabel="rank correlation with the average score")
+    axes.legend(loc="upper left", fontsize=10)
+
+
+def claims(table: pd.DataFrame) -> Figure:
+    """The primary rows of the table of claims; of what is not tested each claim once."""
+    primary = table[table["primary"]]
+    once = (primary["outcome"] != "not tested") | ~primary.duplicated("claim")
+    return claims_figure.draw(primary[once], relevant=RELEVANT)

@@ -1,0 +1,127 @@
+"""What the tables of notebook 04 that compare estimators, texts, runs and models show, in words (Markdown)."""
+
+import numpy as np
+import pandas as pd
+
+from bitskept.base.words import quote
+from bitskept.studies.bottleneck.bound import SEEN, at_last_layer
+from bitskept.studies.bottleneck.by_layer import width_name
+from bitskept.studies.bottleneck.floor_alone import TEXT, VOCABULARY
+from bitskept.studies.bottleneck.over_runs import COST
+from bitskept.theory.statistics import detectable_correlation
+
+
+def exactness(table: pd.DataFrame) -> str:
+    """Which kind of optimality is nearest to its exact value, from few and from much text, for each source."""
+    lines = []
+    rows = table[table["quantity"] == "optimality"]
+    for source, group in rows.groupby("source", sort=False):
+        few, many = group["sentences"].min(), group["sentences"].max()
+        biases = group.pivot(index="sentences", columns="kind", values="bias")
+        nearest = abs(biases).idxmin(axis=1)
+        words = ", ".join(f"{kind} {biases.loc[few, kind]:+.0%} to {biases.loc[many, kind]:+.0%}" for kind in biases)
+        covered = (group["covered"] * group["repeats"]).sum()
+        held = "no interval" if covered == 0 else f"{covered:.0f} of {group['repeats'].sum():.0f} intervals"
+        same = nearest[few] == nearest[many]
+        best = f"nearest at both is {nearest[few]}" if same else f"nearest is {nearest[few]}, and then {nearest[many]}"
+        lines.append(
+            f"- **{source}** (exact optimality {group['exact'].iloc[0]:.3f}): from {few:,} to {many:,} sentences, the "
+            f"bias is {words}; {best}. The exact value lies in {held}."
+        )
+    kept = table[(table["quantity"] == "complexity") & (table["sentences"] == table["sentences"].max())]
+    ranges = kept.groupby("kind")["bias"].agg(["min", "max"])
+    words = "; ".join(f"{kind} {low:+.0%} to {high:+.0%}" for kind, (low, high) in ranges.T.items())
+    return "\n".join([*lines, f"- Bias of complexity itself at the largest sample: {words}."])
+
+
+def codes(table: pd.DataFrame) -> str:
+    """Whether the inequality holds for each code, whether soft bits order codes as Shannon's do, and the best ratio."""
+    known = table[np.isfinite(table["optimality"])]
+    above = table[table["expressivity"] > table["complexity"]]
+    soft, bits = known.sort_values("optimality")["code"], known.sort_values("shannon optimality")["code"]
+    order = "order these codes in the same way" if soft.tolist() == bits.tolist() else "order these codes differently"
+    broken = ", ".join(f"“{row.code}” in the language of {row.language}" for row in above.itertuples())
+    fails = f"It fails for {broken}" if len(above) else "It fails for none of them"
+    return (
+        f"Expressivity is at most complexity for {len(table) - len(above)} of {len(table)} codes. {fails}. Soft bits "
+        f"and Shannon's {order}. Even where the inequality is a theorem its bound of 1 need not be within reach: with "
+        f"as many bits of the token as these codes have, no code has a ratio above {known['best'].max():.2f}."
+    )
+
+
+def distance(optimality: pd.DataFrame) -> str:
+    """The optimality of the last layer, raw and corrected, for the narrowest and the widest label, by kind of model."""
+    rows, lines = at_last_layer(optimality), []
+    for kind, group in rows.groupby("kind", sort=False):
+        apart = f" ({SEEN[kind]})" if SEEN[kind] else ""
+        parts = []
+        for width in (group["width"].min(), group["width"].max()):
+            here = group[group["width"] == width].groupby("estimator")["estimate"]
+            low, high = here.min(), here.max()
+            words = [
+                f"{low[name]:.2f} to {high[name]:.2f} {name}" if pd.notna(low.get(name)) else f"not estimable {name}"
+                for name in ("raw", "corrected")
+            ]
+            parts.append(f"{width_name(width)} labels {' and '.join(words)}")
+        lines.append(f"- **{kind}s**{apart}: {'; '.join(parts)}.")
+    return "\n".join(lines)
+
+
+def documents(table: pd.DataFrame, left_out: str) -> str:
+    """How labels seen once and optimality differ between texts, for the widest label; and what was left out."""
+    widest, lines = table["width"].max(), [f"{left_out}\n"] if left_out else []
+    for (corpus, longest), rows in table[table["width"] == widest].groupby(["corpus", "longest"], sort=False):
+        values = rows.set_index("quantity")["estimate"]
+        ends = {"raw": values["optimality"], "corrected": values["optimality_corrected"]}
+        words = [f"{value:.2f} {kind}" if pd.notna(value) else f"not estimable {kind}" for kind, value in ends.items()]
+        lines.append(
+            f"- **{corpus}**, up to {longest} tokens: {values['unique_input']:.0%} of the {width_name(widest)} labels "
+            f"occur once; optimality is {' and '.join(words)}."
+        )
+    return "\n".join(lines)
+
+
+def runs(table: pd.DataFrame, whose: str) -> str:
+    """Which correlations over runs survive, and the smallest that could have been seen; `whose` says whose runs."""
+    number = int(table["n"].max())
+    if not table["listed"].max():
+        return whose
+    if not number:
+        return f"{whose} None of them has learned, so nothing can be said."
+    tests = int(table["tests"].max())
+    lines = [f"{whose} {number} of them have learned.\n"]
+    for target, rows in table.groupby("target", sort=False):
+        tested = rows[rows["p_holm"].notna()]
+        sure = tested[tested["p_holm"] < 0.05]
+        names = ", ".join(f"{row['measure'].replace('_', ' ')} {quote(row, '+.2f')}" for row in sure.to_dict("records"))
+        if tested.empty:
+            lines.append(f"- **{target}**: {int(rows['n'].max())} runs are too few for a p-value.")
+            continue
+        seen = f"the smallest that would have been seen 80 % of the time is {tested['detectable'].max():.2f}"
+        found = f"after Holm's correction over {tests} tests: {names}" if names else f"none survives {tests} tests"
+        side = " (negative is good: a cost)" if target == COST else ""
+        lines.append(f"- **{target}**{side}: {found}; {seen}.")
+    return "\n".join(lines)
+
+
+def floor_alone(table: pd.DataFrame) -> str:
+    """The rank correlations that the floor alone gives."""
+    found = table[table["size"].isna()].set_index(["varied", "kind"])
+    named = {VOCABULARY: "the number of types", TEXT: "the amount of text"}
+    lines = []
+    for varied, name in named.items():
+        words = [f"{kind} {_quoted(found.loc[(varied, kind)])}" for kind in found.loc[varied].index]
+        lines.append(f"- With **{name}**, all else equal: {', '.join(words)}.")
+    raw, corrected = (abs(found.loc[(VOCABULARY, kind), "estimate"]) for kind in ("raw", "corrected"))
+    seen = detectable_correlation(int(found.loc[(VOCABULARY, "raw"), "n"]))
+    if raw < seen:
+        words = f"No correlation of raw optimality with the vocabulary is seen ({seen:.2f} would have been)."
+    elif corrected >= seen:
+        words = "Neither kind is free of it: with equal signal, both order models by their vocabulary."
+    else:
+        words = "The floor alone orders models by their vocabulary if optimality is raw, and not once it is corrected."
+    return "\n".join([*lines, "", words])
+
+
+def _quoted(row: pd.Series) -> str:
+    return quote(row, "+.2f") if pd.notna(row["estimate"]) else "not estimable"
