@@ -17,7 +17,7 @@ from bitskept.studies.dynamics.language_figures import language_needed as langua
 from bitskept.studies.dynamics.language_figures import language_seeds as language_seeds
 from bitskept.studies.dynamics.language_figures import language_steps as language_steps
 from bitskept.studies.dynamics.section import TrainingDynamics
-from bitskept.studies.dynamics.sizes import LABELS, along
+from bitskept.studies.dynamics.sizes import LABELS, along, varied
 
 SHOWN = ("retained", "rankme", "complexity_corrected", "optimality_corrected")
 """The measures in the figure of runs."""
@@ -135,18 +135,18 @@ def ranks(table: pd.DataFrame) -> Figure:
 
 def size_and_data(table: pd.DataFrame) -> Figure:
     """The gain, what the last layer keeps, and late forgetting, by the width and by the amount of text."""
-    figure = Figure(figsize=(4.6 * 3, 8), layout="constrained")
-    panels = figure.subplots(2, 3, sharex="row", squeeze=False)
-    columns = {name: place for place, name in enumerate(LABELS)}
-    names = {"size": "width of the network", "amount": "sentences of training"}
-    for line, (by, name) in zip(panels, names.items(), strict=True):
+    names, columns = varied(table), {name: place for place, name in enumerate(LABELS)}
+    figure = Figure(figsize=(4.6 * 3, 4 * max(1, len(names))), layout="constrained")
+    panels = figure.subplots(max(1, len(names)), 3, sharex="row", squeeze=False)
+    for line, (by, name) in zip(panels, names.items(), strict=False):
         for (twin, quantity), rows in along(table, by).groupby(["twin", "quantity"], sort=False):
             axes = line[columns[quantity]]
             curve(axes, rows, by, color=COLOURS[twin], marker="o", label=twin)
             axes.set(xlabel=name, ylabel=LABELS[quantity], xscale="log")
             axes.set_xticks(sorted(set(rows[by])), sorted(set(rows[by])))
             axes.minorticks_off()
-    panels[0, 0].legend()
+    if names:
+        panels[0, 0].legend()
     return figure
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from bitskept.base.words import has_interval, quote
 from bitskept.studies.dynamics.comparing_runs import LEVEL
 from bitskept.studies.dynamics.predictors import ENOUGH, STEP
-from bitskept.studies.dynamics.sizes import LABELS, along
+from bitskept.studies.dynamics.sizes import LABELS, along, varied
 
 SURE = {"more": "surely more", "less": "surely less", "": "no sure difference"}
 
@@ -136,9 +136,9 @@ def size_and_data(table: pd.DataFrame) -> str:
     """
     lines, changes = [], []
     for (twin, quantity), rows in table.groupby(["twin", "quantity"], sort=False):
-        for by, name in (("size", "width of the network"), ("amount", "training sentences")):
-            varied = along(table, by)
-            ends = varied[varied.index.isin(rows.index)].sort_values(by).iloc[[0, -1]]
+        for by, name in varied(table).items():
+            some = along(table, by)
+            ends = some[some.index.isin(rows.index)].sort_values(by).iloc[[0, -1]]
             low, high = (f"{quote(row, '.2f')} at {row[by]:,}" for row in ends.to_dict("records"))
             lines.append(f"- **{twin}**, {LABELS[quantity]}, by {name}: {low}, {high}.")
             if quantity == "retained_cross_entropy":

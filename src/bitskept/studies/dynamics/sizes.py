@@ -28,6 +28,15 @@ def size_and_data(table: pd.DataFrame, varied: Collection[str]) -> pd.DataFrame:
     return means(rows, "twin", "size", "amount", "quantity")
 
 
+VARIED = {"size": "width of the network", "amount": "training sentences"}
+"""What may vary, and its name."""
+
+
+def varied(table: pd.DataFrame) -> dict[str, str]:
+    """Those of `VARIED` that do vary in a table of `size_and_data`."""
+    return {by: name for by, name in VARIED.items() if table[by].nunique() > 1}
+
+
 def along(table: pd.DataFrame, by: str) -> pd.DataFrame:
     """The rows of `size_and_data` that vary in `by` ("size" or "amount"); the other one has its most common value."""
     other = "amount" if by == "size" else "size"
