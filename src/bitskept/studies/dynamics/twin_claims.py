@@ -17,7 +17,7 @@ from bitskept.instruments.training.twin_runs import BERT, MASK, NEXT
 from bitskept.studies.dynamics import phases
 from bitskept.studies.dynamics.comparing_runs import at_last_layer, difference
 from bitskept.studies.dynamics.gains import RUN, SETTING, at_equal_gain, learned
-from bitskept.studies.dynamics.language_claims import NAMED, PAIRS, RELEVANT, effect
+from bitskept.studies.dynamics.language_claims import LEAST, NAMED, PAIRS, RELEVANT, effect
 from bitskept.theory.intervals import detectable
 
 LATE = "late forgetting comes with next-token prediction"
