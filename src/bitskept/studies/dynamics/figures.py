@@ -165,6 +165,9 @@ def run_measures(table: pd.DataFrame) -> Figure:
                 if target != GAIN or not is_causal(twin):
                     axes.plot(rows[measure], rows[target], "o", color=COLOURS[twin], label=twin, markersize=5)
         line[0].set_ylabel(target.replace("_", " ").replace(" ", "\n", 1))
+        if target.endswith("accuracy"):
+            for axes in line:
+                axes.axhline(0.5, color="grey", linestyle=":", linewidth=1)  # chance, for pairs
     for axes, measure in zip(panels[-1], measures, strict=True):
         axes.set_xlabel(measure.replace("_", " "))
     labels = {name: mark for axes in panels.flat for mark, name in zip(*axes.get_legend_handles_labels(), strict=True)}
