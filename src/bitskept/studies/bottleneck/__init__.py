@@ -1,7 +1,8 @@
 """Notebook 04: what does a language model compress away, and how much of the answer is missing data? Its sections, and
 the functions behind them:
 
-What will be tested: claims.planned
+What will be tested stands first: claims.planned.
+
 1. The estimator in a picture: estimator.circle, figures.circle
 2. A check on known data: known_data.known, known_data.on_noise, figures.known
 3. Against exact values: exact_information.against_exact, exact_information.exactness, figures.exactness
