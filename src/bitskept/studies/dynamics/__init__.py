@@ -4,16 +4,19 @@ functions behind them:
 1. A language with a truth: language_arms.arms, language_arms.measures (language_runs, language_measures,
    language_probes), language_tables, language_effects, language_claims.claims, language_figures, language_sentences,
    language_effect_sentences
-2. Four twins: checkpoints.train, checkpoints.effort, checkpoints.learning, figures.learning
-3. Every checkpoint through the same measures: checkpoints.measure; bits_by_layer.retained, figures.retained,
-   bits_by_layer.first_and_last; late_forgetting.by_step, figures.forgetting, late_forgetting.differences
+2. Twins on real text: checkpoints.train, checkpoints.effort, checkpoints.measure; gains.learning, figures.learning,
+   gains.learned
+3. What do the layers keep?: bits_by_layer.retained, figures.retained; gains.kept_and_learned, figures.kept_and_learned,
+   gains.at_equal_gain, gains.summary; late_forgetting.by_step, figures.forgetting
 4. What is built in: built_in.untrained, built_in.by_architecture, figures.untrained; built_in.paired_differences,
    built_in.effects
-5. Fitting, then compression?: phases.plane, figures.plane, phases.changes
+5. Fitting, then compression?: phases.plane, figures.plane, phases.by_quantity
 6. How many directions?: phases.ranks, figures.ranks, phases.changes
-7. Larger networks, more text: sizes.size_and_data, figures.size_and_data
-8. Which measure predicts what a checkpoint can do?: predictors.within_runs, predictors.over_runs, figures.predictors
-9. Does the claim hold?: sentences.verdict, language_sentences.verdict
+7. Another width, another amount of text: sizes.size_and_data, figures.size_and_data
+8. Which measure of a network goes with what it can do?: between_runs.run_measures, figures.run_measures,
+   between_runs.correlations; predictors.within_runs, predictors.over_runs, figures.predictors
+9. Does the claim hold?: twin_claims.claims, twin_claims.all_claims, figures.claims; language_sentences.claim,
+   language_sentences.verdict, sentences.seen
 
 comparing_runs.py has the statistics that these share, and sentences.py one function for each conclusion about twins.
 """
