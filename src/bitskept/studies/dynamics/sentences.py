@@ -9,7 +9,7 @@ import pandas as pd
 from bitskept.base.words import has_interval, quote
 from bitskept.studies.dynamics.comparing_runs import LEVEL
 from bitskept.studies.dynamics.predictors import ENOUGH, STEP
-from bitskept.studies.dynamics.sizes import LABELS, along, varied
+from bitskept.studies.dynamics.sizes import LABELS, VARIED, along, varied
 
 SURE = {"more": "surely more", "less": "surely less", "": "no sure difference"}
 
@@ -39,7 +39,8 @@ def kept(last: pd.DataFrame, equal: pd.DataFrame, level: float) -> str:
         shares = [f"{part['estimate'].mean():.1%} by the {probe}" for probe, part in rows.groupby("probe", sort=False)]
         gain = f"after the last step, with a gain of {rows['gain'].mean():.2f} bits"
         line = f"- **{twin}**: {gain}, the last layer keeps {_list(shares)} of $H(X)$"
-        earlier = [f"{part['estimate'].mean():.1%} by the {probe}" for probe, part in then.groupby("probe", sort=False)]
+        means = then.groupby("probe")["estimate"].mean()
+        earlier = [f"{means[probe]:.1%} by the {probe}" for probe in rows["probe"].unique() if probe in means]
         line += f"; when the gain was {level} bits, {_list(earlier)}" if earlier else ""
         lines.append(f"{line} ({_seeds(rows['seed'].nunique())}).")
     return "\n".join(lines)
@@ -132,21 +133,36 @@ def seen(directions: pd.DataFrame) -> str:
 
 def size_and_data(table: pd.DataFrame) -> str:
     """Each quantity in the smallest and the largest network, and with the least and the most text; the largest change
-    of what the last layer keeps comes first.
+    of what the last layer keeps comes first, and whether another twin keeps most at the other end.
     """
     lines, changes = [], []
+    kept_at: dict[str, list[pd.DataFrame]] = {}
     for (twin, quantity), rows in table.groupby(["twin", "quantity"], sort=False):
         for by, name in varied(table).items():
             some = along(table, by)
             ends = some[some.index.isin(rows.index)].sort_values(by).iloc[[0, -1]]
-            low, high = (f"{quote(row, '.2f')} at {row[by]:,}" for row in ends.to_dict("records"))
+            both = ends.to_dict("records")
+            low, high = (f"{quote(row, '.2f')} at {row[by]:,} ({_runs(row['runs'])})" for row in both)
             lines.append(f"- **{twin}**, {LABELS[quantity]}, by {name}: {low}, {high}.")
             if quantity == "retained_cross_entropy":
                 changes.append((float(ends["estimate"].diff().iloc[-1]), f"**{twin}**, by {name}"))
+                kept_at.setdefault(by, []).append(ends)
     if changes:
         change, what = max(changes, key=lambda item: abs(item[0]))
-        lines.insert(0, f"What the last layer keeps changes most for {what}: by {change:+.2f} of $H(X)$.\n")
+        turned = "".join(_turned(VARIED[by], by, twins) for by, twins in kept_at.items())
+        lines.insert(0, f"What the last layer keeps changes most for {what}: by {change:+.2f} of $H(X)$.{turned}\n")
+    if lines and (table["runs"] == 1).any():
+        lines.append("\nThe interval of a single run is over sentences alone and says nothing of other seeds.")
     return "\n".join(lines)
+
+
+def _turned(name: str, by: str, twins: list[pd.DataFrame]) -> str:
+    """Which twin keeps most at either end, if it is not the same."""
+    first, last = (max((ends.iloc[place] for ends in twins), key=lambda row: row["estimate"]) for place in (0, -1))
+    if first["twin"] == last["twin"]:
+        return ""
+    most = (f"*{row['twin']}* keeps most at {row[by]:,}" for row in (first, last))
+    return f" **The order of the twins turns** with the {name}: {', but '.join(most)}."
 
 
 def between_runs(table: pd.DataFrame) -> str:
@@ -208,18 +224,21 @@ def _closest(rows: pd.DataFrame) -> str | None:
 
 
 def _survival(plain: pd.Series, partial: pd.Series) -> str:
-    """Whether a correlation remains given the step."""
+    """Whether a correlation whose sign the runs agree on remains given the step, after Holm's correction."""
     if not partial["runs"]:
         return "**Whether it says more than the step is open**: given the step, no correlation is defined."
     undefined = int(plain["runs"] - partial["runs"])
-    given = f"given the step it is {_mean(partial)}"
-    given += f", and not defined in {undefined} of {plain['runs']} runs" if undefined else ""
+    value = _mean(partial) + (f", and not defined in {undefined} of {plain['runs']} runs" if undefined else "")
+    if not _agree(plain):
+        return f"Given the step, that of *{_words(str(plain.name))}* is {value}."
+    given = f"given the step it is {value}"
     if partial["runs"] < ENOUGH:
         return f"**Whether that survives is open with so few runs**: {given}."
     if not _agree(partial) or np.sign(partial["estimate"]) != np.sign(plain["estimate"]):
         return f"**That does not survive**: {given}. Both may merely change with training."
-    if not (partial["low"] > 0 or partial["high"] < 0):
-        return f"**That does not surely survive**: {given}."
+    if not partial["p_holm"] < LEVEL:
+        unsure = "" if pd.isna(partial["p_holm"]) else f"; p = {partial['p_holm']:.3f} after Holm"
+        return f"**That does not surely survive**: {given}{unsure}."
     return f"**That survives**: {given}."
 
 
@@ -258,6 +277,10 @@ def _words(quantity: str) -> str:
 
 def _seeds(runs: int) -> str:
     return "one seed" if runs == 1 else f"{runs} seeds"
+
+
+def _runs(number: int) -> str:
+    return f"{number} run{'' if number == 1 else 's'}"
 
 
 def _list(names: Iterable[str]) -> str:

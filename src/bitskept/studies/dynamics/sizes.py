@@ -1,4 +1,4 @@
-"""Larger networks, more text: twins of other widths, and twins trained on less text."""
+"""Twins of other widths, and twins trained on other amounts of text."""
 
 from collections.abc import Collection
 

@@ -50,10 +50,10 @@ def test_what_is_kept_in_the_end_and_at_a_gain():
     rows = [("one", 0, "centroid", 3.0, 0.5), ("one", 0, "ridge", 3.0, 0.4), ("one", 1, "centroid", 4.0, 0.7),
             ("one", 1, "ridge", 4.0, 0.6), ("other", 0, "centroid", 1.0, 0.9)]  # fmt: skip
     last = pd.DataFrame(rows, columns=["twin", "seed", "probe", "gain", "estimate"])
-    equal = last[last["twin"] == "one"].assign(estimate=0.8)
+    equal = last[last["twin"] == "one"].assign(estimate=[0.8, 0.7, 0.8, 0.7])[::-1]  # the order is that of `last`
     lines = [
         "- **one**: after the last step, with a gain of 3.50 bits, the last layer keeps 60.0% by the centroid and "
-        "50.0% by the ridge of $H(X)$; when the gain was 2.0 bits, 80.0% by the centroid and 80.0% by the "
+        "50.0% by the ridge of $H(X)$; when the gain was 2.0 bits, 80.0% by the centroid and 70.0% by the "
         "ridge (2 seeds).",
         "- **other**: after the last step, with a gain of 1.00 bits, the last layer keeps 90.0% by the centroid of "
         "$H(X)$ (one seed).",
@@ -230,16 +230,16 @@ def varied(quantity, estimate, twin="next token"):
         {"twin": twin, "quantity": quantity, "size": size, "amount": amount, "estimate": estimate(size, amount)}
         for size, amount in POINTS
     ]
-    return pd.DataFrame(rows).assign(low=1.0, high=2.0)
+    return pd.DataFrame(rows).assign(low=1.0, high=2.0, runs=3)
 
 
 def test_by_size_and_by_amount_of_text():
     table = varied("unigram_gain", lambda size, amount: size + amount / 1e4)
     assert sentences.size_and_data(table).splitlines() == [
-        "- **next token**, gain (bits per token), by width of the network: 24.01 [1.00, 2.00] at 24, 1024.01 "
-        "[1.00, 2.00] at 1,024.",
-        "- **next token**, gain (bits per token), by training sentences: 48.00 [1.00, 2.00] at 16, 48.20 [1.00, 2.00] "
-        "at 2,048.",
+        "- **next token**, gain (bits per token), by width of the network: 24.01 [1.00, 2.00] at 24 (3 runs), "
+        "1024.01 [1.00, 2.00] at 1,024 (3 runs).",
+        "- **next token**, gain (bits per token), by training sentences: 48.00 [1.00, 2.00] at 16 (3 runs), 48.20 "
+        "[1.00, 2.00] at 2,048 (3 runs).",
     ]
 
 
@@ -261,6 +261,21 @@ def test_the_largest_change_of_what_is_kept_comes_first(slope, said):
     lines = sentences.size_and_data(pd.concat(tables, ignore_index=True)).splitlines()
     assert lines[:2] == [f"What the last layer keeps changes most {said}", ""]
     assert len(lines) == 2 + 3 * 2
+
+
+def test_another_twin_may_keep_most_at_the_other_end():
+    kept = "retained_cross_entropy"
+    both = varied(kept, lambda size, amount: size / 1024), varied(kept, lambda size, amount: 0.5, twin="mask only")
+    table = pd.concat(both, ignore_index=True)
+    turned = "**The order of the twins turns** with the width of the network: *mask only* keeps most at 24, but "
+    assert sentences.size_and_data(table).splitlines()[0].endswith(f" {turned}*next token* keeps most at 1,024.")
+
+
+def test_a_single_run_says_nothing_of_other_seeds():
+    table = varied("unigram_gain", lambda size, amount: size)
+    said = sentences.size_and_data(table.assign(runs=1))
+    assert "at 24 (1 run)" in said
+    assert said.endswith("The interval of a single run is over sentences alone and says nothing of other seeds.")
 
 
 def correlation(measure, estimate, sure, *, target="unigram_gain", p=0.01):
@@ -364,8 +379,9 @@ def test_the_best_predictor_is_named_and_survives():
             "change with training.",
         ),
         (
-            {"high": 0.1},
-            f"**That does not surely survive**: given the step it is -0.50 [-0.60, +0.10] {RANGE}.",
+            {"p_holm": 0.111},
+            f"**That does not surely survive**: given the step it is -0.50 [-0.60, -0.40] {RANGE}; p = 0.111 after "
+            "Holm.",
         ),
     ],
 )
@@ -375,12 +391,12 @@ def test_whether_the_best_predictor_survives_the_step(partial, survival):
 
 def test_a_correlation_above_0_survives_by_the_same_rule():
     row = predictor("rankme", estimate=0.9, low=0.8, high=0.95)
-    for low, words in ((-0.1, "**That does not surely survive**"), (0.1, "**That survives**")):
-        assert words in said(row, predictor("rankme", "partial", 0.5, low=low, high=0.6))
+    for p, words in ((0.06, "**That does not surely survive**"), (0.04, "**That survives**")):
+        assert words in said(row, predictor("rankme", "partial", 0.5, low=0.1, high=0.6, p_holm=p))
 
 
 def test_a_mean_without_an_interval_does_not_survive():
-    none = PARTIAL | {"low": float("nan"), "high": float("nan")}
+    none = PARTIAL | dict.fromkeys(("low", "high", "p_holm"), float("nan"))
     text = said(predictor("rankme"), predictor("rankme", **none))
     assert "**That does not surely survive**: given the step it is -0.50 (no interval) on average" in text
 
@@ -392,8 +408,9 @@ def test_a_change_without_an_interval_says_so():
 
 def test_runs_that_do_not_agree_predict_nothing():
     first = predictor("rankme", agree=4)
-    assert " The runs disagree on the sign, so it is no predictor in general. **That" in said(
-        first, predictor("rankme", **PARTIAL)
+    assert said(first, predictor("rankme", **PARTIAL)).endswith(
+        " The runs disagree on the sign, so it is no predictor in general. Given the step, that of *rankme* is -0.50 "
+        f"[-0.60, -0.40] {RANGE}."
     )
 
 
