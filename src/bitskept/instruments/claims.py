@@ -148,7 +148,11 @@ def _power(rows: pd.DataFrame) -> str:
 
 
 def _style(row: Mapping[str, Any] | pd.Series) -> str:
-    return "z.2f" if str(row["unit"]).startswith("bits") else "z.3f"
+    """The format of a row's numbers: bits have two decimals, or four where the largest of them is some thousandths."""
+    if not str(row["unit"]).startswith("bits"):
+        return "z.3f"
+    largest = row[["estimate", "low", "high", "detectable"]].astype(float).abs().max()
+    return "z.4f" if 0.001 <= largest < 0.01 else "z.2f"
 
 
 def model_name(model: Any) -> str:

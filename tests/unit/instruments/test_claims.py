@@ -155,6 +155,15 @@ def test_the_largest_detectable_difference_would_have_been_seen_in_every_row():
     assert claims.verdict(result) == "cannot tell for A (a difference of 0.40 bits per token would have been seen)"
 
 
+@pytest.mark.parametrize(
+    ("detectable", "said"),
+    [(0.0042, "-0.0003 [-0.0017, 0.0011] bits per token | 250 | 0.0042 bits"), (0.02, "0.00 [0.00, 0.00] bits")],
+)
+def test_thousandths_of_a_bit_have_four_decimals(detectable, said):
+    result = table(row(estimate=-0.0003, low=-0.0017, high=0.0011, p=0.6, detectable=detectable))
+    assert said in claims.words(result)
+
+
 def test_a_verdict_that_depends_on_the_setting_is_none():
     result = table(row(), row(probe="ridge"), row(train_sentences=375, **NONE), row(model="B"))
     assert claims.verdict(result) == "yes for B; mixed for A (yes in 2, no in 1)"

@@ -30,7 +30,7 @@ def exactness(table: pd.DataFrame) -> str:
         )
     kept = table[(table["quantity"] == "complexity") & (table["sentences"] == table["sentences"].max())]
     ranges = kept.groupby("kind")["bias"].agg(["min", "max"])
-    words = "; ".join(f"{kind} {low:+.0%} to {high:+.0%}" for kind, (low, high) in ranges.T.items())
+    words = "; ".join(f"{kind} {low:+z.0%} to {high:+z.0%}" for kind, (low, high) in ranges.T.items())
     return "\n".join([*lines, f"- Bias of complexity itself at the largest sample: {words}."])
 
 
@@ -53,13 +53,13 @@ def distance(optimality: pd.DataFrame) -> str:
     """The optimality of the last layer, raw and corrected, for the narrowest and the widest label, by kind of model."""
     rows, lines = at_last_layer(optimality), []
     for kind, group in rows.groupby("kind", sort=False):
-        apart = f" ({SEEN[kind]})" if SEEN[kind] else ""
+        apart = " (they have seen the output)" if SEEN[kind] else ""
         parts = []
         for width in (group["width"].min(), group["width"].max()):
             here = group[group["width"] == width].groupby("estimator")["estimate"]
             low, high = here.min(), here.max()
             words = [
-                f"{low[name]:.2f} to {high[name]:.2f} {name}" if pd.notna(low.get(name)) else f"not estimable {name}"
+                f"{_range(low[name], high[name])} {name}" if pd.notna(low.get(name)) else f"not estimable {name}"
                 for name in ("raw", "corrected")
             ]
             parts.append(f"{width_name(width)} labels {' and '.join(words)}")
@@ -68,21 +68,26 @@ def distance(optimality: pd.DataFrame) -> str:
 
 
 def documents(table: pd.DataFrame, left_out: str) -> str:
-    """How labels seen once and optimality differ between texts, for the widest label; and what was left out."""
+    """How labels seen once and optimality differ between texts, for the widest label, with the number of places; and
+    what was left out.
+    """
     widest, lines = table["width"].max(), [f"{left_out}\n"] if left_out else []
     for (corpus, longest), rows in table[table["width"] == widest].groupby(["corpus", "longest"], sort=False):
         values = rows.set_index("quantity")["estimate"]
         ends = {"raw": values["optimality"], "corrected": values["optimality_corrected"]}
         words = [f"{value:.2f} {kind}" if pd.notna(value) else f"not estimable {kind}" for kind, value in ends.items()]
         lines.append(
-            f"- **{corpus}**, up to {longest} tokens: {values['unique_input']:.0%} of the {width_name(widest)} labels "
-            f"occur once; optimality is {' and '.join(words)}."
+            f"- **{corpus}**, up to {longest} tokens, {int(rows['n'].iloc[0]):,} places: "
+            f"{values['unique_input']:.0%} of the {width_name(widest)} labels occur once; "
+            f"optimality is {' and '.join(words)}."
         )
     return "\n".join(lines)
 
 
-def runs(table: pd.DataFrame, whose: str) -> str:
-    """Which correlations over runs survive, and the smallest that could have been seen; `whose` says whose runs."""
+def runs(table: pd.DataFrame, whose: str, learned: pd.DataFrame) -> str:
+    """Which correlations over runs survive, the smallest that could have been seen, and how far accuracies are from
+    guessing; `whose` says whose runs, and `learned` is the table of `over_runs.by_run`.
+    """
     number = int(table["n"].max())
     if not table["listed"].max():
         return whose
@@ -100,12 +105,28 @@ def runs(table: pd.DataFrame, whose: str) -> str:
         seen = f"the smallest that would have been seen 80 % of the time is {tested['detectable'].max():.2f}"
         found = f"after Holm's correction over {tests} tests: {names}" if names else f"none survives {tests} tests"
         side = " (negative is good: a cost)" if target == COST else ""
-        lines.append(f"- **{target}**{side}: {found}; {seen}.")
+        lines.append(f"- **{target}**{side}: {found}; {seen}.{_beside_guessing(target, learned)}")
     return "\n".join(lines)
 
 
+def _beside_guessing(target: str, learned: pd.DataFrame) -> str:
+    """The range of an accuracy, beside that of guessing one of two sentences."""
+    if target == COST:
+        return ""
+    values = learned[target].dropna()
+    words = f" This accuracy is {_range(values.min(), values.max())} over these runs, and guessing gives 0.50"
+    if values.mean() > 0.5:
+        return f"{words}."
+    return f"{words}: on average the runs do no better, so these correlations say nothing of what a network can do."
+
+
+def _range(low: float, high: float) -> str:
+    ends = dict.fromkeys(f"{value:.2f}" for value in (low, high))
+    return " to ".join(ends)
+
+
 def floor_alone(table: pd.DataFrame) -> str:
-    """The rank correlations that the floor alone gives."""
+    """The rank correlations that the floor alone gives, and over what range optimality moves."""
     found = table[table["size"].isna()].set_index(["varied", "kind"])
     named = {VOCABULARY: "the number of types", TEXT: "the amount of text"}
     lines = []
@@ -117,10 +138,16 @@ def floor_alone(table: pd.DataFrame) -> str:
     if raw < seen:
         words = f"No correlation of raw optimality with the vocabulary is seen ({seen:.2f} would have been)."
     elif corrected >= seen:
-        words = "Neither kind is free of it: with equal signal, both order models by their vocabulary."
+        signs = np.sign([found.loc[(VOCABULARY, kind), "estimate"] for kind in ("raw", "corrected")])
+        way = "in the same order" if signs[0] == signs[1] else "in the opposite order"
+        words = "With equal signal, raw optimality sorts models by their vocabulary; so does corrected optimality"
+        words += f", {way}."
     else:
         words = "The floor alone orders models by their vocabulary if optimality is raw, and not once it is corrected."
-    return "\n".join([*lines, "", words])
+    sizes = table[table["size"].notna() & (table["varied"] == VOCABULARY)].groupby("kind", sort=False)["estimate"]
+    ranges = [f"{_range(values.min(), values.max())} {kind}" for kind, values in sizes]
+    moves = f" Where models know the same, even a small trend sorts them: optimality is {', '.join(ranges)}."
+    return "\n".join([*lines, "", words + (moves if ranges else "")])
 
 
 def _quoted(row: pd.Series) -> str:

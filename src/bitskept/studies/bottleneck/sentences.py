@@ -162,7 +162,7 @@ def labels(table: pd.DataFrame, left_out: str) -> str:
         chance = (rows["quantity"] == f"{name}_p") & (rows["model"] == model) & (rows["layer"] == best["layer"])
         lines.append(
             f"- **{model}**: most {LABELS.get(name, name.replace('_', ' '))} at layer {best['layer']}, "
-            f"{quote(best, '.3f')} bits per token (p = {rows.loc[chance, 'estimate'].iloc[0]:.3f})."
+            f"{quote(best, 'z.3f')} bits per token (p = {rows.loc[chance, 'estimate'].iloc[0]:.3f})."
         )
     return "\n".join(lines)
 

@@ -33,6 +33,11 @@ def test_bias_from_few_and_from_much_text(late, nearest, covered, held):
     assert f"raw {late[0]:+.0%} to {late[0]:+.0%}" in said[1]
 
 
+def test_a_bias_that_rounds_to_zero_has_no_minus():
+    table = exactness_table(0, (-0.001, -0.1))
+    assert sentences.exactness(table).endswith("raw +0% to +0%.")
+
+
 def codes_table(older, soft):
     rows = [("a", 2.0, soft[0], 0.5), ("b", 2.0, soft[1], 0.25), ("c", 1.0, older, np.inf)]
     table = pd.DataFrame(rows, columns=["code", "complexity", "expressivity", "shannon optimality"])
@@ -70,7 +75,7 @@ def test_the_distance_of_each_kind_of_model():
     ]
     unknown = {"model": "d", "kind": "decoder", "layer": 2, "width": 4, "quantity": "optimality_corrected"}
     said = sentences.distance(pd.DataFrame([*rows, unknown | {"estimate": np.nan}])).splitlines()
-    assert said[0].startswith("- **encoders** (has seen the output): token labels 0.30 to 0.30 raw")
+    assert said[0].startswith("- **encoders** (they have seen the output): token labels 0.30 raw")
     assert said[1].startswith("- **decoders**: token labels 0.50 to 0.60 raw and 0.50 to 0.60 corrected;")
     assert said[1].endswith("quadgram labels 0.50 to 0.60 raw and not estimable corrected.")
 
@@ -82,6 +87,7 @@ def test_other_texts(left_out):
         {
             "corpus": corpus,
             "longest": 64,
+            "n": 1200,
             "width": width,
             "quantity": name,
             "estimate": value if corpus == "a" else known,
@@ -93,6 +99,7 @@ def test_other_texts(left_out):
     ]
     *first, a, b = sentences.documents(pd.DataFrame(rows), left_out).splitlines()
     assert first == ([left_out, ""] if left_out else [])
+    assert ", up to 64 tokens, 1,200 places: 90% of" in a
     assert a.endswith("90% of the trigram labels occur once; optimality is 0.95 raw and 0.25 corrected.")
     assert b.endswith("optimality is not estimable raw and not estimable corrected.")
 
@@ -103,19 +110,33 @@ def runs_table(p, number=24, listed=30):
     return pd.DataFrame([row, row | {"target": "blimp accuracy", "p_holm": 1.0 if pd.notna(p) else p}])
 
 
-def test_what_survives_over_runs():
-    head, _, cost, score = sentences.runs(runs_table(0.01), "The 30 runs are those of X.").splitlines()
+def learned(*accuracies):
+    return pd.DataFrame({"blimp accuracy": accuracies})
+
+
+@pytest.mark.parametrize(
+    ("best", "said"),
+    [
+        (0.52, " This accuracy is 0.40 to 0.52 over these runs, and guessing gives 0.50: on average the runs do no"),
+        (0.8, " This accuracy is 0.40 to 0.80 over these runs, and guessing gives 0.50."),
+    ],
+)
+def test_what_survives_over_runs(best, said):
+    words = sentences.runs(runs_table(0.01), "The 30 runs are those of X.", learned(0.4, best, np.nan))
+    head, _, cost, score = words.splitlines()
     assert head == "The 30 runs are those of X. 24 of them have learned."
     assert cost.startswith(
         "- **bits per byte** (negative is good: a cost): after Holm's correction over 2 tests: rankme -0.70"
     )
-    assert score.endswith("none survives 2 tests; the smallest that would have been seen 80 % of the time is 0.60.")
+    assert "none survives 2 tests; the smallest that would have been seen 80 % of the time is 0.60." + said in score
+    assert "guessing" not in cost
 
 
 def test_no_runs_and_few_runs():
-    assert sentences.runs(runs_table(np.nan, 0, 0), "Run 05 first.") == "Run 05 first."
-    assert sentences.runs(runs_table(np.nan, 0), "Those.") == "Those. None of them has learned, so nothing can be said."
-    assert "5 runs are too few for a p-value." in sentences.runs(runs_table(np.nan, 5), "Few.")
+    assert sentences.runs(runs_table(np.nan, 0, 0), "Run 05 first.", learned()) == "Run 05 first."
+    none = sentences.runs(runs_table(np.nan, 0), "Those.", learned())
+    assert none == "Those. None of them has learned, so nothing can be said."
+    assert "5 runs are too few for a p-value." in sentences.runs(runs_table(np.nan, 5), "Few.", learned(0.5))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +144,8 @@ def test_no_runs_and_few_runs():
     [
         (0.1, 0.0, "No correlation of raw optimality"),
         (0.95, 0.1, "and not once it is corrected."),
-        (0.95, -0.95, "Neither kind is free of it"),
+        (0.95, -0.95, "so does corrected optimality, in the opposite order."),
+        (0.95, 0.95, "so does corrected optimality, in the same order."),
     ],
 )
 def test_what_the_floor_alone_gives(raw, corrected, verdict):
@@ -145,3 +167,7 @@ def test_what_the_floor_alone_gives(raw, corrected, verdict):
     assert f"With **the number of types**, all else equal: raw {raw:+.2f} [" in said
     assert "extrapolated not estimable." in said
     assert verdict in said
+    assert "even a small trend" not in said
+    models = [{"varied": "vocabulary", "kind": "raw", "size": n, "estimate": n / 100} for n in (20, 45)]
+    moved = sentences.floor_alone(pd.DataFrame([*rows, *models]))
+    assert moved.endswith("even a small trend sorts them: optimality is 0.20 to 0.45 raw.")
