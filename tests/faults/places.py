@@ -45,7 +45,7 @@ SMALL = {
         "twins": ["next token", "BERT's rule"],
         "other_twins": [],
         "varied": ["next token"],
-        "training": {"steps": 2, "sentences": 32, "test_sentences": 10},
+        "training": {"steps": 4, "sentences": 32, "test_sentences": 10},
         "train_sentences": 30,
         "smaller_train_sentences": [15],
         "validation_sentences": 10,

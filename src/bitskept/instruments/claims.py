@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
@@ -58,7 +59,8 @@ def table(
     adjusted = p.copy()
     for _, members in rows[tested & rows["family"].notna()].groupby("family"):
         adjusted[members.index] = holm(p[members.index].to_numpy())
-        rows.loc[members.index, "detectable"] *= _strictest(len(members), sides)
+        factor = _strictest(len(members), sides)
+        rows.loc[members.index, "detectable"] = [_raised(row, factor) for _, row in members.iterrows()]
     outcomes = pd.Series("not tested", rows.index)
     for place, row in rows[tested].iterrows():
         threshold = relevant[row["unit"]] if isinstance(relevant, Mapping) else relevant
@@ -68,6 +70,13 @@ def table(
             raise ValueError(f"{_title(row)} cannot be told from {effect}: give `detectable`, the effect that could be")
         outcomes[place] = found
     return rows.assign(outcome=outcomes)[COLUMNS]
+
+
+def _raised(row: pd.Series, factor: float) -> float:
+    """`detectable` times a factor; a correlation, which is normal after Fisher's transformation, stays below 1."""
+    if row["unit"] == "rank correlation":
+        return float(np.tanh(np.arctanh(row["detectable"]) * factor))
+    return row["detectable"] * factor
 
 
 def _strictest(tests: int, sides: int) -> float:

@@ -131,8 +131,10 @@ def _run(plan: Plan) -> Run:
 
 
 def checkpoints(steps: int) -> list[int]:
-    """The steps after which a twin is saved: 0, 1, 2, 4, ... and the last."""
-    return sorted({0, *(2**power for power in range(steps.bit_length())), steps})
+    """The steps after which a twin is saved: 0, 2, 4, 8, ... and the last. The first step changes nothing, as the rate
+    rises from 0.
+    """
+    return sorted({0, *(2**power for power in range(1, steps.bit_length())), steps})
 
 
 def train_twin(

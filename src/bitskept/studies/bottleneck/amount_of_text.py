@@ -53,8 +53,8 @@ def agreement(stability: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
 
 def changes(stability: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
     """The change of token optimality between the two sizes of `agreement`, by model and kind: a mean over the draws of
-    the anchors with its interval and p. The smaller sample is part of the larger one, so the interval, which takes them
-    for independent, is rather too wide.
+    the anchors with its interval and p; `sentences` are those of the smaller sample. As it is part of the larger one,
+    the interval, which takes them for independent, is rather too wide.
     """
     few, many = compared(section)
     names = {f"optimality{end}": kind for end, kind in KINDS.items()}
@@ -65,10 +65,10 @@ def changes(stability: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
         wide = group.pivot(index="anchor_seed", columns="sentences", values=["estimate", "error"]).astype(float)
         change = (wide["estimate"][many] - wide["estimate"][few]).to_numpy()
         error = np.hypot(wide["error"][few], wide["error"][many]).mean()
-        row = {"model": model, "estimator": names[quantity]}
+        row = {"model": model, "estimator": names[quantity], "sentences": few}
         known = np.isfinite(change).all() and np.isfinite(error)
         table.append(row | (mean_over_runs(change, error, few)._asdict() if known else {"estimate": np.nan}))
-    return pd.DataFrame(table, columns=["model", "estimator", "estimate", "low", "high", "p"])
+    return pd.DataFrame(table, columns=["model", "estimator", "sentences", "estimate", "low", "high", "p"])
 
 
 def compared(section: IbCorrelations) -> tuple[int, int]:

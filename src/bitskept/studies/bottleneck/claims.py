@@ -229,7 +229,13 @@ def _difference(more: pd.Series, less: pd.Series, errors: list[float]) -> dict[s
 def _text(changes: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for row in changes.to_dict("records"):
         ends = {name: row[name] for name in ("estimate", "low", "high", "p")}
-        facts = {"reading": "token", "model": row["model"], "unit": RATIO, "family": "text"}
+        facts = {
+            "reading": "token",
+            "model": row["model"],
+            "unit": RATIO,
+            "family": "text",
+            "clusters": row["sentences"],
+        }
         yield _row(TEXT, row["estimator"], **_size(ends), **facts)
 
 

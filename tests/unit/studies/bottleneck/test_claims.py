@@ -31,7 +31,7 @@ def optimality(value=0.3, spread=0.05, model="d", kind="decoder"):
 
 def changes(value=0.2, spread=0.05):
     p = 0.001 if abs(value) > spread else 0.5
-    return pd.DataFrame([{"model": "d", "estimator": "raw", "p": p} | ends(value, spread)])
+    return pd.DataFrame([{"model": "d", "estimator": "raw", "sentences": 250, "p": p} | ends(value, spread)])
 
 
 def exactness(value=0.2, spread=0.01, exact=0.1):
