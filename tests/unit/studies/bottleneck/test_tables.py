@@ -152,7 +152,8 @@ def test_a_change_of_optimality_is_that_of_each_draw(section):
     assert found.loc[("a", "raw"), "estimate"] == pytest.approx(-0.3)
     known = mean_over_runs(np.array([-0.2, -0.4]), np.hypot(0.1, 0.1) / 1.96, 10)
     assert found.loc[("a", "raw"), "low"] == pytest.approx(known.low)
-    assert found.loc["b"].isna().all().all()
+    assert found.loc["b"].drop(columns="sentences").isna().all().all()
+    assert set(found["sentences"]) == {10}
 
 
 def test_the_last_layer_beside_the_bound(section):

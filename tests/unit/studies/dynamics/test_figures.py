@@ -81,7 +81,7 @@ def test_runs_have_a_point_for_each_target_and_measure_that_was_taken():
     assert [[line.get_color() for line in axes.lines] for axes in panels[::2]] == [
         [COLOURS[BERT]],
         [COLOURS[NEXT]],
-        [COLOURS[BERT], COLOURS[NEXT]],
+        [COLOURS[BERT], COLOURS[NEXT], "grey"],  # chance
     ]
     assert {text.get_text() for text in figure.legends[0].get_texts()} == {NEXT, BERT}
 
