@@ -5,7 +5,7 @@ H(sum p(x) s_x) - sum p(x) H(s_x), and about the next token y it is H(sum p(x) s
 are sums over a known law, without any sampling.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -101,20 +101,20 @@ def neighbours(spoken: SynonymLanguage) -> sparse.csr_array:
     return sparse.csr_array(spoken.stationary[:, None] * steps)
 
 
-def against_exact(model_id: str, plan: Plan) -> pd.DataFrame:
+def against_exact(model_id: str, plan: Plan, accept_terms: Collection[str] = ()) -> pd.DataFrame:
     """Estimates of samples beside exact values; stored. One row for each source, number of sentences, repetition,
     quantity and kind: `estimate`, `low`, `high`, `exact`. The corpus is read in this model's tokens, and a token's
     state is its embedding. Errors as `models.load` and `corpora.load`.
     """
-    model_files.fetch(model_id)
+    model_files.fetch(model_id, accept_terms=accept_terms)
     corpora.fetch(plan.corpus)
     key = asdict(plan) | {"sentences": list(plan.sentences), "model": model_files.fingerprint(model_id)}
     key |= {"text": corpora.fingerprint(plan.corpus)}
-    return stored("against_exact", VERSION, key, lambda: pd.DataFrame(_computed(model_id, plan)))
+    return stored("against_exact", VERSION, key, lambda: pd.DataFrame(_computed(model_id, plan, accept_terms)))
 
 
-def _computed(model_id: str, plan: Plan) -> Iterator[dict[str, object]]:
-    for name, source in (CORPUS, _of_corpus(model_id, plan)), (LANGUAGE, _of_language(plan)):
+def _computed(model_id: str, plan: Plan, accept_terms: Collection[str]) -> Iterator[dict[str, object]]:
+    for name, source in (CORPUS, _of_corpus(model_id, plan, accept_terms)), (LANGUAGE, _of_language(plan)):
         truth = exact(source.joint, assigned(source.states, plan.seed))
         for size in plan.sentences:
             for repeat in range(plan.repeats):
@@ -134,10 +134,10 @@ def _estimates(
             yield {"quantity": name, "kind": kind} | table.loc[name + end, ["estimate", "low", "high"]].to_dict()
 
 
-def _of_corpus(model_id: str, plan: Plan) -> Source:
+def _of_corpus(model_id: str, plan: Plan, accept_terms: Collection[str]) -> Source:
     """All sentences of the population are its law; tokens are numbered anew, as few of a vocabulary occur."""
     texts = corpora.load(plan.corpus, sentences=plan.population, seed=plan.seed)
-    model = models.load(model_id, dtype="float32")
+    model = models.load(model_id, dtype="float32", accept_terms=accept_terms)
     with cut_as_planned():
         encoding = encode(model, texts["text"], longest=plan.longest)
     found, number = np.unique(np.concatenate([encoding.tokens(i) for i in range(len(encoding))]), return_inverse=True)

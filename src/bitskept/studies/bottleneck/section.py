@@ -125,7 +125,7 @@ def jobs(section: IbCorrelations) -> Iterator[Job]:
     yield Job("measure", notebook, "bigrams", model, size(model), key, work)
     model, samples = section.exact_model, exact_plan(section)
     key = key_of([("against_exact", exact_information.VERSION, samples)], texts=[section.corpus], model=model)
-    work = partial(exact_information.against_exact, model, samples)
+    work = partial(exact_information.against_exact, model, samples, terms)
     yield Job("measure", notebook, "exact", model, size(model), key, work)
     asked = simulation(section)
     key = key_of([("floor_alone", floor_alone.VERSION, list(asked))], texts=[])
