@@ -73,7 +73,6 @@ def documents(table: pd.DataFrame, left_out: str) -> str:
     """
     widest, lines = table["width"].max(), [f"{left_out}\n"] if left_out else []
     for (corpus, longest), rows in table[table["width"] == widest].groupby(["corpus", "longest"], sort=False):
-        rows = rows.drop_duplicates("quantity", keep="last")  # the text of all sections may be listed as well
         values = rows.set_index("quantity")["estimate"]
         ends = {"raw": values["optimality"], "corrected": values["optimality_corrected"]}
         words = [f"{value:.2f} {kind}" if pd.notna(value) else f"not estimable {kind}" for kind, value in ends.items()]

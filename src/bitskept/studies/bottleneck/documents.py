@@ -32,9 +32,10 @@ def measured(section: IbCorrelations) -> tuple[pd.DataFrame, str]:
 @makes_table
 def documents(compressed: pd.DataFrame, of_texts: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
     """Optimality, raw and corrected, and the share of places whose label occurs once, as means over layers, by width
-    and text: that of all sections first, then those of `of_texts` (`measured`). Measured by
-    `instruments.soft_entropy.compression.measure`.
+    and text: that of all sections first, then those of `of_texts` (`measured`), where it may be listed again. Measured
+    by `instruments.soft_entropy.compression.measure`.
     """
     first = at_largest(compressed[compressed["model"] == section.models[-1]], section)
     table = pd.concat([first.assign(longest=section.longest), of_texts])
-    return table[table["layer"].isna() & table["width"].notna() & table["quantity"].isin(QUANTITIES)]
+    table = table[table["layer"].isna() & table["width"].notna() & table["quantity"].isin(QUANTITIES)]
+    return table.drop_duplicates(["corpus", "longest", "width", "quantity"], keep="last")
