@@ -80,10 +80,10 @@ def summary(table: pd.DataFrame, least: float) -> pd.DataFrame:
     95 % intervals over runs and sentences.
     """
     last = usual(at_last_layer(table[table["step"] == table["step"].max()]))
-    last = last[last["quantity"].isin([GAIN, KEPT, "late_forgetting"]) & (last["probe"] != "ridge")]
-    ridge = usual(at_last_layer(table[table["step"] == table["step"].max()]))
-    ridge = ridge[(ridge["quantity"] == KEPT) & (ridge["probe"] == "ridge")].assign(quantity="ridge")
-    shown = means(pd.concat([last, ridge]), "twin", "quantity")
+    by_ridge = last["probe"] == "ridge"
+    others = last[last["quantity"].isin([GAIN, KEPT, "late_forgetting"]) & ~by_ridge]
+    ridge = last[(last["quantity"] == KEPT) & by_ridge].assign(quantity="ridge")
+    shown = means(pd.concat([others, ridge]), "twin", "quantity")
     shown["words"] = [quote(row, ".2f") for row in shown.to_dict("records")]
     names = {GAIN: "gain", KEPT: "kept, centroid", "ridge": "kept, ridge", "late_forgetting": "late forgetting"}
     wide = shown.pivot(index="twin", columns="quantity", values="words").rename(columns=names)
