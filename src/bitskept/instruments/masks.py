@@ -19,16 +19,19 @@ def hidden_places(tokens: int, rate: float, random: np.random.Generator) -> Int[
     return np.sort(random.permutation(tokens)[: int(np.ceil(rate * tokens))])
 
 
-def behind_masks(model: LanguageModel, encoding: Encoding, rate: float, draws: int, seed: int) -> Encoding:
-    """`draws` copies of each sentence, one after the other, each with other tokens hidden (`hidden_places`). The hidden
-    tokens are those that are measured.
-
-    ValueError for a decoder, and for a tokenizer without a mask token.
-    """
+def mask_token(model: LanguageModel) -> int:
+    """The id of the mask. ValueError for a decoder, and for a tokenizer without a mask token."""
     mask = model.tokenizer.mask_token_id
     if model.kind != "encoder" or mask is None:
         raise ValueError(f"{model.id} cannot fill in hidden tokens: that takes an encoder with a mask token")
-    copies = list(_copies(encoding, mask, rate, draws, seed))
+    return mask
+
+
+def behind_masks(model: LanguageModel, encoding: Encoding, rate: float, draws: int, seed: int) -> Encoding:
+    """`draws` copies of each sentence, one after the other, each with other tokens hidden (`hidden_places`). The hidden
+    tokens are those that are measured. Errors as `mask_token`.
+    """
+    copies = list(_copies(encoding, mask_token(model), rate, draws, seed))
     return Encoding([shown for shown, _ in copies], [hidden for _, hidden in copies], encoding.truncated)
 
 
@@ -44,7 +47,9 @@ def _copies(
 
 
 def visible_among_masks(model: LanguageModel, encoding: Encoding, rate: float, seed: int) -> Encoding:
-    """Each sentence with a share of its tokens hidden (`behind_masks`), and the tokens that are left measured."""
+    """Each sentence with a share of its tokens hidden (`behind_masks`), and the tokens that are left measured.
+    Errors as `mask_token`.
+    """
     hidden = behind_masks(model, encoding, rate, 1, seed)
     visible = [measured & ~gone for measured, gone in zip(encoding.measured, hidden.measured, strict=True)]
     return Encoding(hidden.ids, visible, encoding.truncated)

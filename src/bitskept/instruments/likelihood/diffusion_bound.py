@@ -20,7 +20,7 @@ from jaxtyping import Bool
 from bitskept.instruments.likelihood.heads import Head
 from bitskept.instruments.likelihood.surprisal import PORTION, token_surprisals
 from bitskept.instruments.likelihood.text_bytes import scored_bytes
-from bitskept.instruments.masks import hidden_places
+from bitskept.instruments.masks import hidden_places, mask_token
 from bitskept.instruments.states import Encoding, encode, stream
 from bitskept.sources.language_model import LanguageModel
 
@@ -42,11 +42,7 @@ def bounds(
     of more than `longest` tokens are cut, with a warning. ValueError for a decoder, for a tokenizer without a mask
     token, and for fewer than two draws.
     """
-    mask = model.tokenizer.mask_token_id
-    if model.kind != "encoder" or mask is None:
-        raise ValueError(
-            f"{model.id} cannot fill in hidden tokens: a diffusion bound takes an encoder with a mask token"
-        )
+    mask = mask_token(model)
     if draws < 2:
         raise ValueError(f"draws must be at least 2, to estimate a standard error, but is {draws}")
     encoding = encode(model, texts, longest=longest)
