@@ -23,7 +23,7 @@ def behind_masks(model: LanguageModel, encoding: Encoding, rate: float, draws: i
     """`draws` copies of each sentence, one after the other, each with other tokens hidden (`hidden_places`). The hidden
     tokens are those that are measured.
 
-    ValueError for a decoder, and for a tokenizer without a mask token.
+    ValueError for a decoder, for a tokenizer without a mask token, and as `hidden_places`.
     """
     mask = model.tokenizer.mask_token_id
     if model.kind != "encoder" or mask is None:
@@ -44,7 +44,9 @@ def _copies(
 
 
 def visible_among_masks(model: LanguageModel, encoding: Encoding, rate: float, seed: int) -> Encoding:
-    """Each sentence with a share of its tokens hidden (`behind_masks`), and the tokens that are left measured."""
+    """Each sentence with a share of its tokens hidden; those that are left visible are measured. ValueError as
+    `behind_masks`.
+    """
     hidden = behind_masks(model, encoding, rate, 1, seed)
     visible = [measured & ~gone for measured, gone in zip(encoding.measured, hidden.measured, strict=True)]
     return Encoding(hidden.ids, visible, encoding.truncated)
