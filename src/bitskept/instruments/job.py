@@ -27,8 +27,8 @@ class Job:
 
     `subject` is the model, or the name of the run, and `parameters` its approximate number of weights. `key` changes
     whenever the results would change: with the plan, the version of a function, the model or the text. `needs` names
-    the jobs that come first. A notebook can run without the `optional` jobs. `work` does the job. It passes at most
-    `tokens` through the model, 0 where this is not known.
+    the jobs that come first. A notebook can run without the `optional` jobs. `work` does the job, and passes at
+    most `tokens` tokens through the model (0 where this is not known).
     """
 
     command: Literal["measure", "tune", "grow"]

@@ -29,7 +29,7 @@ def mask_token(model: LanguageModel) -> int:
 
 def behind_masks(model: LanguageModel, encoding: Encoding, rate: float, draws: int, seed: int) -> Encoding:
     """`draws` copies of each sentence, one after the other, each with other tokens hidden (`hidden_places`). The hidden
-    tokens are those that are measured. Errors as `mask_token`.
+    tokens are those that are measured. Errors as `mask_token` and `hidden_places`.
     """
     copies = list(_copies(encoding, mask_token(model), rate, draws, seed))
     return Encoding([shown for shown, _ in copies], [hidden for _, hidden in copies], encoding.truncated)

@@ -12,11 +12,12 @@ INSTRUMENTS = 3
 """A measurement takes so many times the forward pass: 2.5 to 3.5 for models of 20 to 135 million weights on a CPU; less
 for larger ones."""
 SIDE, LEAST_SECONDS = 1024, 0.3
+"""The side of the matrices that are multiplied to time this machine, and for how long at least."""
 
 
 def forecast(chosen: Sequence[Job], speed: float | None = None) -> str:
-    """The number of jobs and models, how many gigabytes of these are not here yet, the largest model, and about how
-    many hours at most, in words. `speed` is this machine's in operations a second (default: `operations_a_second`).
+    """In words: how many jobs and models, how many gigabytes are still to download, the largest model, and about how
+    many hours at most. `speed` is this machine's in operations a second (default: `operations_a_second`).
 
     Results that are in the store take no time, and are counted all the same.
     """

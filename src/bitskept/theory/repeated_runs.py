@@ -49,7 +49,7 @@ def contrast_of_means(
     `item_error` is the standard error of this sum over items.
 
     The variances of the means over runs and that over items add. The law is Student's with the degrees of freedom of
-    the sum (Welch 1947): (sum)² / Σ (s²/R)² / (R - 1), with the s² and R of each group. Where neither runs nor items
+    the sum (Welch 1947): (sum)² / Σ [(s²/R)² / (R - 1)], with the s² and R of each group. Where neither runs nor items
     differ, there is no interval. ValueError for a group of fewer than 2 runs, and as `mean_over_runs`.
     """
     for values in groups:

@@ -19,7 +19,8 @@ from bitskept.sources.language_model import LanguageModel
 from bitskept.theory.intervals import ratio_interval
 
 QUANTITIES = ("frequency_entropy", "cross_entropy", "gathered")
-"""As in `next_token`, for hidden tokens, given all that are shown."""
+"""What hidden tokens cost by their frequency, what they cost given the tokens that are shown, and the bits that this
+saves; the names are those of `next_token`."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
         copy = batch.sentences.cpu().numpy()
         targets = np.concatenate([encoding.ids[row // plan.draws][copies.measured[row]] for row in pd.unique(copy)])
         cost = token_surprisals(head, batch.states[0], torch.from_numpy(targets).to(batch.tokens.device))
+        # Many tokens, also of several copies, belong to one sentence.
         np.add.at(sums.T, copy // plan.draws, np.stack([common[targets], cost, common[targets] - cost]).T)
     sizes = np.add.reduceat([row.sum() for row in copies.measured], np.arange(0, len(copies), plan.draws)).astype(float)
     low, high = ratio_interval(sums, sizes, seed=plan.seed)

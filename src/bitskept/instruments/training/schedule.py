@@ -17,8 +17,8 @@ class Schedule:
     """`steps` updates of `batch` items each, taken in order, in `accumulate` equal parts.
 
     The learning rate rises to `rate` over the first `warmup` steps and falls to 0 along a cosine; `beta2` is the decay
-    of AdamW's mean of squared gradients (Loshchilov and Hutter 2019). Checkpoints are
-    written every `save_every` steps; the caller's measure is taken at step 0, every `measure_every` steps and the last.
+    of AdamW's mean of squared gradients (Loshchilov and Hutter 2019). Checkpoints are written every
+    `save_every` steps; the caller's measure is taken at step 0, every `measure_every` steps and the last.
     """
 
     steps: int

@@ -40,9 +40,10 @@ class Plan:
 
     Of the corpus, in the order drawn by `text_seed`, training leaves out the first `held_out` sentences, for
     measurements, and takes the `sentences` that follow, joined and cut into rows of `longest` tokens (`joined`), as
-    often as the schedule needs them; the learning curve is
-    measured on the last `curve` of those held out. The tokenizer, of at most `vocabulary` types, is learned from all
-    sentences that are not held out. `seed` draws the initial weights, the order of the data and the hidden tokens.
+    often as the schedule needs them; the learning curve is measured on the last `curve` of those held out. The
+    tokenizer, of at most `vocabulary` types, is learned from all sentences that are not held out. `seed` draws the
+    initial weights, the order of the data and the hidden tokens.
+
     `hidden` is the share of tokens that "masked" asks for, and of these `replaced` become another token and `kept` stay
     as they are (`masking.hide`). The output of a `tied` network reads with the table of the inputs. Plans that differ
     only in such things are twins.

@@ -72,5 +72,5 @@ def changes(stability: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
 
 
 def compared(section: IbCorrelations) -> tuple[int, int]:
-    """The largest of `sentences` and the third below it, or the smallest where there are fewer."""
+    """The third below the largest of `sentences`, or the smallest where there are fewer; and the largest."""
     return section.sentences[-4:][0], section.sentences[-1]

@@ -84,9 +84,9 @@ def optimality(compressed: pd.DataFrame, section: IbCorrelations) -> pd.DataFram
 
 @makes_table
 def plane(layers: pd.DataFrame, exact: pd.DataFrame) -> pd.DataFrame:
-    """Complexity and expressivity of each layer, by kind, in soft bits; then the `exact` curve of the bigrams
-    (`bigram_curve`), whose bits are Shannon's, from nothing to the whole token. Measured by
-    `instruments.soft_entropy.compression.measure`.
+    """Complexity and expressivity of each layer, by kind (raw, corrected, extrapolated), in soft bits, of a model that
+    is an encoder or a decoder (`of`); then the `exact` curve of the bigrams (`bigram_curve`), whose bits are Shannon's,
+    from nothing to the whole token. Measured by `instruments.soft_entropy.compression.measure`.
     """
     values = layers.pivot(index=["model", "kind", "layer"], columns="quantity", values="estimate").astype(float)
     parts = []

@@ -27,8 +27,8 @@ ESTIMATORS = "raw, corrected or extrapolated"
 
 
 class Claim(NamedTuple):
-    """A claim: whose it is, what is tested of it here, on what, and what it takes where that is not here. Where it is
-    about one of several things, its text has a place for them, {}, and `things` names them.
+    """A claim, the `paper` that makes it, what is `tested` here and `on` what, and what a test `takes` where there is
+    none. The text of a claim about one of several `things` has a gap for it, {}.
     """
 
     text: str
@@ -118,7 +118,7 @@ def claims(
 
 
 def _row(claim: Claim, about: str = "", **facts: Any) -> dict[str, Any]:
-    """A row of a claim, which is `about` one thing; without an estimate it says what testing it would take."""
+    """A row of a claim, `about` one of its things if it has several; without an estimate, what a test would take."""
     text = claim.text.format(about)
     row = UNTESTED | {"claim": text, "paper": claim.paper} | facts
     if pd.isna(row["estimate"]):
@@ -132,8 +132,8 @@ def _bound(optimality: pd.DataFrame) -> Iterator[dict[str, Any]]:
         apart = bound.SEEN[row["kind"]]
         facts = {"reading": f"{width_name(row['width'])}, last layer", "probe": row["estimator"]}
         facts |= {"model": f"{row['model']} ({apart})" if apart else row["model"], "unit": PART}
-        facts |= {"clusters": row["sentences"], "primary": row["width"] == 1 and row["estimator"] == "corrected"}
-        facts["primary"] &= not apart
+        primary = row["width"] == 1 and row["estimator"] == "corrected" and not apart
+        facts |= {"clusters": row["sentences"], "primary": primary}
         p = float(norm.sf((row["estimate"] - NEAR) / error)) if error > 0 else float("nan")
         ends = {name: row[name] for name in ("estimate", "low", "high")}
         yield _row(BOUND, **facts, **ends, p=p, detectable=NEAR + ONE_SIDED * error)
@@ -187,6 +187,7 @@ def _preferred(preferred: pd.DataFrame | None, claim: Claim, quantity: str) -> I
     for model in means.index.unique("model"):
         row, p = (means.loc[(model, f"{quantity}{end}")] for end in ("_corrected", "_p"))
         error = (row["high"] - row["low"]) / 3.92
+        # Two answers make a pair.
         facts = {"reading": "mean over layers", "model": model, "unit": BITS, "clusters": row["sentences"] / 2}
         facts |= {"estimate": row["estimate"], "low": row["low"], "high": row["high"], "p": p["estimate"]}
         yield _row(claim, **facts, detectable=ONE_SIDED * error, family=claim.text)

@@ -24,7 +24,7 @@ from bitskept.studies.bottleneck.exact_information import (
 from bitskept.theory.hidden_synonyms import HiddenSynonyms
 
 LAG, FEW, NOISE = 2, 4, 0.1
-"""The language with a memory: a synonym is that of so many places before, of so few, save for this share."""
+"""The language with a memory: the lag of its synonyms, how many a class has, and the share that is drawn afresh."""
 
 
 def codes(seed: int) -> pd.DataFrame:
@@ -45,6 +45,7 @@ def codes(seed: int) -> pd.DataFrame:
     chain = hidden.synonym_chain
     laws = assigned(random.standard_normal((FEW, DIM)).astype(np.float32), seed)
     ahead = soft_information(sparse.csr_array(chain.stationary[:, None] * chain.transitions), laws)
+    # With a lag of 2 the next synonym repeats the one before the token, and that one tells nothing about the token.
     older = {"complexity": 0.0, "expressivity": ahead, "optimality": np.inf}
     facts = {"language": "synonyms that return", "code": "the synonym before the token"}
     return pd.DataFrame([*rows, facts | older | _shannon(0.0, hidden.synonym_information, np.nan)])

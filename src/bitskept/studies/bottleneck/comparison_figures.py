@@ -14,7 +14,7 @@ from bitskept.studies.bottleneck.floor_alone import TEXT, VOCABULARY
 STYLES = {"raw": ("C3", "s", "--"), "corrected": ("C0", "o", "-"), "extrapolated": ("C2", "^", "-.")}
 TITLES = {VOCABULARY: "models with more types", TEXT: "models that are given more text"}
 MANY = 20
-"""From so many models on, their panels lie above each other."""
+"""With more models than this, each panel takes the whole width."""
 
 
 def exactness(table: pd.DataFrame) -> Figure:

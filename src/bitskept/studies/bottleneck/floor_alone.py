@@ -7,6 +7,7 @@ import pandas as pd
 
 from bitskept.base.publishing import makes_table
 from bitskept.base.store import stored
+from bitskept.instruments.soft_entropy.compression import KINDS
 from bitskept.instruments.states import Encoding
 from bitskept.studies.bottleneck.known_data import of_k_grams
 from bitskept.theory.markov_chains import MarkovChain, drawn
@@ -15,7 +16,7 @@ from bitskept.theory.statistics import rank_interval, spearman
 VERSION = 1
 """Raise it when the same parameters would give other numbers."""
 CLASSES, CONCENTRATION, DIM, LENGTH = 16, 0.15, 64, 25
-SEEN = {"optimality": "raw", "optimality_corrected": "corrected", "optimality_extrapolated": "extrapolated"}
+"""The classes, how uneven their transitions are, the dimensions of a state, and the tokens of a sentence."""
 VOCABULARY, TEXT = "vocabulary", "text"
 
 
@@ -25,7 +26,7 @@ def simulated(models: int, positions: int, per_type: tuple[int, int], seed: int)
     Tokens are split ever more finely into types with Zipf's frequencies, which tells nothing more. In half of the
     table, models differ in the number of types, so that there are `per_type` positions for each; in the other half in
     the amount of text, over the same range, at the vocabulary in the middle. Columns: varied, size (types or
-    positions), quantity, estimate.
+    positions), kind (of optimality: raw, corrected, extrapolated), estimate.
     """
     key = {"models": models, "positions": positions, "per_type": list(per_type), "seed": seed}
     return stored("floor_alone", VERSION, key, lambda: pd.DataFrame(_computed(models, positions, per_type, seed)))
@@ -41,9 +42,9 @@ def _computed(models: int, positions: int, per_type: tuple[int, int], seed: int)
         ):
             random = np.random.default_rng([seed, place, varied == TEXT])
             table = _model(chain, types, text, random, seed).set_index("quantity")["estimate"]
-            for name, kind in SEEN.items():
-                size = types if varied == VOCABULARY else text
-                yield {"varied": varied, "size": size, "kind": kind, "estimate": float(table[name])}
+            size = types if varied == VOCABULARY else text
+            for end, kind in KINDS.items():
+                yield {"varied": varied, "size": size, "kind": kind, "estimate": float(table[f"optimality{end}"])}
 
 
 def _model(chain: MarkovChain, types: int, positions: int, random: np.random.Generator, seed: int) -> pd.DataFrame:
@@ -67,7 +68,7 @@ def floor_alone(models: pd.DataFrame) -> pd.DataFrame:
     for (varied, kind), group in models.groupby(["varied", "kind"], sort=False):
         known = group.dropna(subset="estimate")
         row = {"varied": varied, "kind": kind, "n": len(known), "unit": "rank correlation"}
-        if len(known) >= 4:
+        if len(known) >= 4:  # the fewest that `rank_interval` takes
             row["estimate"] = spearman(known["size"].to_numpy(), known["estimate"].to_numpy())
             row["low"], row["high"] = rank_interval(row["estimate"], len(known))
         rows.append(row)

@@ -44,7 +44,9 @@ def measures(profile: str) -> tuple[pd.DataFrame, str]:
 
 
 def by_run(table: pd.DataFrame) -> pd.DataFrame:
-    """One row for each run that has learned, one column for each quantity and for `COST`."""
+    """One row for each run that has learned, one column for each quantity and for `COST`. A run whose gain was not
+    measured counts as one that has.
+    """
     wide = table.pivot(index=RUN, columns="quantity", values="estimate").astype(float)
     wide = wide.reindex(columns=wide.columns.union(["bits_per_byte", "bits_per_byte_bound", "unigram_gain"]))
     wide[COST] = wide["bits_per_byte"].fillna(wide["bits_per_byte_bound"])
@@ -55,8 +57,8 @@ def by_run(table: pd.DataFrame) -> pd.DataFrame:
 def runs(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Each of `MEASURES` against each target over the runs that have learned (`by_run`): `n`, the rank correlation
     (`spearman`), the same given weights, tokens and twin (`estimate`, with its 95 % interval), `p` (permutations within
-    a twin), `p_holm` over all rows, `listed`, the number of runs, learned or not, and `detectable`, the smallest that
-    would have been seen 80 % of the time.
+    a twin), `p_holm` over all rows, and `detectable`, the smallest that would have been seen 80 % of the time. Beside
+    these, `controls` is how many there were, `tests` how many p-values, and `listed` how many runs, learned or not.
 
     Read from the table of `studies.dynamics`, by `measures`. What too few runs leave undefined is missing.
     """

@@ -71,8 +71,9 @@ def _facts(training: twin_runs.TwinTraining, checkpoint: dict[str, Any]) -> dict
 def correlations(measures: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     """One row per target (gain, bits per byte, scores) and measure: `estimate`, the rank correlation over the runs that
     have both, without the differences between twins of other names; `low` and `high`; `p`, by permutation within
-    names; `p_holm` over the measures of a target; `runs`; `detectable`, the smallest correlation that would have been
-    seen after Holm's correction in 80 % of samples.
+    names; `p_holm` over the measures of a target, and `sure`, whether it is below `LEVEL`; the numbers of `runs` and of
+    names (`twins`); `detectable`, the smallest correlation that would have been seen after Holm's correction in 80 %
+    of samples.
 
     Gains are taken from twins that name hidden tokens, as those of the others are bits per byte with another sign.
     """
@@ -111,7 +112,8 @@ def within_groups(
     x: Float[np.ndarray, " unit"], y: Float[np.ndarray, " unit"], groups: Int[np.ndarray, " unit"], *, seed: int
 ) -> tuple[float, float]:
     """The correlation of the ranks of x and y without their means in each group, and its two-sided p-value by
-    permutations within groups, an exact test (Phipson and Smyth 2010).
+    permutations within groups, an exact test (Phipson and Smyth 2010). It is 0 (p = 1) where either does not vary
+    within groups.
     """
     _, group = np.unique(groups, return_inverse=True)
     ranks = [rankdata(values) for values in (x, y)]

@@ -18,6 +18,7 @@ from bitskept.studies.dynamics.comparing_runs import NETWORK, at_last_layer, mea
 
 RUN = [*NETWORK, "seed"]
 SETTING = ["reading", "probe", "train_sentences"]
+"""The columns that name a run, and those that name how its states were read."""
 KEPT = "retained_cross_entropy"
 
 
@@ -51,7 +52,8 @@ def kept_and_learned(table: pd.DataFrame) -> pd.DataFrame:
 
 def at_equal_gain(table: pd.DataFrame, level: float, quantity: str = KEPT) -> pd.DataFrame:
     """What the last layer of each run keeps where its gain first reaches `level` bits, on straight lines between saved
-    steps: `RUN`, `SETTING`, estimate, low, high, unit. Runs that never reach it are left out.
+    steps: `RUN`, `SETTING`, estimate, low, high, unit. Runs that never reach it are left out, and so are those that
+    have it at their first step.
     """
     rows = _with_gains(at_last_layer(table[table["quantity"] == quantity]), table)
     return pd.DataFrame(_crossings(rows, level), columns=[*RUN, *SETTING, "estimate", "low", "high", "unit"])

@@ -70,7 +70,9 @@ def _pairs(ends: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _needs(ends: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """The share of a synonym's bits that the last layer has lost less that of its class's, for arms that lose some."""
+    """The share of the synonym's bits that the last layer has lost, less the share of the class's bits, for arms that
+    lose some.
+    """
     for (arm, *setting), group in ends.groupby(["arm", *SETTING], sort=False):
         facts = {"paper": "P2", "claim": NEEDS, "model": f"{arm}{WHERE}"} | dict(zip(SETTING, setting, strict=True))
         rows = group[group["learned"]]
@@ -91,8 +93,8 @@ def _needs(ends: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _needed(every: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """The share of a synonym's bits that the last layer has lost where nothing needs it less that where the future
-    does, in the second language.
+    """The share of the synonym's bits that the last layer has lost in the first language, where nothing needs them,
+    less the share that is lost in the second, where the future does.
     """
     synonyms = every[every["quantity"] == "synonym_bits"]
     for arm, needed in synonyms[synonyms["language"] == SECOND].groupby("arm", sort=False):

@@ -30,9 +30,11 @@ HEAD = "a second head does all that BERT's rule does, for any objective"
 
 
 def contrast(*groups: pd.DataFrame) -> dict[str, Any]:
-    """The mean of the first group of runs less that of the second (less the same of two more groups), with an interval
-    `over` seeds and items if each group has two runs or more, and otherwise over items alone; such an interval says
-    nothing of other seeds, so that it has neither p nor `detectable`.
+    """The mean of the first group of runs less that of the second; of four groups, this difference less the same of
+    the other two.
+
+    The interval is `over` seeds and items if each group has two runs or more, and otherwise over items alone; the
+    latter says nothing of other seeds, so that there is neither p nor `detectable`.
     """
     signs = (1, -1, -1, 1)[: len(groups)]
     values = [rows["estimate"].to_numpy(float) for rows in groups]

@@ -12,6 +12,19 @@ from bitskept.theory.intervals import TAIL
 NONE = 0.05
 """Bits that count as none, or as all but none."""
 UNLEARNED = "no verdict, as no run has learned"
+NEED = {FIRST: "where nothing needs them,", SECOND: "where the future does,"}
+"""What the languages mean for the bits of a synonym."""
+LOST, KEPT, UNKNOWN = "some are lost", "all are kept", "it cannot be told whether all are kept"
+FATES = {
+    (LOST, KEPT): "drops bits that nothing needs and keeps those that the future needs",
+    (KEPT, KEPT): "keeps all, whether they are needed or not",
+    (LOST, LOST): "loses bits whether they are needed or not",
+    (KEPT, LOST): "keeps bits that nothing needs and loses some that the future needs",
+    (LOST, None): "drops bits that nothing needs",
+    (KEPT, None): "keeps bits that nothing needs",
+    (UNKNOWN, None): "cannot be told from a network that keeps all",
+}
+"""What becomes of a synonym's bits in the first and in the second language."""
 
 
 def learned(runs: pd.DataFrame, largest_gap: float) -> str:
@@ -154,21 +167,6 @@ def prescribed(table: pd.DataFrame) -> str:
         one = " (a single run of the second language)" if second["runs"] == 1 else ""
         lines.append(f"- **{arm}** {said}{one}.")
     return "\n".join([_answer(found), "", *lines])
-
-
-NEED = {FIRST: "where nothing needs them,", SECOND: "where the future does,"}
-"""What the languages mean for the bits of a synonym."""
-LOST, KEPT, UNKNOWN = "some are lost", "all are kept", "it cannot be told whether all are kept"
-FATES = {
-    (LOST, KEPT): "drops bits that nothing needs and keeps those that the future needs",
-    (KEPT, KEPT): "keeps all, whether they are needed or not",
-    (LOST, LOST): "loses bits whether they are needed or not",
-    (KEPT, LOST): "keeps bits that nothing needs and loses some that the future needs",
-    (LOST, None): "drops bits that nothing needs",
-    (KEPT, None): "keeps bits that nothing needs",
-    (UNKNOWN, None): "cannot be told from a network that keeps all",
-}
-"""What becomes of a synonym's bits in the first and in the second language."""
 
 
 def _synonyms(table: pd.DataFrame) -> pd.DataFrame:

@@ -50,7 +50,7 @@ def changes(table: pd.DataFrame, phases: Mapping[str, Literal["rise", "fall"]]) 
     items is widened to hold for all pairs of steps at once (Bonferroni). `seen`: the whole interval lies on the right
     side of 0. `from_step` and `to_step` are chosen on the mean of all seeds.
 
-    A phase that takes no steps in any choice has a change of 0, without doubt (p = 1).
+    A phase to which every choice gives no steps at all has a change of exactly 0 (p = 1).
 
     With one seed (`runs`) the steps are chosen on the curve that is measured: the interval still holds, but the change
     is too large. Steps that are missing for any seed are left out. ValueError if a twin has several rows for a seed and

@@ -14,6 +14,8 @@ LABELS = {
     "late_forgetting": "late forgetting (bits)",
 }
 """The quantities of `size_and_data`, as figures and sentences call them."""
+VARIED = {"size": "width of the network", "amount": "training sentences"}
+"""What may vary, and its name."""
 
 
 @makes_table
@@ -26,10 +28,6 @@ def size_and_data(table: pd.DataFrame, varied: Collection[str]) -> pd.DataFrame:
     last = at_last_layer(table[(table["step"] == table["step"].max()) & table["twin"].isin(varied)])
     rows = last[last["quantity"].isin(LABELS) & (last["probe"].isna() | (last["probe"] == "centroid"))]
     return means(rows, "twin", "size", "amount", "quantity")
-
-
-VARIED = {"size": "width of the network", "amount": "training sentences"}
-"""What may vary, and its name."""
 
 
 def varied(table: pd.DataFrame) -> dict[str, str]:

@@ -26,7 +26,7 @@ KEPT_ALONE = "10 % kept"
 CONFIRMED = (*PAIRS, (NAMED, CONTROL, KEPT_ALONE, MASK))
 """Claim, paper, and the twin that should keep more than another."""
 FORGETS = ((LATE, "P1", NEXT, BERT), (LATE, "P1", NEXT, MASK))
-"""The same for what the last layer keeps less than an earlier one."""
+"""Claim, paper, and the twin that should forget more in its last layers than another."""
 BITS = "cross_entropy_bound"
 WHERE = " (real text)"
 EQUAL_GAIN = ", at equal gain"
@@ -81,11 +81,11 @@ def _phases(fitting: pd.DataFrame, passed: pd.DataFrame) -> Iterator[dict[str, A
     """Fitting and compression of each twin: the smaller of the rise and the fall. Both have to be there, so it is their
     larger p that counts. With one run, turning points are chosen on the curve that is measured: there is no interval.
     """
-    least = passed.groupby("twin")["learned"].all()
+    all_learned = passed.groupby("twin")["learned"].all()
     for (twin, quantity), rows in fitting.groupby(["twin", "quantity"], sort=False):
         facts = {"paper": "P2", "claim": FITS, "model": f"{twin}{WHERE}", "reading": quantity.replace("_", " ")}
         facts |= {"probe": "soft entropy", "unit": "bits per token", "clusters": int(rows["runs"].iloc[0])}
-        if not least[twin]:
+        if not all_learned[twin]:
             yield facts | UNTESTED | {"claim": f"{FITS} {UNLEARNED}"}
             continue
         sides = []
