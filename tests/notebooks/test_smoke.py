@@ -56,7 +56,7 @@ def read_log(path):
 
 
 @pytest.mark.parametrize("stem", list(SECTIONS)[2:])
-@pytest.mark.filterwarnings("ignore:preference information is left out")
+@pytest.mark.filterwarnings("ignore:.* is left out")
 def test_jobs_leave_nothing_to_the_notebook_but_to_read(smoke, stem, tmp_path, monkeypatch):
     """They ask the store for what the notebook asks for, so that they can be done on any number of machines."""
     monkeypatch.setenv("BITSKEPT_PROCESSES", "1")
