@@ -45,8 +45,8 @@ FACTS = ["model", "kind", "weights", "seed", "corpus", "context"]
 
 @dataclass(frozen=True)
 class Plan:
-    """The first `pairs` of prompts and answers of a source (`prompts.load`) in the order drawn by `seed`. The bank of an
-    answer has its own prompt and the `others` that come next in this order, as on a circle.
+    """The first `pairs` of prompts and answers of a source (`prompts.load`) in the order drawn by `seed`. The bank of
+    an answer has its own prompt and the `others` that come next in this order, as on a circle.
 
     Of each prompt only the last `context` tokens are read (default: all), of each answer the first `length`.
     """

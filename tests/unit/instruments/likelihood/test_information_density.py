@@ -101,7 +101,9 @@ def test_an_answers_bank_begins_with_its_own_prompt_as_on_a_circle(tiny, head):
     model = tiny("llama")
     table = density(model, head, PROMPTS, ANSWERS, others=["the"], bank=3).query("answer == 2")
     [answer] = read_answers(model, ANSWERS[2:])
-    each = np.stack([log2_probabilities(model, head, ids, [answer])[0] for ids in read_prompts(model, [*PROMPTS, "the"])])
+    each = np.stack(
+        [log2_probabilities(model, head, ids, [answer])[0] for ids in read_prompts(model, [*PROMPTS, "the"])]
+    )
     np.testing.assert_allclose(table["given_prompt"], each[2], rtol=1e-5)
     np.testing.assert_allclose(table["given_another"], each[3], rtol=1e-5)
     np.testing.assert_allclose(table["mixture"], mixture(each[[2, 3, 0]]), rtol=1e-5)
