@@ -80,8 +80,8 @@ def excess(
     seed: int = 0,
 ) -> pd.DataFrame:
     """How many bits best-of-N costs above the least rate of its reward, one row per N > 1 of a table of `frontier`,
-    with a 95 % interval by bootstrap over samples. `known` says whether reweighting reaches that reward with an interval;
-    beyond it, a few samples decide how large the least rate is.
+    with a 95 % interval by bootstrap over samples. `known` says whether reweighting reaches that reward with an
+    interval; beyond it, a few samples decide how large the least rate is.
     """
     tilted = points[(points["way"] == "reweighted") & points["rate_low"].notna()]
     resampled = np.random.default_rng(seed).choice(rewards, (replicates, len(rewards)))
