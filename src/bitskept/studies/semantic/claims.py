@@ -117,7 +117,7 @@ def _more(by_context: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The longest context against each shorter one; primary is the shortest."""
     change = by_context[by_context["quantity"] == CHANGE]
     for row in change.to_dict("records"):
-        facts = {"reading": f"{NAMES[row['marginal']]}, {row['context']} after {row['since']:.0f} tokens"}
+        facts = {"reading": f"{NAMES[row['marginal']]}, {row['context']} against {row['since']:.0f} tokens"}
         facts["primary"] = row["marginal"] == "left_out" and row["since"] == change["since"].min()
         yield _row(MORE, _of(row), PER_TOKEN, above(row), row["n"], **facts)
 
@@ -177,7 +177,7 @@ def _controls(
     for table, of in ((means, "one prompt"), (own, "many prompts")):
         last = table[(table["position"] == table["position"].max()) & (table["quantity"] == "M")]
         for row in last.to_dict("records"):
-            facts = {"reading": f"{NAMES[row['marginal']]}, {of}", "paper": CONTROL}
+            facts = {"reading": f"{NAMES[row['marginal']]}, {of}", "paper": CONTROL, "primary": table is means}
             yield _row(LUCK, _of(row), PER_ANSWER, either_side(row), row["n"], **facts)
     off, gap = off_closed_form(curves), float(curves.loc[curves["kind"] != "Markov", "error"].max())
     effect = {"estimate": off, "low": 0.0, "high": max(off, gap), "p": 1.0, "detectable": gap}

@@ -112,7 +112,7 @@ def test_primary_is_the_mixture_but_where_it_reaches_its_ceiling(table):
     assert main.loc[claims.DIRECTS, "reading"] == claims.NAMES["mixture"]
     assert main.loc[claims.DRIFTS, "reading"] == claims.NAMES["mixture"]
     assert main.loc[claims.RISES, "reading"] == claims.NAMES["left_out"]
-    assert main.loc[claims.MORE, "reading"] == f"{claims.NAMES['left_out']}, 8 after 1 tokens"
+    assert main.loc[claims.MORE, "reading"] == f"{claims.NAMES['left_out']}, 8 against 1 tokens"
     assert main.loc[claims.BEST_OF, "reading"] == "N = 4"
 
 
