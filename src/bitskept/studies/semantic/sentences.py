@@ -258,12 +258,11 @@ def verdict(table: pd.DataFrame) -> str:
         named = rows.groupby(names.loc[rows.index], sort=False)
         lines += [f"- {name}: **{outcomes.verdict(part)}**" for name, part in named]
         lines.append("")
-    bare = (table["paper"] == outcomes.CONTROL) & table["claim"].isin([OWN]) & (table["outcome"] != "yes")
-    if bare.any():
+    if (table.loc[table["claim"] == OWN, "outcome"] != "yes").any():
         lines.append(
-            "The control with another answer's prompt was **not passed everywhere**, so what a prompt adds is not"
+            "The control with another answer's prompt was **not passed everywhere**: there, what a prompt adds is not "
+            "shown to come from this prompt."
         )
-        lines.append("shown to come from this prompt.")
     return "\n".join(lines).strip()
 
 
