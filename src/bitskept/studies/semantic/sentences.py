@@ -10,7 +10,7 @@ from jaxtyping import Float
 from bitskept.base.words import has_interval, quote
 from bitskept.instruments import claims as outcomes
 from bitskept.instruments.likelihood.information_density import MARGINALS
-from bitskept.studies.semantic.claims import OWN
+from bitskept.studies.semantic.claims import OWN, RELEVANT
 from bitskept.studies.semantic.human_answers import DIFFERENCE, WHOSE
 from bitskept.studies.semantic.prompt_information import ANOTHER, BEYOND_ANOTHER, CHANGE
 from bitskept.studies.semantic.rate_distortion import at_one_distortion, endless, off_closed_form
@@ -252,7 +252,8 @@ def verdict(table: pd.DataFrame) -> str:
     """Does the claim hold? The outcome of each primary claim of `claims.claims`, and of the controls."""
     primary = table[table["primary"]]
     names = primary["claim"].str.partition(" (")[0].where(primary["outcome"] != "not tested", primary["claim"])
-    lines = []
+    least = ", ".join(f"{size:g} {unit}" for unit, size in RELEVANT.items())
+    lines = [f"An effect counts from these sizes on, which were fixed before the run: {least}.", ""]
     for paper, rows in primary.groupby("paper", sort=False):
         lines.append("**Controls**\n" if paper == outcomes.CONTROL else "**The paper's concepts**\n")
         named = rows.groupby(names.loc[rows.index], sort=False)

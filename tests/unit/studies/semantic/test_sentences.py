@@ -288,6 +288,9 @@ def test_the_verdict_gives_every_primary_claim_its_outcome():
         claim(OWN, outcomes.CONTROL, 2.0),
     ]
     said = sentences.verdict(outcomes.table(rows, relevant=0.1))
+    start, _, said = said.partition("\n\n")
+    assert start.startswith("An effect counts from these sizes on")
+    assert "0.1 bits per token, 1 bits per answer" in start
     assert said == (
         "**The paper's concepts**\n\n- a adds: **yes for m; no for n**\n- c (to be tested: more): **not tested for m**"
         f"\n\n**Controls**\n\n- {OWN}: **yes for m**"
