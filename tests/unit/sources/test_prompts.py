@@ -37,17 +37,17 @@ def test_both_parts_are_long_enough(words):
 
 
 def test_questions_come_with_answers(registries):
-    found = load("questions", pairs=24)
+    found = load("questions", pairs=40)
     for prompt, answer in zip(found["prompt"], found["answer"], strict=True):
         assert prompt.startswith("Question: ")
         assert prompt.endswith("?\nAnswer:")
         assert answer.startswith(" ")
         assert answer.endswith(".")
-    assert len(set(found["prompt"])) == len(set(found["answer"])) == 24
+    assert len(set(found["prompt"])) == len(set(found["answer"])) == 40
     assert list(load("questions", pairs=5)["prompt"]) == list(found["prompt"])[:5]
     assert list(load("questions", pairs=5, seed=1)["prompt"]) != list(found["prompt"])[:5]
-    with pytest.raises(ValueError, match="25 prompts with answers were asked for, and questions gives 24"):
-        load("questions", pairs=25)
+    with pytest.raises(ValueError, match="41 prompts with answers were asked for, and questions gives 40"):
+        load("questions", pairs=41)
 
 
 def test_paragraphs_and_reviews_are_read_whole(registries, put_wheel):

@@ -39,46 +39,46 @@ from bitskept.theory.intervals import ratio_interval
 
 MARGINALS = ("mixture", "left_out", "promptless")
 DENSITIES = [f"density_{marginal}" for marginal in MARGINALS]
-COLUMNS = ["answer", "prompt", "position", "token", "given_prompt", *MARGINALS, *DENSITIES]
+COLUMNS = ["answer", "prompt", "position", "token", "given_prompt", "given_another", *MARGINALS, *DENSITIES]
 FACTS = ["model", "kind", "weights", "seed", "corpus", "context"]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The first `pairs` of prompts and answers of a source (`prompts.load`) in the order drawn by `seed`; the bank also
-    has the next `others` prompts.
+    """The first `pairs` of prompts and answers of a source (`prompts.load`) in the order drawn by `seed`. The bank of
+    an answer has its own prompt and the `others` that come next in this order, as on a circle.
 
     Of each prompt only the last `context` tokens are read (default: all), of each answer the first `length`.
     """
 
     corpus: str
     pairs: int
-    others: int = 0
+    others: int = 15
     context: int | None = None
     length: int | None = 32
     seed: int = 0
     dtype: str = "auto"
 
     def __post_init__(self) -> None:
-        for name, least in (("pairs", 1), ("others", 0), ("context", 0), ("length", 1)):
+        for name, least in (("pairs", 1), ("others", 1), ("context", 0), ("length", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name} must be at least {least}, but is {value}")
 
 
-@measurement("information_density", 2, source=prompt_sets)
+@measurement("information_density", 3, source=prompt_sets)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """The table of `density` after the columns `FACTS`.
 
     SourceError for a model without a head; other errors as `models.load`, `prompts.load` and `density`.
     """
     require_decoder(model)
-    pairs = prompt_sets.load(plan.corpus, pairs=plan.pairs + plan.others, seed=plan.seed)
+    bank = plan.others + 1
+    pairs = prompt_sets.load(plan.corpus, pairs=max(plan.pairs, bank), seed=plan.seed)
     prompts, answers = list(pairs["prompt"]), list(pairs["answer"])[: plan.pairs]
-    cuts = {"context": plan.context, "length": plan.length}
-    bar = model.id if progress else None
+    options = {"bank": bank, "context": plan.context, "length": plan.length, "progress": model.id if progress else None}
     head = heads.head(model)
-    table = density(model, head, prompts[: plan.pairs], answers, others=prompts[plan.pairs :], progress=bar, **cuts)
+    table = density(model, head, prompts[: plan.pairs], answers, others=prompts[plan.pairs :], **options)
     return with_facts(table, model, plan.corpus, plan.context)
 
 
@@ -94,17 +94,19 @@ def density(
     answers: Sequence[str],
     *,
     others: Sequence[str] = (),
+    bank: int | None = None,
     context: int | None = None,
     length: int | None = None,
     progress: str | None = None,
 ) -> pd.DataFrame:
     """One row per token of an answer, all numbers in bits. Columns: `COLUMNS`.
 
-    `prompts[i]` is the prompt of `answers[i]`; the bank is all distinct prompts, with those in `others`. The columns
-    `answer` and `prompt` are indices into `answers` and the bank, and `position` counts an answer's tokens from 0.
-    `given_prompt` and the marginals are log2 p(y_t | ...); a density is `given_prompt` minus a marginal. Of every
-    prompt in the bank the last `context` tokens are read (with 0, the directed information is 0), of an answer the
-    first `length`.
+    `prompts[i]` is the prompt of `answers[i]`; a bank is made of all distinct prompts, with those in `others`: of all
+    of them, or of `bank`, those that begin with the answer's own as on a circle. An answer is scored under the prompts
+    of its bank alone. The columns `answer` and `prompt` are indices into `answers` and the distinct prompts, and
+    `position` counts an answer's tokens from 0. `given_prompt`, `given_another` (after the next prompt of the bank) and
+    the marginals are log2 p(y_t | ...); a density is `given_prompt` minus a marginal. Of every prompt the last
+    `context` tokens are read (with 0, the directed information is 0), of an answer the first `length`.
 
     A warning if answers do not continue their prompts (`answers.warn_of_seams`). ValueError for an encoder, a bank of
     one prompt, an empty text, and more tokens than the model takes.
@@ -112,23 +114,31 @@ def density(
     require_decoder(model)
     if len(prompts) != len(answers):
         raise ValueError(f"there are {len(prompts)} prompts and {len(answers)} answers: give each answer its prompt")
-    bank = distinct_prompts([*prompts, *others])
-    contexts = read_prompts(model, [None, *bank], context=context)
+    distinct = distinct_prompts([*prompts, *others])
+    contexts = read_prompts(model, [None, *distinct], context=context)
     targets = read_answers(model, answers, length=length)
     check_room(model, [(max(contexts, key=len), max(targets, key=len))])
     warn_of_seams(model, prompts, answers)
-    bar = tqdm(contexts, desc=progress, unit="prompt", disable=progress is None, leave=False)
-    promptless, *prompted = [log2_probabilities(model, head, ids, targets) for ids in bar]
+    size, places = min(bank or len(distinct), len(distinct)), [distinct.index(prompt) for prompt in prompts]
+    banks = [[(place + step) % len(distinct) for step in range(size)] for place in places]
+    bar = tqdm(enumerate(contexts, -1), desc=progress, total=len(contexts), disable=progress is None, leave=False)
+    scored = {}
+    for context_place, ids in bar:
+        asked = [number for number, members in enumerate(banks) if context_place in (-1, *members)]
+        if asked:
+            found = log2_probabilities(model, head, ids, [targets[number] for number in asked])
+            scored |= {(number, context_place): bits for number, bits in zip(asked, found, strict=True)}
     tables = []
-    for number, prompt in enumerate(prompts):
-        by_prompt, place = np.stack([scores[number] for scores in prompted]), bank.index(prompt)
+    for number, members in enumerate(banks):
+        by_prompt = np.stack([scored[number, member] for member in members])
         laws = {
-            "given_prompt": by_prompt[place],
+            "given_prompt": by_prompt[0],
+            "given_another": by_prompt[1],
             "mixture": mixture(by_prompt),
-            "left_out": mixture(np.delete(by_prompt, place, axis=0)),
-            "promptless": promptless[number],
+            "left_out": mixture(by_prompt[1:]),
+            "promptless": scored[number, -1],
         }
-        facts = {"answer": number, "prompt": place, "position": np.arange(by_prompt.shape[1])}
+        facts = {"answer": number, "prompt": members[0], "position": np.arange(by_prompt.shape[1])}
         text = {"token": [model.tokenizer.decode([token]) for token in targets[number]]}
         densities = {f"density_{name}": laws["given_prompt"] - laws[name] for name in MARGINALS}
         tables.append(pd.DataFrame(facts | text | laws | densities))

@@ -56,7 +56,7 @@ class InsideTransformer(Section):
     @property
     def bank(self) -> int:
         """The number of prompts in the mixture."""
-        return self.pairs + self.others
+        return 1 + self.others
 
 
 def density_plans(section: InsideTransformer) -> list[information_density.Plan]:

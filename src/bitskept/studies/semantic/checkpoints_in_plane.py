@@ -34,10 +34,26 @@ def with_rate(gathered: pd.DataFrame, law: Float[np.ndarray, " vocab"]) -> pd.Da
     return pd.concat([gathered, rate])
 
 
-def needed(gathered: pd.DataFrame, law: Float[np.ndarray, " vocab"]) -> pd.Series:
-    """The fewest bits that each checkpoint's share of errors needs, by twin and step."""
-    errors = _by_checkpoint(gathered)["error"]
-    return pd.Series(naming_rate(law, errors.to_numpy()), index=errors.index)
+def at_the_end(gathered: pd.DataFrame, law: Float[np.ndarray, " vocab"]) -> pd.DataFrame:
+    """Each twin after its last step, one row per twin: the bits `gathered` with `low` and `high`, the share of `error`,
+    the bits `needed` for so few errors, and how many more than these it has gathered (`beyond`, `beyond_low`,
+    `beyond_high`). `corner` is the share of errors that takes no bits: that of always naming the most frequent token.
+
+    Over several seeds an estimate is their mean, and an interval reaches from the lowest to the highest end. That of
+    `beyond` takes the ends of both intervals that are farthest apart, so it is at least as long as one of 95 %.
+    """
+    rows = []
+    for twin, every in gathered.groupby("twin", sort=False):
+        last = every[every["step"] == every["step"].max()].groupby("quantity")
+        mean, low, high = last["estimate"].mean(), last["low"].min(), last["high"].max()
+        needs = {end: naming_rate(law, ends["error"]) for end, ends in (("mean", mean), ("low", low), ("high", high))}
+        ends = {"gathered": mean["gathered"], "low": low["gathered"], "high": high["gathered"]}
+        beyond = {"beyond": mean["gathered"] - needs["mean"], "beyond_low": low["gathered"] - needs["low"]}
+        beyond["beyond_high"] = high["gathered"] - needs["high"]
+        facts = {"twin": twin, "step": int(every["step"].max()), "error": mean["error"], "needed": needs["mean"]}
+        clusters = every["n"].max() if "n" in every else np.nan
+        rows.append(facts | ends | beyond | {"corner": 1 - law.max(), "n": clusters})
+    return pd.DataFrame(rows)
 
 
 def _by_checkpoint(gathered: pd.DataFrame) -> pd.DataFrame:

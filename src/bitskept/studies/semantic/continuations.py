@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
-from scipy.stats import t as student
 from torch import Tensor
 from tqdm import tqdm
 
@@ -28,7 +27,7 @@ from bitskept.instruments.measurement import at_least, measurement
 from bitskept.instruments.states import TOKEN_BUDGET
 from bitskept.sources import prompts
 from bitskept.sources.language_model import LanguageModel
-from bitskept.theory.intervals import EVEN
+from bitskept.theory.intervals import ratio_interval
 
 COLUMNS = ["sample", "position", "token", "marginal", "density", "divergence", "S", "A", "M"]
 DRAWN = 2 * TOKEN_BUDGET
@@ -161,22 +160,21 @@ def flow(
 
 
 @makes_table
-def means(table: pd.DataFrame) -> pd.DataFrame:
+def means(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """The means of S, A and M over the samples of a table of `flow`, by marginal and position, with 95 % intervals.
 
-    `z` is the mean over its standard error. That of M tests E[M_t] = 0: at a position chosen beforehand, such as the
-    last, the interval contains 0 in 95 % of experiments. Intervals are Student's, hold for one position at a time, and
-    are missing for fewer than `EVEN` samples, of which there are `n`. Measured by
-    `studies.semantic.continuations.measure` or `studies.semantic.human_answers.measure`.
+    That of M tests E[M_t] = 0: at a position chosen beforehand, such as the last, it contains 0 in 95 % of experiments.
+    Intervals are those of `theory.intervals.ratio_interval`, since S and M have an upper limit and a long tail below.
+    They hold for one position at a time, and are missing for fewer than 20 samples, of which there are `n`. Measured by
+    `studies.semantic.continuations.measure`.
     """
     facts = [name for name in table if name not in COLUMNS]
     by = [*facts, "marginal", "position", "quantity"]
     long = table.melt([*facts, "marginal", "position", "sample"], ["S", "A", "M"], "quantity", "value")
-    groups = long.groupby(by, dropna=False, sort=False)["value"]
-    mean = groups.agg(estimate="mean", error="sem", n="size").reset_index()
-    reach = student.ppf(0.975, mean["n"] - 1) * mean["error"].where(mean["n"] >= EVEN)
-    ends = {"low": mean["estimate"] - reach, "high": mean["estimate"] + reach, "z": mean["estimate"] / mean["error"]}
-    return mean.assign(**ends, unit="bits")[[*by, "estimate", "low", "high", "z", "unit", "n"]]
+    samples = long.groupby(by, dropna=False, sort=False)["value"].agg(list).reset_index()
+    values = np.array(samples.pop("value").tolist())
+    low, high = ratio_interval(values, np.ones(values.shape[1]), seed=seed)
+    return samples.assign(estimate=values.mean(1), low=low, high=high, unit="bits", n=values.shape[1])
 
 
 @makes_table

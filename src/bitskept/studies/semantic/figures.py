@@ -8,7 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bitskept.base.figures import curve, points
+from bitskept.instruments import claims_figure
 from bitskept.instruments.training.twin_runs import COLOURS
+from bitskept.studies.semantic.claims import RELEVANT
+from bitskept.studies.semantic.human_answers import DIFFERENCE
+from bitskept.studies.semantic.prompt_information import ANOTHER, CHANGE
 from bitskept.studies.semantic.rate_distortion import closed_form, endless
 from bitskept.studies.semantic.section import SemanticInformation
 
@@ -38,14 +42,19 @@ def density(table: pd.DataFrame, section: SemanticInformation) -> Figure:
 
 
 def granger(table: pd.DataFrame) -> Figure:
-    """What the prompt adds to a token, by corpus and marginal."""
+    """What the prompt adds to a token, by corpus and marginal, with the ceiling of the mixture; and what the prompt of
+    another answer gives.
+    """
     corpora = list(table["corpus"].unique())
-    figure = Figure(figsize=(9, 1.3 * len(corpora) + 1.6), layout="constrained")
+    figure = Figure(figsize=(10, 1.4 * len(corpora) + 1.9), layout="constrained")
     axes = figure.subplots()
-    for shift, (name, (colour, label)) in zip((-0.22, 0, 0.22), MARGINALS.items(), strict=True):
+    looks = MARGINALS | {ANOTHER: ("0.5", "control: another answer's prompt,\nagainst no prompt")}
+    for shift, (name, (colour, label)) in zip((-0.27, -0.09, 0.09, 0.27), looks.items(), strict=True):
         rows = table[table["marginal"] == name]
         places = [corpora.index(corpus) + shift for corpus in rows["corpus"]]
-        points(axes, rows, places, color=colour, label=label)
+        points(axes, rows, places, color=colour, label=label, fmt="D" if name == ANOTHER else "o")
+        if name == "mixture":
+            axes.plot(rows["ceiling"], places, "|", color="black", markersize=16, label="most the mixture can show")
     axes.axvline(0, color="grey", linewidth=1)
     axes.set(yticks=range(len(corpora)), yticklabels=corpora, xlabel="what the prompt adds (bits a token)")
     axes.invert_yaxis()
@@ -55,12 +64,14 @@ def granger(table: pd.DataFrame) -> Figure:
 
 def context(table: pd.DataFrame) -> Figure:
     """What the prompt adds, by the number of its tokens that are read; one panel per corpus."""
+    table = table[table["quantity"] != CHANGE]
     corpora, contexts = list(table["corpus"].unique()), sorted(table["context"].unique())
     figure, panels = _panels(len(corpora), figsize=(5.4 * len(corpora) + 1, 4.8), sharey=True)
     for axes, corpus in zip(panels, corpora, strict=True):
         for name, rows in table[table["corpus"] == corpus].groupby("marginal", sort=False):
             colour, label = MARGINALS[name]
             curve(axes, rows, "context", color=colour, marker="o", label=label)
+        axes.axhline(0, color="grey", linewidth=1)
         axes.set_xscale("log", base=2)
         axes.set_xticks(contexts, contexts)
         axes.set(title=corpus, xlabel="tokens of the prompt that are read")
@@ -89,17 +100,18 @@ def flow(table: pd.DataFrame) -> Figure:
 
 
 def people(table: pd.DataFrame) -> Figure:
-    """S, A and M along human answers and along the model's."""
+    """S, A and M along human answers and along the model's; and the difference of M, prompt by prompt."""
     mixture = table[table["marginal"] == "mixture"].assign(tokens=lambda rows: rows["position"] + 1)
-    figure, panels = _panels(2, sharey=True)
-    titles = {"people": "answers by people", "model": "the model's own"}
+    figure, panels = _panels(3, figsize=(15, 4.8), sharey=True)
+    titles = {"people": "answers by people", "model": "the model's own", DIFFERENCE: "people less the model: M"}
     for axes, (whose, title) in zip(panels, titles.items(), strict=True):
         for quantity, colour in FLOW.items():
             rows = mixture[(mixture["whose"] == whose) & (mixture["quantity"] == quantity)]
-            curve(axes, rows, "tokens", color=colour, marker=".", label=quantity)
+            if whose != DIFFERENCE or quantity == "M":
+                curve(axes, rows, "tokens", color=colour, marker=".", label=quantity)
         axes.axhline(0, color="black", linewidth=1)
         axes.set(title=title, xlabel="tokens")
-    panels[0].set_ylabel("bits, mean over prompts")
+    panels[0].set_ylabel("bits, mean over prompts, 95 %")
     _legend(figure, panels[0], ncols=3)
     return figure
 
@@ -125,24 +137,35 @@ def rate_distortion(table: pd.DataFrame) -> Figure:
 
 
 def naming(table: pd.DataFrame) -> Figure:
-    """Checkpoints of twins in two rate-distortion planes of the next token: for log-loss, and for errors."""
-    seen = table.pivot_table(index=["twin", "step"], columns="quantity", values="estimate", sort=False)
-    rate, entropy = table[table["quantity"] == "rate"], seen["frequency_entropy"].iloc[0]
+    """The bits that checkpoints of twins gather from the context, by step; and next to the share of tokens that they do
+    not name, with the least rate of so few errors.
+    """
+    rate, seen = table[table["quantity"] == "rate"], table[table["quantity"] != "rate"]
+    columns, by = {"estimate": "mean", "low": "min", "high": "max"}, ["twin", "quantity", "step"]
+    mean = seen.groupby(by, sort=False).agg(columns).reset_index()
     figure, (left, right) = _panels(2, sharey=True)
-    for axes, quantity, title in ((left, "cross_entropy", "log-loss"), (right, "error", "errors")):
-        for twin, rows in seen.groupby(level="twin", sort=False):
-            axes.plot(rows[quantity], rows["gathered"], ".-", color=COLOURS[twin], label=twin)
-            axes.plot(rows[quantity].iloc[-1], rows["gathered"].iloc[-1], "*", markersize=16, color=COLOURS[twin])
+    for twin, rows in mean.groupby("twin", sort=False):
+        bits, error = (rows[rows["quantity"] == name].sort_values("step") for name in ("gathered", "error"))
+        curve(left, bits, "step", color=COLOURS[twin], marker=".", label=twin)
+        right.plot(error["estimate"], bits["estimate"], ".-", color=COLOURS[twin], label=twin)
+        last = pd.concat([error.tail(1), bits.tail(1)])
+        reach = np.array([last["estimate"] - last["low"], last["high"] - last["estimate"]])
+        look = {"fmt": "*", "markersize": 16, "capsize": 3, "color": COLOURS[twin]}
+        right.errorbar(*last["estimate"], xerr=reach[:, :1], yerr=reach[:, 1:], **look)
+    right.plot(rate["error"], rate["estimate"], color="black", linewidth=1.2, label="least bits for so few errors")
+    left.set_xscale("symlog", linthresh=1)
+    left.set(title="along training", xlabel="step", ylabel="bits that the context saves, per token")
+    right.set(title="after training (stars), in the plane of errors", xlabel="share of next tokens not named")
+    right.set_ylim(min(0, mean.loc[mean["quantity"] == "gathered", "estimate"].min()) - 0.2, None)
+    for axes in (left, right):
         axes.axhline(0, color="grey", linewidth=1)
-        axes.set(title=title)
-    ends = np.array([seen["cross_entropy"].min() - 0.3, seen["cross_entropy"].max()])
-    left.plot(ends, entropy - ends, color="black", linewidth=1.2, label="R(D)")
-    left.set(xlabel="D: bits that the next token costs", ylabel="bits gathered, of each token")
-    right.plot(rate["error"], rate["estimate"], color="black", linewidth=1.2, label="R(D)")
-    right.set(xlabel="D: share of next tokens not named")
-    right.set_ylim(min(0, seen["gathered"].min()) - 0.2, seen["gathered"].max() + 0.8)
-    right.legend()
+    _legend(figure, right, ncols=3)
     return figure
+
+
+def claims(table: pd.DataFrame) -> Figure:
+    """The primary rows of the table of claims."""
+    return claims_figure.draw(table[table["primary"]], relevant=RELEVANT)
 
 
 def reward(table: pd.DataFrame) -> Figure:

@@ -11,14 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bitskept.base.publishing import makes_table
 from bitskept.instruments.likelihood import answers, heads
 from bitskept.instruments.likelihood.information_density import require_decoder, with_facts
 from bitskept.instruments.measurement import at_least, measurement
 from bitskept.sources import prompts
 from bitskept.sources.language_model import LanguageModel
-from bitskept.studies.semantic.continuations import flow, sample
+from bitskept.studies.semantic.continuations import flow, means, sample
+from bitskept.theory.intervals import ratio_interval
 
 WHOSE = ("people", "model")
+DIFFERENCE = "people less the model"
+BITS = ["S", "A", "M"]
 
 
 @dataclass(frozen=True)
@@ -66,3 +70,29 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
         table = flow(model, head, prompt, bank, np.concatenate([answer[None], drawn]), context=plan.context)
         tables.append(table.assign(whose=table["sample"].map(dict(enumerate(WHOSE))), sample=place))
     return with_facts(pd.concat(tables, ignore_index=True), model, plan.corpus, plan.context)
+
+
+@makes_table
+def drift(answered: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
+    """`continuations.means` of a table of `measure`: along human answers, along the model's, and of their difference
+    prompt by prompt, by `whose`. Measured by `studies.semantic.human_answers.measure`.
+    """
+    place = ["sample", "marginal", "position"]
+    people, own = (answered[answered["whose"] == whose].sort_values(place, ignore_index=True) for whose in WHOSE)
+    difference = people.assign(whose=DIFFERENCE, **(people[BITS] - own[BITS]))
+    return means(pd.concat([people, own, difference], ignore_index=True), seed=seed)
+
+
+def late_rise(answered: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
+    """By how many bits per token S rises in the second half of the answers of a table of `measure`, with a 95 %
+    interval over prompts, by `whose` and `marginal`.
+    """
+    last = int(answered["position"].max())
+    middle, rows = last // 2, []
+    for (whose, marginal), part in answered.groupby(["whose", "marginal"], sort=False):
+        s = part.pivot(index="sample", columns="position", values="S")
+        rises = ((s[last] - s[middle]) / (last - middle)).to_numpy()
+        low, high = ratio_interval(rises, np.ones(len(rises)), seed=seed)
+        names = {"whose": whose, "marginal": marginal}
+        rows.append(names | {"estimate": rises.mean(), "low": low, "high": high, "n": len(rises)})
+    return pd.DataFrame(rows)

@@ -36,6 +36,23 @@ def curves(section: SemanticInformation) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def at_one_distortion(table: pd.DataFrame, section: SemanticInformation) -> tuple[float, dict[float, float], float]:
+    """An error rate, the bits per symbol of the Markov source at it by the number of symbols sent together, and the
+    largest proven error of its rates; `table` is from `curves`.
+    """
+    at = min(0.1, min(section.flips) / 2)
+    markov = table[table["kind"] == "Markov"]
+    rates = {of: float(np.interp(at, rows["distortion"], rows["rate"])) for of, rows in markov.groupby("of")}
+    return at, rates, float(markov["error"].max())
+
+
+def off_closed_form(table: pd.DataFrame) -> float:
+    """The largest difference of a computed rate of symbols without memory from its closed form, in bits per symbol."""
+    memoryless = table[table["kind"] != "Markov"].groupby(["kind", "of"])
+    differences = [closed_form(*kind, rows["distortion"].to_numpy()) - rows["rate"] for kind, rows in memoryless]
+    return float(max(abs(off).max() for off in differences))
+
+
 def closed_form(kind: str, chance: float, distortion: Numbers) -> Bits:
     """R(D) in bits of a binary source without memory: h(p) - h(D) for "errors", up to D = p, and h(p) - D for
     "log-loss".

@@ -13,9 +13,6 @@ from bitskept.instruments.training import twin_measures
 from bitskept.instruments.training.twin_runs import TwinTraining
 from bitskept.studies.semantic import continuations, human_answers
 
-CONTEXT_OTHERS = 4
-"""Further prompts in the bank, where the context is varied."""
-
 
 class SemanticInformation(Section):
     notebook = "06_semantic_information"
@@ -51,8 +48,8 @@ class SemanticInformation(Section):
 
     @property
     def bank(self) -> int:
-        """The number of prompts in the mixture."""
-        return self.pairs + self.others
+        """The number of prompts in the mixture of an answer."""
+        return 1 + self.others
 
 
 def density_plans(section: SemanticInformation) -> list[information_density.Plan]:
@@ -62,8 +59,10 @@ def density_plans(section: SemanticInformation) -> list[information_density.Plan
 
 
 def context_plans(section: SemanticInformation) -> list[information_density.Plan]:
-    """The same where less of each prompt is read, one plan per corpus and context."""
-    sizes = {"pairs": section.context_pairs, "others": CONTEXT_OTHERS} | _reading(section)
+    """The same where less of each prompt is read, one plan per corpus and context. With as many pairs, the longest
+    context is that of `density_plans`.
+    """
+    sizes = {"pairs": section.context_pairs, "others": section.others} | _reading(section)
     both = product(section.context_corpora, section.contexts)
     return [information_density.Plan(corpus, context=context, **sizes) for corpus, context in both]
 

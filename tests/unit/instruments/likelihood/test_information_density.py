@@ -97,6 +97,19 @@ def test_one_row_a_token(tiny, head):
         np.testing.assert_allclose(table[f"density_{name}"], table["given_prompt"] - table[name])
 
 
+def test_an_answers_bank_begins_with_its_own_prompt_as_on_a_circle(tiny, head):
+    model = tiny("llama")
+    table = density(model, head, PROMPTS, ANSWERS, others=["the"], bank=3).query("answer == 2")
+    [answer] = read_answers(model, ANSWERS[2:])
+    each = np.stack(
+        [log2_probabilities(model, head, ids, [answer])[0] for ids in read_prompts(model, [*PROMPTS, "the"])]
+    )
+    np.testing.assert_allclose(table["given_prompt"], each[2], rtol=1e-5)
+    np.testing.assert_allclose(table["given_another"], each[3], rtol=1e-5)
+    np.testing.assert_allclose(table["mixture"], mixture(each[[2, 3, 0]]), rtol=1e-5)
+    np.testing.assert_allclose(table["left_out"], mixture(each[[3, 0]]), rtol=1e-5)
+
+
 def test_of_no_context_nothing_is_directed(tiny, head):
     table = density(tiny("llama"), head, PROMPTS, ANSWERS, context=0)
     np.testing.assert_allclose(table.filter(like="density"), 0, atol=1e-6)
@@ -163,7 +176,7 @@ def test_an_encoder_is_refused_before_its_head_is_asked_for(corpus):
     ("wrong", "message"),
     [
         ({"pairs": 0}, "pairs must be at least 1"),
-        ({"others": -1}, "others must be at least 0, but is -1"),
+        ({"others": 0}, "others must be at least 1, but is 0"),
         ({"context": -1}, "context must be"),
         ({"length": 0}, "length must be"),
     ],

@@ -12,7 +12,7 @@ from bitskept.studies.inside.section import InsideTransformer
 def section():
     """The parameters of the smoke profile, with a bank of four prompts."""
     found = InsideTransformer.read({"profile": "smoke"})
-    return found.model_copy(update={"pairs": 3, "others": 1, "length": 2})
+    return found.model_copy(update={"pairs": 3, "others": 3, "length": 2})
 
 
 def answers(*gaps):

@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 import torch
 import transformers
-from scipy.stats import ttest_1samp
 
 from bitskept.instruments.likelihood.answers import read_prompts
 from bitskept.instruments.likelihood.information_density import FACTS, MARGINALS, density
 from bitskept.instruments.training import byte_pairs
 from bitskept.instruments.training.builds import Build, network
 from bitskept.studies.semantic.continuations import COLUMNS, Plan, flow, means, measure, sample
+from bitskept.theory.intervals import ratio_interval, standard_error
 
 PROMPT, OTHERS = "the cat sat", ["it", "42, the"]
 
@@ -52,6 +52,10 @@ def last(table, marginal):
     return found[found["position"] == found["position"].max()].set_index(["marginal", "quantity"]).loc[marginal]
 
 
+def z(row):
+    return row["estimate"] / standard_error(row["low"], row["high"])
+
+
 def test_continuations_follow_the_law(tiny, head):
     drawn = sample(tiny("llama"), head, PROMPT, samples=4000, length=1)
     [ids] = read_prompts(tiny("llama"), [PROMPT])
@@ -85,9 +89,9 @@ def test_luck_is_0_on_average_under_the_models_own_law(decoder, head, family, mo
     assert len(table) == 300 * 5 * 3
     wrong = flow(model, head, "it", OTHERS, drawn)
     for marginal in MARGINALS:
-        assert abs(last(table, marginal).loc["M", "z"]) < 4
+        assert abs(z(last(table, marginal).loc["M"])) < 4
         assert last(table, marginal).loc["A", "estimate"] > 0.1
-        assert last(wrong, marginal).loc["M", "z"] < -6
+        assert z(last(wrong, marginal).loc["M"]) < -6
 
 
 def test_information_gathers_as_its_expected_steps_do(tiny, head):
@@ -125,16 +129,14 @@ def test_means_are_over_samples():
     found = means(table.assign(M=table["S"] - table["A"], model="m")).set_index(["position", "quantity"])
     row = found.loc[(1, "M")]
     assert (row["model"], row["estimate"], row["n"], row["unit"]) == ("m", 4, 2, "bits")
-    assert row["z"] == pytest.approx(4 / 3)
     assert row[["low", "high"]].isna().all()  # two samples are too few
 
 
-def test_the_interval_of_a_mean_over_samples_is_students():
-    values = np.random.default_rng(0).normal(3, 1, size=10)
-    table = pd.DataFrame({"sample": range(10), "position": 0, "token": "a", "marginal": "mixture", "M": values})
-    found = means(table.assign(density=0.0, divergence=0.0, S=values, A=0.0)).set_index("quantity").loc["M"]
-    known = ttest_1samp(values, 0).confidence_interval()
-    assert (found["low"], found["high"]) == pytest.approx((known.low, known.high))
+def test_the_interval_of_a_mean_over_samples_is_that_of_the_project():
+    values = np.random.default_rng(0).normal(3, 1, size=25)
+    table = pd.DataFrame({"sample": range(25), "position": 0, "token": "a", "marginal": "mixture", "M": values})
+    found = means(table.assign(density=0.0, divergence=0.0, S=values, A=0.0), seed=3).set_index("quantity").loc["M"]
+    assert (found["low"], found["high"]) == pytest.approx(ratio_interval(values, np.ones(25), seed=3))
 
 
 def test_bad_input_is_refused(tiny, head):

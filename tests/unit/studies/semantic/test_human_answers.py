@@ -9,7 +9,7 @@ from bitskept.instruments.training import byte_pairs
 from bitskept.instruments.training.builds import Build, network
 from bitskept.sources import models, prompts
 from bitskept.studies.semantic.continuations import means
-from bitskept.studies.semantic.human_answers import WHOSE, Plan, measure
+from bitskept.studies.semantic.human_answers import DIFFERENCE, WHOSE, Plan, drift, late_rise, measure
 
 TEXTS = [" ".join([word] * 9 + ["whale"] * (9 + 3 * place)) for place, word in enumerate("abcdefgh")]
 
@@ -56,3 +56,38 @@ def test_too_few_long_answers_are_said_so(plan):
 def test_a_plan_that_cannot_be_is_refused(wrong):
     with pytest.raises(ValueError, match="must be at least"):
         Plan("none", **wrong)
+
+
+def answers_of(whose, slope, prompts=30, length=6):
+    """S rises by `slope` a token, A by 1, with noise that is the prompt's."""
+    draw = np.random.default_rng(0)
+    rows = []
+    for sample in range(prompts):
+        noise, extra = 3 * draw.standard_normal(), 0.1 * np.random.default_rng([sample, len(whose)]).standard_normal()
+        for position in range(length):
+            s, a = slope * (position + 1) + noise + extra * (position + 1), position + 1.0
+            rows.append({"sample": sample, "position": position, "marginal": "mixture", "S": s, "A": a, "M": s - a})
+    return pd.DataFrame(rows).assign(whose=whose, token="a", density=0.0, divergence=0.0)
+
+
+def test_people_and_the_model_are_compared_prompt_by_prompt():
+    """What prompts differ by does not enter the interval of the difference; the order of rows does not matter."""
+    both = pd.concat([answers_of("people", 0.5), answers_of("model", 1.0).iloc[::-1]])
+    found = drift(both).query("position == 5 and quantity == 'M'").set_index("whose")
+    assert found.loc[DIFFERENCE, "estimate"] == pytest.approx(
+        found.loc["people", "estimate"] - found.loc["model", "estimate"]
+    )
+    assert found.loc[DIFFERENCE, "estimate"] == pytest.approx(-3, abs=0.3)
+    widths = found["high"] - found["low"]
+    assert widths[DIFFERENCE] < widths["people"] / 2
+    assert (found["n"] == 30).all()
+
+
+def test_the_rise_is_that_of_the_second_half():
+    people = answers_of("people", 0.5)
+    people.loc[people["position"] < 2, "S"] *= 10
+    [row] = late_rise(people).to_dict("records")
+    ends = people.pivot(index="sample", columns="position", values="S")
+    assert row["estimate"] == pytest.approx(((ends[5] - ends[2]) / 3).mean())
+    assert row["low"] < row["estimate"] < row["high"]
+    assert (row["whose"], row["marginal"], row["n"]) == ("people", "mixture", 30)

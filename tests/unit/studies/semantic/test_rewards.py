@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bitskept.studies.semantic.rewards import cheapest_rate, frontier, share_of_words, texts
+from bitskept.studies.semantic.rewards import cheapest_rate, excess, frontier, share_of_words, texts
 
 
 def test_a_reward_counts_whole_words_in_any_case():
@@ -49,3 +49,24 @@ def test_the_interval_of_best_of_n_holds_what_more_samples_would_give():
         found = frontier(draw.random(200), [], [1, 4], replicates=200, seed=seed).query("way == 'best_of'")
         held += (found["reward_low"] <= [1 / 2, 4 / 5]) & (found["reward_high"] >= [1 / 2, 4 / 5])
     assert (held >= 85).all()
+
+
+def test_best_of_n_costs_more_than_the_least_rate_where_that_is_known():
+    """Of two rewards that are as likely, best of two is the tilted law (1/4, 3/4), so no bit is lost."""
+    rewards = np.repeat([0.0, 1.0], 200)
+    points = frontier(rewards, [0.0, 1.0, 2.0], [1, 2, 16])
+    found = excess(points, rewards).set_index("at")
+    assert list(found.index) == [2, 16]
+    assert found["estimate"].to_numpy() == pytest.approx(0, abs=1e-6)
+    assert found["known"].tolist() == [True, False]
+    mixed = np.random.default_rng(0).random(400)
+    [row] = excess(frontier(mixed, [0.0, 2.0, 4.0], [1, 4]), mixed).to_dict("records")
+    best = frontier(mixed, [], [4]).query("way == 'best_of'").iloc[0]
+    assert row["estimate"] == pytest.approx(best["rate"] - cheapest_rate(mixed, best["reward"]))
+    assert 0 < row["low"] < row["estimate"] < row["high"]
+    assert row["n"] == 400
+
+
+def test_without_a_reweighted_reward_no_least_rate_is_known():
+    rewards = np.random.default_rng(0).random(30)
+    assert not excess(frontier(rewards, [0.0], [2]), rewards)["known"].any()

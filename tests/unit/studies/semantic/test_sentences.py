@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bitskept.instruments import claims as outcomes
 from bitskept.instruments.likelihood.information_density import MARGINALS
-from bitskept.studies.semantic import sentences
+from bitskept.studies.semantic import human_answers, sentences
+from bitskept.studies.semantic.claims import OWN
 from bitskept.studies.semantic.continuations import means
+from bitskept.studies.semantic.prompt_information import ANOTHER, BEYOND_ANOTHER, CHANGE
 from bitskept.studies.semantic.section import SemanticInformation
 
 
@@ -41,47 +44,94 @@ def test_the_token_that_brings_most(section):
     ]
     said = sentences.density(pd.DataFrame(rows), section)
     assert "directs 4.00 bits" in said
-    assert f"one of {section.pairs + section.others} prompts takes at most {np.log2(section.bank):.2f} bits" in said
+    assert f"one of {1 + section.others} prompts takes at most {np.log2(section.bank):.2f} bits" in said
     assert "the sum is 8.00, and against no prompt it is 2.00" in said
     assert "` whale` alone contributes 100% of the bits under the mixture. 1 of 3 tokens" in said
 
 
-def gains(low, context=None):
+def gains(low, context=None, own=0.5, **more):
     rows = [{"corpus": "c", "marginal": name, "estimate": low + place} for place, name in enumerate(MARGINALS, 1)]
-    return pd.DataFrame(rows).assign(low=low, high=low + 2.0, n=5, context=context)
+    rows += [{"corpus": "c", "marginal": ANOTHER, "estimate": 1.25}]
+    table = pd.DataFrame(rows).assign(low=low, high=low + 2.0)
+    control = {"corpus": "c", "marginal": BEYOND_ANOTHER, "estimate": own + 0.1, "low": own, "high": own + 0.2}
+    facts = {"n": 5, "context": context, "ceiling": 0.25, "quantity": "context_gain", "since": None} | more
+    return pd.concat([table, pd.DataFrame([control])], ignore_index=True).assign(**facts)
 
 
 @pytest.mark.parametrize(
     ("low", "said"),
     [
         (0.2, "5 answers. **Yes**: the prompt predicts beyond the answer's own past, by 1.20 [0.20, 2.20] bits"),
-        (0.2, "and against no prompt 3.20 [0.20, 2.20], 2.7 times the gain against the mixture."),
+        (
+            0.2,
+            "against the mixture, which can show 0.25 at most; with its own prompt left out of the mixture it is 2.20",
+        ),
+        (0.2, "and against no prompt 3.20 [0.20, 2.20]. The control"),
+        (
+            0.2,
+            "prompt of another answer already gives 1.25 [0.20, 2.20] against no prompt, and the own prompt 0.60 [0.50",
+        ),
         (-0.2, "5 answers. **Not shown**: the gain is 0.80 [-0.20, 1.80] bits per token"),
     ],
 )
 def test_granger_is_decided_by_the_interval(low, said):
-    found = sentences.granger(gains(low))
-    assert said in found
-    assert ("times the gain" in found) == (low > 0)
+    assert said in sentences.granger(gains(low))
 
 
-def test_half_of_the_gain_is_found():
-    table = pd.concat([gains(low, context) for low, context in ((2.0, 16), (-1.9, 1), (0.5, 4))])
-    said = sentences.context(table)
-    assert "from the last 1 token of the prompt" in said
-    assert "from the last 16 tokens; 4 tokens give at least half of the last value" in said
-    assert sentences.context(table, "mixture").startswith(
-        "- **c**: -0.90 ([-1.90, 0.10], 95 %, 5 answers) bits per token"
-    )
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        (0.5, "0.60 [0.50, 0.70] on top of that."),
+        (-0.1, "on top of that: **the control does not tell the two prompts apart**."),
+        (np.nan, "(no interval) on top of that, too few answers to tell."),
+    ],
+)
+def test_the_control_of_granger_is_the_prompt_of_another_answer(own, said):
+    assert sentences.granger(gains(0.2, own=own)).endswith(said)
 
 
-def test_a_single_token_can_give_half_of_the_gain():
-    assert "; 1 token gives at least half" in sentences.context(pd.concat([gains(1.0, 1), gains(2.0, 2)]))
+def by_context(lows, change=(0.5, 0.1, 0.9)):
+    """Gains of contexts with these lower ends, and what the longest adds to the shortest."""
+    parts = [gains(low, context) for context, low in lows.items()]
+    ends = dict(zip(("estimate", "low", "high"), change, strict=True))
+    parts.append(gains(0.0, max(lows), quantity=CHANGE, since=min(lows)).assign(**ends))
+    return pd.concat(parts)
 
 
-@pytest.mark.parametrize(("first", "last"), [(-3.0, -4.0), (-5.0, -4.0), (2.0, -2.0)])
-def test_a_context_from_which_nothing_is_gained(first, last):
-    assert sentences.context(pd.concat([gains(first, 1), gains(last, 2)])).endswith("; nothing is gained.")
+def test_contexts_are_compared_and_half_of_the_gain_is_found():
+    said = sentences.context(by_context({16: 2.0, 1: -1.9, 4: 0.5}))
+    assert said.startswith("- **c**: 0.10 ([-1.90, 0.10], 95 %, 5 answers) bits per token from the last 1 token of the")
+    assert "from the last 16 tokens. The difference, answer by answer, is 0.50 [0.10, 0.90]: **more context" in said
+    assert said.endswith("more context adds more**; 4 tokens give at least half of it.")
+    assert ": -0.90 ([" in sentences.context(by_context({16: 2.0, 1: -1.9}), "mixture")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ((0.5, 0.1, 0.9), "0.50 [0.10, 0.90]: **more context adds more**"),
+        ((-0.5, -0.9, -0.1), "-0.50 [-0.90, -0.10]: **more context takes away**"),
+        (
+            (0.1, -0.3, 0.5),
+            "0.10 [-0.30, 0.50]: whether that is more than nothing cannot be told: 0.57 would have been",
+        ),
+        ((0.1, np.nan, np.nan), "0.10 (no interval): the answers are too few to tell"),
+    ],
+)
+def test_whether_more_context_adds_more(change, said):
+    assert said in sentences.context(by_context({1: 0.0, 2: 2.0}, change))
+
+
+@pytest.mark.parametrize(
+    ("lows", "end"),
+    [
+        ({1: 1.0, 2: 2.0}, "; 1 token gives at least half of it."),
+        ({1: -1.9, 4: -1.5, 16: 2.0}, "; no shorter context gives half of what 16 tokens give."),
+        ({1: -3.0, 2: -4.0}, "adds more**."),
+    ],
+)
+def test_half_is_of_a_shorter_context_or_of_none(lows, end):
+    assert sentences.context(by_context(lows)).endswith(end)
 
 
 def flow(drift, samples=100):
@@ -93,13 +143,24 @@ def flow(drift, samples=100):
 
 
 @pytest.mark.parametrize(
-    ("drift", "said"), [(0.0, "is not rejected at"), (0.5, "**is rejected** at"), (-0.5, "**is rejected** at")]
+    ("drift", "said"),
+    [
+        (0.0, "is not rejected at 5 %, and a drift of 0.2"),
+        (0.5, "**is rejected** at 5 %."),
+        (-0.5, "**is rejected** at 5 %."),
+    ],
 )
 def test_the_martingale_is_tested_at_its_last_token(drift, said):
     found = sentences.flow(means(flow(drift)))
-    assert f"E[M] = 0 {said} 5 %." in found
+    assert f"E[M] = 0 {said}" in found
     assert "- **mixture**: after 2 tokens of 100 samples" in found
     assert "of which A, the expected part, is 1.00. M is" in found
+
+
+def answered(drift, prompts=30):
+    model, people = flow(0.0, prompts), flow(drift, prompts)
+    people["sample"] = prompts - 1 - people["sample"]
+    return pd.concat([model.assign(whose="model"), people.assign(whose="people")])
 
 
 @pytest.mark.parametrize(
@@ -111,13 +172,11 @@ def test_the_martingale_is_tested_at_its_last_token(drift, said):
     ],
 )
 def test_people_drift_if_the_difference_is_sure(drift, said):
-    own, theirs = flow(0.0, 30), flow(drift, 30)
-    theirs["sample"] = 29 - theirs["sample"]
-    both = pd.concat([own.assign(whose="model"), theirs.assign(whose="people")])
-    found = sentences.people(both)
+    found = sentences.people(human_answers.drift(answered(drift)))
     assert said in found
-    assert f"M ends at {drift:.1f} [" in found
-    assert ("is not significant (mixture)." in found) == (drift == 0.1)
+    assert f"Over 30 prompts M ends at {drift:.1f} [" in found
+    assert ("is not significant; one of 0." in found) == (drift == 0.1)
+    assert ("bits would have been seen (mixture)." in found) == (drift == 0.1)
     assert ("bits lower along human answers (mixture)." in found) == (drift < 0)
     assert ("bits higher along human answers (mixture)." in found) == (drift == 2)
     low, high = re.search(r"it is 2\.0 \[(.*), (.*)\]", found).groups() if abs(drift) == 2 else (1.9, 2.1)
@@ -127,7 +186,7 @@ def test_people_drift_if_the_difference_is_sure(drift, said):
 def test_what_the_past_saves(section):
     points = [("errors", 0.5, 0.0, 1.01), ("errors", 0.5, 0.5, 0.0), ("Markov", 1.0, 0.0, 0.8)]
     points += [("Markov", 1.0, 0.2, 0.4), ("Markov", 2.0, 0.0, 0.6), ("Markov", 2.0, 0.2, 0.4)]
-    table = pd.DataFrame(points, columns=["kind", "of", "distortion", "rate"])
+    table = pd.DataFrame(points, columns=["kind", "of", "distortion", "rate"]).assign(error=0.0)
     changed = section.model_copy(update={"flips": [0.5, 0.2], "markov_steps": 2, "tolerance": 0.001})
     said = sentences.rate_distortion(table, changed)
     assert "differ by at most 1e-02 bits (tolerance 0.001)" in said
@@ -135,18 +194,28 @@ def test_what_the_past_saves(section):
     assert "0.358 in the limit: **knowing the past saves 40% of the bits" in said
 
 
-@pytest.mark.parametrize(("least", "said"), [(1.0, "2.00 bits more"), (3.5, "0.50 bits fewer")])
-def test_what_is_gathered_stands_next_to_what_is_needed(least, said):
-    values = {"gathered": (0.0, 3.0), "error": (1.0, 0.75)}
-    rows = [
-        {"twin": "next token", "step": step, "quantity": name, "estimate": pair[place]}
-        for name, pair in values.items()
-        for place, step in enumerate((0, 8))
-    ]
-    needed = pd.Series({("next token", 0): 0.0, ("next token", 8): least})
-    found = sentences.naming(pd.DataFrame(rows).assign(low=2.9, high=3.2), needed)
-    assert "from 0.00 bits per token at step 0 to 3.00 [2.90, 3.20] at step 8" in found
-    assert f"25% of the tokens, which needs at least {least:.2f} bits: it has gathered {said} than these" in found
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({}, "is 2.00 [1.80, 2.20]: it knows more than its names show."),
+        ({"beyond_low": -0.1}, "is 2.00 [-0.10, 2.20]: whether it knows more than its names show cannot be told."),
+        (
+            {"beyond_low": -3.0, "beyond_high": -0.5},
+            "its probabilities hold less than its names need, so they are off.",
+        ),
+        ({"low": -0.1}, "it has **not been shown to save any bits**, so its place says nothing yet."),
+        ({"low": np.nan}, "it has **not been shown to save any bits**, so its place says nothing yet."),
+    ],
+)
+def test_what_is_gathered_stands_next_to_what_is_needed(row, said):
+    usual = {"twin": "next token", "step": 8, "gathered": 3.0, "low": 2.9, "high": 3.2, "error": 0.75, "needed": 1.0}
+    usual |= {"beyond": 2.0, "beyond_low": 1.8, "beyond_high": 2.2, "corner": 0.9, "n": 40}
+    found = sentences.naming(pd.DataFrame([usual | row]))
+    assert found.endswith(said)
+    assert (
+        "40 sentences) bits per token at step 8. It names 25.0% of the tokens, where the most frequent" in found or row
+    )
+    assert "the most frequent token alone would name 10.0%. So many names need 1.00 bits; the difference" in found
 
 
 def test_the_best_and_a_middling_continuation_are_quoted():
@@ -168,42 +237,73 @@ def priced(*tilted):
 
 NEAR = {"at": 2.0, "reward": 0.06, "rate": 0.2, "rate_low": 0.1, "rate_high": 0.3, "effective": 90.0}
 FAR = {"at": 4.0, "reward": 0.1, "rate": 0.4, "rate_low": 0.3, "rate_high": 0.5, "effective": 60.0}
+TWO = np.array([0.0, 0.1])
+
+
+def excess(*known):
+    rows = {"at": [2.0, 4.0], "estimate": [0.1, 0.5], "low": [0.0, 0.25], "high": [0.2, 0.75], "known": known}
+    return pd.DataFrame(rows)
 
 
 def test_a_reward_has_its_price():
-    said = sentences.reward(priced(NEAR, FAR), np.array([0.0, 0.1]))
+    said = sentences.reward(priced(NEAR, FAR), TWO, excess(True, True))
     assert "The mean reward is 5.0% of the words without reweighting. Reweighting 2 samples" in said
     assert "reaches 10.0% [8.0%, 13.0%] at 0.40 [0.30, 0.50] bits, with 60 effective" in said
     assert "cannot show more. Best of 4 earns 10.0% [8.0%, 13.0%] and costs 1.50 bits, where the bound is 1.70" in said
-    assert "the same for 1.00." in said  # always the second of two samples
+    assert said.endswith("That is 0.50 [0.25, 0.75] more than the least rate.")
+
+
+def test_best_of_n_is_compared_where_the_least_rate_is_known():
+    points = pd.concat([priced(NEAR, FAR), pd.DataFrame([{"way": "bound", "at": 2.0, "reward": 0.06, "rate": 0.8}])])
+    said = sentences.reward(points, TWO, excess(True, False))
+    assert "Best of 2 earns 6.0% [4.0%, 9.0%] and costs 0.70 bits, where the bound is 0.80" in said
+    assert said.endswith("than the least rate. For 1 larger N these samples cannot tell the least rate.")
+    said = sentences.reward(priced(NEAR, FAR), TWO, excess(False, False))
+    assert said.endswith("For no N can these samples tell the least rate of what best-of-N earns.")
 
 
 def test_a_reward_without_an_interval_is_no_finding():
-    unsure = {"rate_low": np.nan, "rate_high": np.nan}
-    said = sentences.reward(priced(NEAR, FAR | unsure), np.array([0.0, 0.1]))
+    unsure, known = {"rate_low": np.nan, "rate_high": np.nan}, excess(True, True)
+    said = sentences.reward(priced(NEAR, FAR | unsure), TWO, known)
     assert "samples reaches 6.0% [4.0%, 9.0%] at 0.20 [0.10, 0.30] bits. Beyond that a few samples" in said
     assert "without an interval: at the steepest slope these samples suggest 10.0% at 0.40 bits. Best of 4" in said
-    said = sentences.reward(priced(NEAR | unsure, FAR | unsure), np.array([0.0, 0.1]))
+    said = sentences.reward(priced(NEAR | unsure, FAR | unsure), TWO, known)
     assert "reweighting. Already a few samples with high rewards decide" in said
     assert "reaches" not in said
-    assert "2 samples are too few to reweight. Best of 4" in sentences.reward(priced(), np.array([0.0, 0.1]))
+    assert "2 samples are too few to reweight. Best of 4" in sentences.reward(priced(), TWO, known)
 
 
-def test_the_verdict_counts_what_is_sure_and_what_is_rejected():
-    both = pd.concat([gains(0.2), gains(-0.2).assign(corpus="d"), gains(-0.3).assign(corpus="e")])
-    tested = pd.concat([means(flow(drift).assign(marginal=name)) for name, drift in (("a", 0), ("b", -1), ("c", 1))])
-    said = sentences.verdict(both, tested)
-    assert "adds significantly to the answer's past in 1 of 3 corpora" in said
-    assert "is rejected for 2 of 3 marginals; by chance" in said
+def claim(name, paper, estimate, **more):
+    row = {"claim": name, "paper": paper, "model": "m", "unit": "bits", "p": 0.001, "clusters": 40, "detectable": 1.0}
+    return row | {"estimate": estimate, "low": estimate - 0.1, "high": estimate + 0.1} | more
+
+
+def test_the_verdict_gives_every_primary_claim_its_outcome():
+    untested = dict.fromkeys(("low", "high", "p"), np.nan)
+    rows = [
+        claim("a adds", "P3", 2.0),
+        claim("a adds", "P3", -1.0, model="n"),
+        claim("b adds", "P3", 9.0, primary=False),
+        claim("c (to be tested: more)", "P3", np.nan, **untested),
+        claim(OWN, outcomes.CONTROL, 2.0),
+    ]
+    said = sentences.verdict(outcomes.table(rows, relevant=0.1))
+    start, _, said = said.partition("\n\n")
+    assert start.startswith("An effect counts from these sizes on")
+    assert "0.1 bits per token, 1 bits per answer" in start
+    assert said == (
+        "**The paper's concepts**\n\n- a adds: **yes for m; no for n**\n- c (to be tested: more): **not tested for m**"
+        f"\n\n**Controls**\n\n- {OWN}: **yes for m**"
+    )
+    rows[-1] = claim(OWN, outcomes.CONTROL, -1.0)
+    assert "was **not passed everywhere**: there, what" in sentences.verdict(outcomes.table(rows, relevant=0.1))
 
 
 def test_what_few_samples_cannot_tell_is_not_told():
     few = means(flow(2.0, 4))
-    assert "M is 2.00 (no interval), z" in sentences.flow(few)
+    assert "M is 2.00 (no interval): E" in sentences.flow(few)
     assert sentences.flow(few).endswith("E[M] = 0 cannot be tested on so few.")
-    assert "could not be made on so few samples" in sentences.verdict(gains(0.2), few)
     none = gains(0.2).assign(low=np.nan, high=np.nan)
     assert "**Too few to tell**: the gain is" in sentences.granger(none)
-    both = pd.concat([flow(0.0, 4).assign(whose="model"), flow(2.0, 4).assign(whose="people")])
-    said = "Whether the difference, 2.0 (no interval) bits, is significant cannot be told from so few prompts"
-    assert said in sentences.people(both)
+    said = "Whether the difference, 2.0 (no interval) bits, is significant cannot be told (mixture)."
+    assert said in sentences.people(human_answers.drift(answered(2.0, 4)))
