@@ -74,7 +74,14 @@ def claims(found: Found, section: InsideTransformer) -> pd.DataFrame:
 
 
 def _facts(claim: str, reading: str | None, model: str | None, unit: str, clusters: Any, **others: Any) -> Row:
-    return {"paper": PAPER, "claim": claim, "reading": reading, "model": model, "unit": unit, "clusters": clusters} | others
+    return {
+        "paper": PAPER,
+        "claim": claim,
+        "reading": reading,
+        "model": model,
+        "unit": unit,
+        "clusters": clusters,
+    } | others
 
 
 def _weighed(row: Any, null: float = 0.0) -> Row:

@@ -121,7 +121,9 @@ def all_weights(bounds: Bounds, plan: twins.Plan) -> pd.DataFrame:
         network = text.network
         trained = dict(network.from_pretrained(store.home() / "models" / last).named_parameters())
         first = {name: weight.detach().clone() for name, weight in network.named_parameters()}
-        changes = {name: (trained[name].detach() - weight.cpu()).double().numpy().ravel() for name, weight in first.items()}
+        changes = {
+            name: (trained[name].detach() - weight.cpu()).double().numpy().ravel() for name, weight in first.items()
+        }
 
         def write(levels: int | None) -> int:
             parts = {name: lengths.quantised(values, levels) for name, values in changes.items()} if levels else {}

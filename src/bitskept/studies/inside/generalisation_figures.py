@@ -36,7 +36,10 @@ def generalisation(table: pd.DataFrame) -> Figure:
         axes.axhline(uniform, color="black", linestyle=":", label="uniform law: above it, a bound is vacuous")
         axes.label_outer()
     handles, labels = zip(
-        *[*zip(*left.get_legend_handles_labels(), strict=True), *list(zip(*right.get_legend_handles_labels(), strict=True))[:1]],
+        *[
+            *zip(*left.get_legend_handles_labels(), strict=True),
+            *list(zip(*right.get_legend_handles_labels(), strict=True))[:1],
+        ],
         strict=True,
     )
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=11)
@@ -53,5 +56,7 @@ def _by_twin(axes: Axes, twins: pd.DataFrame) -> None:
         axes.plot(at, rows["estimate"], marker, color=colour, label=label, markersize=8)
         axes.vlines(at, rows["low"], rows["high"], color=colour)
     axes.set_xticks(range(len(runs)), [f"width {width}\n{sentences:,}" for width, sentences in places])
-    axes.set(xlabel="width, and sentences of training text", ylabel="bits per token", title="all weights are written down")
+    axes.set(
+        xlabel="width, and sentences of training text", ylabel="bits per token", title="all weights are written down"
+    )
     axes.margins(x=0.15)

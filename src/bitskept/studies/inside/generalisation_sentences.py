@@ -50,7 +50,8 @@ def all_weights(table: pd.DataFrame) -> str:
         f"that the rounded and smoothed network costs on its training text."
     )
     if len(below):
-        return f"{text} So this bound says something; the others are **vacuous**." if len(below) < len(networks) else text
+        which = "this bound says" if len(below) == 1 else f"{len(below)} bounds say"
+        return f"{text} So {which} something; the others are **vacuous**." if len(below) < len(networks) else text
     return f"{text} So all of these bounds are **vacuous**. {_takes(best)}"
 
 
@@ -80,7 +81,7 @@ def few_numbers(table: pd.DataFrame) -> str:
     control, best = control.iloc[0], networks.loc[networks["bound"].idxmin()]
     below = networks[networks["bound"] < networks["uniform"]]
     sizes = f"{', '.join(f'{number:,.0f}' for number in below['numbers'])} numbers"
-    said = f"are **not vacuous** (with {sizes})" if len(below) else "is **not vacuous**"
+    said = f"are **not vacuous** (with {sizes})" if len(below) else "is below the uniform law: **all are vacuous**"
     text = (
         f"Where few numbers are trained, {len(below) or 'none'} of {len(networks)} bounds {said}. The lowest is "
         f"{best['bound']:.2f} bits, with {best['numbers']:,.0f} numbers at {best['levels']:.0f} levels: "

@@ -200,8 +200,8 @@ def verdict(bounds: pd.DataFrame, energies: pd.DataFrame, claims: pd.DataFrame) 
         [
             f"{held}: {counts}. This tests the program and not the theory. What can be tested by measuring:\n",
             *said,
-            f"\n{left or 'No'} row{'' if left == 1 else 's'} of the table could not be tested. Nothing here measures "
-            "whether the theory's theorems are true.",
+            f"\n{left} row{'' if left == 1 else 's'} of the table could not be tested. Nothing here measures whether the "
+            "theory's theorems are true.",
         ]
     )
 

@@ -56,7 +56,9 @@ class Subspace:
             rows, columns = self._first[name].shape
             right, left = changes[at:].split([self._rank * columns, len(changes) - at - self._rank * columns])
             at += self._rank * (columns + rows)
-            low = left[: self._rank * rows].view(rows, self._rank) @ (start.to(self.device) + right.view(self._rank, columns))
+            low = left[: self._rank * rows].view(rows, self._rank) @ (
+                start.to(self.device) + right.view(self._rank, columns)
+            )
             made[name] = self._first[name] + low
         return made
 
