@@ -1,5 +1,5 @@
-"""The description-length bound holds for texts of a known source, whichever hypothesis they pick, and is not loose where
-few can be picked.
+"""The description-length bound holds for texts of a known source, whichever hypothesis they pick, and is not loose
+where few can be picked.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
-"""What Bai (2025, arXiv 2511.01202) claims about the inside of language models, as far as it can be weighed here, in the
-form of `instruments.claims`. The paper's theorems were not available: each claim is that of its abstract, and the reading
-says what was measured.
+"""What Bai (2025, arXiv 2511.01202) claims about the inside of language models, as far as it can be weighed here, in
+the form of `instruments.claims`. The paper's theorems were not available: each claim is that of its abstract, and the
+reading says what was measured.
 """
 
 from collections.abc import Iterator

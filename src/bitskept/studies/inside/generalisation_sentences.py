@@ -43,11 +43,11 @@ def all_weights(table: pd.DataFrame) -> str:
     below = networks[networks["bound"] < networks["uniform"]]
     best = networks.loc[networks["bound"].idxmin()]
     text = (
-        f"With all weights written down, {len(below)} of {len(networks)} bounds are below the {best['uniform']:.2f} bits "
-        f"of the uniform law. The lowest, {best['bound']:.2f} bits, is that of width {best['width']:.0f} with "
+        f"With all weights written down, {len(below)} of {len(networks)} bounds are below the {best['uniform']:.2f} "
+        f"bits of the uniform law. The lowest, {best['bound']:.2f} bits, is that of width {best['width']:.0f} with "
         f"{best['sentences']:,.0f} sentences: its code takes {best['code']:,.0f} bits, {_each(best):.2f} for each of "
-        f"{best['numbers']:,.0f} weights, which adds {best['excess']:.2f} bits per token to the {best['coded_training']:.2f} "
-        f"that the rounded and smoothed network costs on its training text."
+        f"{best['numbers']:,.0f} weights, which adds {best['excess']:.2f} bits per token to the "
+        f"{best['coded_training']:.2f} that the rounded and smoothed network costs on its training text."
     )
     if len(below):
         which = "this bound says" if len(below) == 1 else f"{len(below)} bounds say"
@@ -86,8 +86,8 @@ def few_numbers(table: pd.DataFrame) -> str:
         f"Where few numbers are trained, {len(below) or 'none'} of {len(networks)} bounds {said}. The lowest is "
         f"{best['bound']:.2f} bits, with {best['numbers']:,.0f} numbers at {best['levels']:.0f} levels: "
         f"{best['code']:,.0f} bits of code in all, which add {best['excess']:.2f} bits per token to "
-        f"{best['coded_training']:.2f}. The network itself costs {best['held_out']:.2f} bits per token on other text, so "
-        f"the bound is {best['bound'] - best['held_out']:.2f} bits above what it is meant to limit"
+        f"{best['coded_training']:.2f}. The network itself costs {best['held_out']:.2f} bits per token on other text, "
+        f"so the bound is {best['bound'] - best['held_out']:.2f} bits above what it is meant to limit"
     )
     text += "." if len(below) else f". {_takes(best)}"
     less = best["bound"] < control["bound"]
@@ -108,9 +108,9 @@ def _trade(networks: pd.DataFrame) -> str:
     best = networks.loc[networks["bound"].idxmin(), "numbers"]
     where = "inside" if first["numbers"] < best < last["numbers"] else "at an end of"
     return (
-        f"From {first['numbers']:,.0f} to {last['numbers']:,.0f} numbers the loss goes from {first['coded_training']:.2f} "
-        f"to {last['coded_training']:.2f} bits, and what the code adds from {first['excess']:.2f} to "
-        f"{last['excess']:.2f}; the best number lies {where} this range."
+        f"From {first['numbers']:,.0f} to {last['numbers']:,.0f} numbers the loss goes from "
+        f"{first['coded_training']:.2f} to {last['coded_training']:.2f} bits, and what the code adds from "
+        f"{first['excess']:.2f} to {last['excess']:.2f}; the best number lies {where} this range."
     )
 
 
@@ -120,6 +120,6 @@ def held_out(table: pd.DataFrame) -> str:
     above = int((networks["coded_held_out"] > networks["bound"]).sum())
     counted = f"{above} of {len(networks)} networks cost" if above else f"None of {len(networks)} networks costs"
     return (
-        f"{counted} more on other text, as it is written down, than its bound. This is a check and no proof: the bound is "
-        "on the contexts of the training text, each with its next token drawn anew, and not on other contexts."
+        f"{counted} more on other text, as it is written down, than its bound. This is a check and no proof: the bound "
+        "is on the contexts of the training text, each with its next token drawn anew, and not on other contexts."
     )

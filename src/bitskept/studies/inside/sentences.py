@@ -108,17 +108,19 @@ def geometry(table: pd.DataFrame) -> str:
     above, below = ((between["low"] > most_sampled).sum(), (between["high"] < least_random).sum())
     rest = ""
     if above < len(between):
-        rest = " Of the others, the sample **cannot tell** whether the layers differ or only the texts that represent them."
+        rest = (
+            " Of the others, the sample **cannot tell** whether layers differ, or only the texts that stand for them."
+        )
     meaning = " Only such pairs are known to be more alike than a layer and points without any structure."
     if not below:
         meaning = " So no two layers are known to be more alike than a layer and points without any structure."
     return (
-        f"Layers {far['layer']} and {far['other']} are farthest apart, by {quote(far, BITS)} of a mean distance. A layer "
-        f"differs from itself under other sentences by {sampled['estimate'].mean():.2f} on average, and from random points "
-        f"by {random['estimate'].mean():.2f}. {above} of {len(between)} pairs of layers are farther apart than either is "
-        f"from itself (the interval lies above both anchors').{rest} {below} of {len(between)} pairs are closer than "
-        f"either is to random points.{meaning} A layer and the same layer reordered are 0 apart; the search finds at "
-        f"most {again['estimate'].max():.3f}, which shows how well it works."
+        f"Layers {far['layer']} and {far['other']} are farthest apart, by {quote(far, BITS)} of a mean distance. A "
+        f"layer differs from itself under other sentences by {sampled['estimate'].mean():.2f} on average, and from "
+        f"random points by {random['estimate'].mean():.2f}. {above} of {len(between)} pairs of layers are farther "
+        f"apart than either is from itself (the interval lies above both anchors').{rest} {below} of {len(between)} "
+        f"pairs are closer than either is to random points.{meaning} A layer and the same layer reordered are 0 apart; "
+        f"the search finds at most {again['estimate'].max():.3f}, which shows how well it works."
     )
 
 
@@ -200,8 +202,8 @@ def verdict(bounds: pd.DataFrame, energies: pd.DataFrame, claims: pd.DataFrame) 
         [
             f"{held}: {counts}. This tests the program and not the theory. What can be tested by measuring:\n",
             *said,
-            f"\n{left} row{'' if left == 1 else 's'} of the table could not be tested. Nothing here measures whether the "
-            "theory's theorems are true.",
+            f"\n{left} row{'' if left == 1 else 's'} of the table could not be tested. Nothing here measures whether "
+            "the theory's theorems are true.",
         ]
     )
 

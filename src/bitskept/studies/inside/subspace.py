@@ -2,8 +2,8 @@
 
 Each table of weights W becomes W + B A, with A and B of a low rank (LoRA, Hu et al. 2021). The numbers of all A and B
 are u = u_0 + P θ: u_0 is drawn (A) or 0 (B), the map P is drawn, and only θ is trained and has to be written down. The
-idea is SubLoRA (Lotfi et al. 2024, arXiv 2312.17173). Its P is a product of dense matrices; here each number of u is one
-number of θ, drawn, with a random sign. The columns of this P are orthogonal as well, and it needs no memory.
+idea is SubLoRA (Lotfi et al. 2024, arXiv 2312.17173). Its P is a product of dense matrices; here each number of u is
+one number of θ, drawn, with a random sign. The columns of this P are orthogonal as well, and it needs no memory.
 """
 
 from dataclasses import dataclass
