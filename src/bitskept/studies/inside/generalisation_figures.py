@@ -20,7 +20,7 @@ LOOK = {
 def generalisation(table: pd.DataFrame) -> Figure:
     """What twins cost and their bounds, by width and amount of text; the same by the number of trained numbers."""
     figure = Figure(figsize=(13, 5.4), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
+    left, right = figure.subplots(1, 2)
     _by_twin(left, table[table["kind"] == ALL])
     few = table[table["kind"] == FEW]
     for quantity, (label, colour, marker) in LOOK.items():
@@ -33,16 +33,12 @@ def generalisation(table: pd.DataFrame) -> Figure:
     right.set_xticks([], minor=True)
     uniform = table.loc[table["quantity"] == "uniform", "estimate"].iloc[0]
     for axes in (left, right):
-        axes.axhline(uniform, color="black", linestyle=":", label="uniform law: above it, a bound is vacuous")
-        axes.label_outer()
-    handles, labels = zip(
-        *[
-            *zip(*left.get_legend_handles_labels(), strict=True),
-            *list(zip(*right.get_legend_handles_labels(), strict=True))[:1],
-        ],
-        strict=True,
-    )
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=11)
+        axes.axhline(uniform, color="black", linestyle=":", label="uniform law: a bound above it is vacuous")
+        axes.set_ylabel("bits per token")
+    legend = {
+        label: line for axes in (right, left) for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=3, fontsize=11)
     return figure
 
 
@@ -55,8 +51,6 @@ def _by_twin(axes: Axes, twins: pd.DataFrame) -> None:
         at = np.array([places[run] for run in rows[["width", "sentences"]].itertuples(index=False, name=None)], float)
         axes.plot(at, rows["estimate"], marker, color=colour, label=label, markersize=8)
         axes.vlines(at, rows["low"], rows["high"], color=colour)
-    axes.set_xticks(range(len(runs)), [f"width {width}\n{sentences:,}" for width, sentences in places])
-    axes.set(
-        xlabel="width, and sentences of training text", ylabel="bits per token", title="all weights are written down"
-    )
+    axes.set_xticks(range(len(runs)), [f"{sentences:,}\n(width {width})" for width, sentences in places])
+    axes.set(xlabel="sentences of training text", title="all weights are written down")
     axes.margins(x=0.15)

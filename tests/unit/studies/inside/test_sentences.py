@@ -223,6 +223,7 @@ def test_a_perceptron_loses_half_between_two_loads(shares, said):
 
 def weighed(*outcomes):
     facts = {"paper": "P3", "claim": "c", "model": "m", "primary": True, "unit": "bits", "detectable": 0.5}
+    facts |= {"estimate": 0.1, "low": 0.0, "high": 0.9}
     return pd.DataFrame([facts | {"outcome": found} for found in outcomes])
 
 
