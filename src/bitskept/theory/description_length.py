@@ -26,7 +26,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int
 
 from bitskept.theory.checks import Bits, Numbers, above, at_least, between, rate
 
@@ -132,11 +132,3 @@ def vocabulary_bits(types: int, symbols: int = 256) -> int:
 
 def _log2_factorial(number: int) -> float:
     return math.lgamma(number + 1) / math.log(2)
-
-
-def mean_and_bound(
-    probabilities: Num[np.ndarray, " token"], alpha: float, types: int, code_bits: Numbers, delta: float
-) -> tuple[float, float]:
-    """The mean smoothed loss on the tokens with these probabilities, and the bound of its conditional expectation."""
-    loss = float(np.mean(smoothed_bits(probabilities, alpha, types)))
-    return loss, loss + float(excess(loss_range(alpha, types), code_bits, len(probabilities), delta))

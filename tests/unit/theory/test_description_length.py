@@ -12,7 +12,6 @@ from bitskept.theory.description_length import (
     integer_bits,
     longest_code,
     loss_range,
-    mean_and_bound,
     quantised,
     smoothed_bits,
     symbols_bits,
@@ -80,10 +79,3 @@ def test_the_excess_is_that_of_hoeffding_at_the_share_of_the_code():
     longest = longest_code(span, 4.0, 4.0 + reach, tokens, delta)
     assert longest == pytest.approx(bits)
     assert longest_code(span, 5.0, 4.0, tokens, delta) < 0
-
-
-def test_the_bound_adds_the_excess_to_the_mean_loss():
-    given = np.array([0.5, 0.25])
-    loss, bound = mean_and_bound(given, 0.5, 4, 10, 0.05)
-    assert loss == pytest.approx(-(np.log2(0.375) + np.log2(0.25)) / 2)
-    assert bound - loss == pytest.approx(excess(loss_range(0.5, 4), 10, 2, 0.05))

@@ -49,7 +49,7 @@ FIRST_TYPES = 256 + len(SPECIAL)
 FACTS = ["kind", "width", "sentences", "numbers", "levels", "alpha"]
 
 Rows = Int[np.ndarray, "row token"]
-Probabilities = Float[np.ndarray, "row token"]
+Probabilities = Float[np.ndarray, "row following"]
 
 
 class Bounds(Strict):
