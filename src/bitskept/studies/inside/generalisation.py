@@ -220,7 +220,7 @@ def _other_bits(types: int, tokens: int, bounds: Bounds) -> int:
     """What a code needs besides the numbers of the network."""
     networks = 1 + len(bounds.sizes) + len(bounds.dimensions) + 1
     choices = sum(map(lengths.choice_bits, (networks, len(bounds.levels), len(bounds.smoothings))))
-    return lengths.vocabulary_bits(types, FIRST_TYPES) + lengths.integer_bits(tokens) + choices
+    return lengths.vocabulary_bits(max(types, FIRST_TYPES), FIRST_TYPES) + lengths.integer_bits(tokens) + choices
 
 
 def _mean(name: str, bits: Probabilities) -> dict[str, Any]:
