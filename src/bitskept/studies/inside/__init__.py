@@ -6,8 +6,11 @@ behind them:
    figures.architectures
 3. How many dimensions?: projected_embeddings.distortions, figures.dimension
 4. The shapes of layers: layer_shapes.compared, figures.geometry
-5. Attention as an energy: attention_energy.lowered_by_layer, figures.energy; capacity.capacities, figures.memory
-6. Does the claim hold?: sentences.verdict
+5. Attention as an energy: attention_energy.lowered_by_layer, figures.energy; capacity.capacities, figures.memory,
+   capacity.growth
+6. What a network may cost on other text: generalisation.bounds, figures.generalisation; subspace.py has the networks in
+   which few numbers are trained
+7. Do the claims hold?: claims.claims, figures.claims, sentences.verdict
 
-sentences.py has one function for each conclusion.
+sentences.py and generalisation_sentences.py have one function for each conclusion.
 """

@@ -5,7 +5,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bitskept.base.figures import curve
+from bitskept.instruments import claims_figure
 from bitskept.instruments.training.twin_runs import COLOURS
+from bitskept.studies.inside.claims import RELEVANT
+from bitskept.studies.inside.generalisation_figures import generalisation as generalisation
 from bitskept.studies.inside.section import InsideTransformer
 from bitskept.theory import johnson_lindenstrauss
 from bitskept.theory.associative_memory import cover
@@ -136,7 +139,8 @@ def memory(table: pd.DataFrame) -> Figure:
     left.set(
         yscale="log", xlabel="dimension", ylabel="patterns at which half are lost", title="memory (lines: expected)"
     )
-    left.set_xticks(dimensions)
+    left.set(ylim=(1, 4 * capacity[["estimate", "high"]].max().max()))
+    left.set_xticks(dimensions[dimensions % 8 == 0] if len(dimensions) > 6 else dimensions)
     left.legend()
     curve(right, learnt, "load", color="C2", marker="o", label="learnt, 95 %")
     weights, most = int(learnt["dimension"].iloc[0]), int(learnt["points"].max())
@@ -147,3 +151,8 @@ def memory(table: pd.DataFrame) -> Figure:
     right.set(xlim=limits, xlabel="points a weight", ylabel="share of labellings", title="perceptron")
     right.legend()
     return figure
+
+
+def claims(table: pd.DataFrame) -> Figure:
+    """The primary claims, and those that could not be tested."""
+    return claims_figure.draw(table[table["primary"]], relevant=RELEVANT)

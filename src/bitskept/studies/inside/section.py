@@ -10,7 +10,8 @@ from bitskept.instruments.job import Job, measuring
 from bitskept.instruments.likelihood import bits_per_byte, information_density
 from bitskept.instruments.training import twin_measures, twin_runs
 from bitskept.instruments.training.twin_runs import TwinTraining
-from bitskept.studies.inside import attention_energy, infonce, layer_shapes
+from bitskept.studies.inside import attention_energy, generalisation, infonce, layer_shapes
+from bitskept.studies.inside.generalisation import Bounds
 
 
 class InsideTransformer(Section):
@@ -49,6 +50,8 @@ class InsideTransformer(Section):
     loads: list[Annotated[float, Field(gt=0)]] = Names
     trials: PositiveInt
     repetitions: PositiveInt
+    bounds: Bounds
+    bounds_seed: NonNegativeInt
     seed: NonNegativeInt
     dtype: Dtype
     accept_terms: list[str]
@@ -91,7 +94,9 @@ def twin_plan(section: InsideTransformer) -> information_density.Plan:
 
 
 def jobs(section: InsideTransformer) -> Iterator[Job]:
-    """Densities, shapes of layers and energy of the model; the halves of texts; costs and gains of each twin."""
+    """Densities, shapes of layers and energy of the model; the halves of texts; costs and gains of each twin; what
+    networks may cost.
+    """
     notebook, model, terms = section.notebook, section.model, section.accept_terms
     densities = [(information_density.measure, plan) for plan in density_plans(section)]
     yield measuring(notebook, "density", model, densities, terms)
@@ -104,3 +109,4 @@ def jobs(section: InsideTransformer) -> Iterator[Job]:
         cost = bits_per_byte.measure.asks(twin_runs.cost_plan(training, twin))
         asked, options = [cost, information_density.measure.asks(plan)], {"plan": plan, "texts": [plan.corpus]}
         yield from twin_measures.jobs(notebook, training, twin, seeds, asked, twin_measures.architectures, **options)
+    yield from generalisation.jobs(notebook, training, section.bounds, section.bounds_seed)

@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 
 from bitskept.base.words import quote
+from bitskept.instruments import claims as outcomes
+from bitskept.instruments.claims import CONTROL
+from bitskept.studies.inside.capacity import TOLD
 from bitskept.studies.inside.section import InsideTransformer
 from bitskept.theory import johnson_lindenstrauss
 
@@ -89,21 +92,35 @@ def dimension(table: pd.DataFrame, section: InsideTransformer) -> str:
 
 
 def geometry(table: pd.DataFrame) -> str:
-    """Which layers differ most, and whether by more than two samples of sentences do; a table of
-    `layer_shapes.compared`.
+    """Which layers differ most, and whether by more than two samples of sentences do, and by less than random points;
+    a table of `layer_shapes.compared`.
     """
     shapes = table[table["quantity"] == "gromov_wasserstein"]
     between, again = shapes[shapes["against"] == "layer"], shapes[shapes["against"] == "permuted"]
-    anchor = shapes[(shapes["against"] == "other texts") & shapes["layer"].notna()]
     far = between.loc[between["estimate"].idxmax()].to_dict()
-    above = (between["low"] > anchor["high"].max()).sum()
-    rest = "; **the others may be no farther apart than two samples of one layer**" if above < len(between) else ""
+    sampled, random = (
+        shapes[(shapes["against"] == against) & shapes["layer"].notna()].set_index("layer")
+        for against in ("other texts", "random points")
+    )
+    sides = [between["layer"].to_numpy(), between["other"].to_numpy()]
+    most_sampled = np.maximum(*(sampled["high"].loc[side].to_numpy() for side in sides))
+    least_random = np.minimum(*(random["low"].loc[side].to_numpy() for side in sides))
+    above, below = ((between["low"] > most_sampled).sum(), (between["high"] < least_random).sum())
+    rest = ""
+    if above < len(between):
+        rest = (
+            " Of the others, the sample **cannot tell** whether layers differ, or only the texts that stand for them."
+        )
+    meaning = " Only such pairs are known to be more alike than a layer and points without any structure."
+    if not below:
+        meaning = " So no two layers are known to be more alike than a layer and points without any structure."
     return (
-        f"Layers {far['layer']} and {far['other']} are farthest apart, by {quote(far, BITS)} of a mean distance; a "
-        f"layer differs from itself under other sentences by {anchor['estimate'].mean():.2f} on average. {above} of "
-        f"{len(between)} pairs of layers lie entirely above every value of this anchor{rest}. A layer and the same "
-        f"layer reordered are 0 apart; the search finds at most {again['estimate'].max():.3f}, which shows how well "
-        "it works."
+        f"Layers {far['layer']} and {far['other']} are farthest apart, by {quote(far, BITS)} of a mean distance. A "
+        f"layer differs from itself under other sentences by {sampled['estimate'].mean():.2f} on average, and from "
+        f"random points by {random['estimate'].mean():.2f}. {above} of {len(between)} pairs of layers are farther "
+        f"apart than either is from itself (the interval lies above both anchors').{rest} {below} of {len(between)} "
+        f"pairs are closer than either is to random points.{meaning} A layer and the same layer reordered are 0 apart; "
+        f"the search finds at most {again['estimate'].max():.3f}, which shows how well it works."
     )
 
 
@@ -130,12 +147,12 @@ def energy(energies: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def memory(table: pd.DataFrame) -> str:
-    """How the capacity of each memory grows with the dimension, and at which loads the perceptron learns about half of
-    the labellings; a table of `capacity.capacities`.
+def memory(table: pd.DataFrame, growth: pd.DataFrame) -> str:
+    """How the capacity of each memory grows with the dimension, which law of growth fits, and at which loads the
+    perceptron learns about half of the labellings; tables of `capacity.capacities` and `capacity.growth`.
     """
     lines = [
-        f"- {scale}: {_capacity(rows)}."
+        f"- {scale}: {_capacity(rows)}. {_law(growth[growth['scale'] == scale])}"
         for scale, rows in table[table["quantity"] == "capacity"].groupby("scale", sort=False)
     ]
     learnt = table[table["quantity"] == "learnt"].sort_values("load")
@@ -150,17 +167,44 @@ def memory(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def verdict(bounds: pd.DataFrame, energies: pd.DataFrame) -> str:
-    """Whether the theorems hold for these numbers: tables of `elbo.bounds` and of `attention_energy.measure`."""
+def _law(fits: pd.DataFrame) -> str:
+    """Which laws of growth a memory's capacities can tell apart."""
+    if fits.empty:
+        return "With fewer than three dimensions that have an interval, no law of growth can be compared with another."
+    best = fits.loc[fits["worse"].idxmin()]
+    close = fits[(fits["worse"] < TOLD) & (fits["law"] != best["law"])]
+    far = fits[fits["worse"] >= TOLD]
+    text = f"Of the laws {', '.join(fits['law'])}, **{best['law']}** fits best to {best['n']} dimensions"
+    if len(close):
+        text += f", but the sample **cannot tell** it from {' or '.join(close['law'])}"
+    if len(far):
+        text += f"; {' and '.join(far['law'])} {'is' if len(far) == 1 else 'are'} more than a hundred times less likely"
+    if best["p"] < 0.05:
+        text += f". Even the best misses the points by more than their errors (p = {best['p']:.1g})"
+    return f"{text}."
+
+
+def verdict(bounds: pd.DataFrame, energies: pd.DataFrame, claims: pd.DataFrame) -> str:
+    """Whether the theorems hold for these numbers, and what became of each claim: tables of `elbo.bounds`, of
+    `attention_energy.measure` and of `claims.claims`.
+    """
     gap, (raised, steps) = _gap(bounds), _raised(energies)
     below = (gap < -ROUNDING).sum()
     counts = f"{below} of {len(gap)} answers lie below their ELBO, and {raised} of {steps} steps of attention raise E"
     held = "What must hold does hold"
     if below or raised:
         held = "**What must hold does not hold, so the program is wrong**"
-    return (
-        f"{held}: {counts}. Nothing here measures whether the theory's theorems are true. What it leaves open has "
-        "a number in each section above, next to a control that shows what the number means."
+    papers = claims[claims["primary"] & (claims["paper"] != CONTROL)]
+    tested = papers[papers["outcome"] != "not tested"]
+    said = [f"- {claim}: **{outcomes.verdict(rows)}**" for claim, rows in tested.groupby("claim", sort=False)]
+    left = len(papers) - len(tested)
+    return "\n".join(
+        [
+            f"{held}: {counts}. This tests the program and not the theory. What can be tested by measuring:\n",
+            *said,
+            f"\n{left} row{'' if left == 1 else 's'} of the table could not be tested. Nothing here measures whether "
+            "the theory's theorems are true.",
+        ]
     )
 
 
@@ -185,10 +229,8 @@ def _capacity(rows: pd.DataFrame) -> str:
     if beyond := sorted(set(rows["dimension"]) - set(known["dimension"])):
         text += f"; more than was tried at d = {', '.join(map(str, beyond))}"
     if len(known) > 1:
-        slope, expected = (
-            np.polyfit(known["dimension"], np.log2(known[name]), 1)[0] for name in ("estimate", "expected")
-        )
-        text += f". That is {slope:.2f} bits per dimension; {expected:.2f} are expected"
+        share = known["estimate"] / known["expected"]
+        text += f". That is {share.min():.2f} to {share.max():.2f} times what is expected"
     return text
 
 

@@ -87,25 +87,45 @@ def test_the_lemma_is_compared_with_the_width(section, width, said):
     assert f"the lemma **{said}** its width" in sentences.dimension(distortions(0.5, width=width), few)
 
 
-def distances(near):
+def distances(near, random=5.0):
     rows = [
         *(("layer", 0, 15, 0.9), ("layer", 0, 30, 0.6), ("layer", 15, 30, near)),
-        *(("other texts", 0, None, 0.2), ("other texts", 15, None, 0.4)),
-        *(("permuted", 0, None, 0.0), ("permuted", 15, None, 0.0625), ("random points", None, None, 5.0)),
+        *(("other texts", 0, None, 0.2), ("other texts", 15, None, 0.4), ("other texts", 30, None, 0.3)),
+        *(("permuted", 0, None, 0.0), ("permuted", 15, None, 0.0625), ("random points", None, None, 0.01)),
+        *(("random points", 0, None, random), ("random points", 15, None, 5.0), ("random points", 30, None, 5.0)),
     ]
     table = pd.DataFrame(rows, columns=["against", "layer", "other", "estimate"]).astype({"layer": "Int64"})
-    table = table.astype({"other": "Int64"}).assign(quantity="gromov_wasserstein")
+    table = table.astype({"other": "Int64"}).assign(quantity="gromov_wasserstein", model="m")
     table = pd.concat([table, table.assign(quantity="lower_bound", estimate=7.0)])
     return table.assign(low=table["estimate"] - 0.05, high=table["estimate"] + 0.05)
 
 
 def test_layers_are_compared_with_two_samples_of_one():
-    some, all_of_them = (sentences.geometry(distances(near)) for near in (0.45, 0.55))
-    assert "Layers 0 and 15 are farthest apart, by 0.90 [0.85, 0.95] of a mean distance" in some
-    assert "itself under other sentences by 0.30 on average. 2 of 3 pairs" in some
-    assert "of this anchor; **the others may be no farther apart" in some
-    assert "finds at most 0.062, which" in some
-    assert "3 of 3 pairs of layers lie entirely above every value of this anchor. A layer" in all_of_them
+    not_all, all_of_them = (sentences.geometry(distances(near)) for near in (0.45, 0.55))
+    assert "Layers 0 and 15 are farthest apart, by 0.90 [0.85, 0.95] of a mean distance" in not_all
+    assert "itself under other sentences by 0.30 on average, and from random points by 5.00" in not_all
+    assert "2 of 3 pairs of layers are farther apart than either is from itself" in not_all
+    assert "Of the others, the sample **cannot tell**" in not_all
+    assert "finds at most 0.062, which" in not_all
+    assert "3 of 3 pairs of layers are farther apart" in all_of_them
+    assert "cannot tell" not in all_of_them
+
+
+@pytest.mark.parametrize(
+    ("random", "said"),
+    [
+        (5.0, "3 of 3 pairs are closer than either is to random points. Only such pairs are known"),
+        (0.8, "2 of 3 pairs are closer than either is to random points. Only such pairs are known"),
+    ],
+)
+def test_layers_are_compared_with_random_points(random, said):
+    assert said in sentences.geometry(distances(0.5, random))
+
+
+def test_layers_as_far_apart_as_random_points_show_no_likeness():
+    table = distances(0.5, 0.5)
+    table.loc[table["against"] == "random points", ["low", "high"]] = 0.1
+    assert "0 of 3 pairs are closer than either is to random points. So no two layers" in sentences.geometry(table)
 
 
 def energies(keys, values):
@@ -150,17 +170,39 @@ def learnt(*shares):
     return pd.DataFrame(rows).assign(quantity="learnt", scale="perceptron", dimension=30)
 
 
+def held(scale="b"):
+    table = pd.DataFrame({"dimension": [4, 8, 12], "estimate": [10.0, 160.0, np.nan], "low": [9.0, 150.0, 2000.0]})
+    return table.assign(high=[11.0, np.nan, np.nan], expected=[10.0, 40.0, 160.0], quantity="capacity", scale=scale)
+
+
+NO_LAW = pd.DataFrame(columns=["scale", "law", "worse", "p", "n"])
+
+
 def test_a_capacity_that_was_not_reached_is_said_so():
-    held = {"dimension": [4, 8, 12], "estimate": [10.0, 160.0, np.nan], "low": [9.0, 150.0, 2000.0]}
-    held = pd.DataFrame(held | {"high": [11.0, np.nan, np.nan], "expected": [10.0, 40.0, 160.0]})
-    held = held.assign(quantity="capacity", scale="b")
-    said = sentences.memory(pd.concat([held, learnt(1.0, 0.5)])).split("\n")[0]
+    said = sentences.memory(pd.concat([held(), learnt(1.0, 0.5)]), NO_LAW).split("\n")[0]
     assert "10 [9, 11] patterns at d = 4, 160 [150, more] patterns at d = 8; more than was tried at d = 12. " in said
-    assert "1.00 bits per dimension; 0.50 are expected" in said
-    none = sentences.memory(pd.concat([held[:1].assign(low=np.nan, high=np.nan), learnt(1.0, 0.5)])).split("\n")[0]
-    assert none == "- b: 10 (no interval) patterns at d = 4."
-    alone = sentences.memory(pd.concat([held[:1], learnt(1.0, 0.5)])).split("\n")[0]
-    assert alone == "- b: 10 [9, 11] patterns at d = 4."
+    assert "1.00 to 4.00 times what is expected. With fewer than three dimensions" in said
+    first = held()[:1]
+    none = sentences.memory(pd.concat([first.assign(low=np.nan, high=np.nan), learnt(1.0, 0.5)]), NO_LAW)
+    assert none.startswith("- b: 10 (no interval) patterns at d = 4. With fewer")
+    alone = sentences.memory(pd.concat([first, learnt(1.0, 0.5)]), NO_LAW)
+    assert alone.startswith("- b: 10 [9, 11] patterns at d = 4. With fewer")
+
+
+@pytest.mark.parametrize(
+    ("worse", "p", "said", "unsaid"),
+    [
+        ((0.0, 20.0, 30.0), 0.5, "**exp(d)** fits best to 5 dimensions; exp(√d) and a power of d are more", "cannot"),
+        ((0.0, 5.0, 30.0), 0.5, "the sample **cannot tell** it from exp(√d); a power of d is more than", "Even"),
+        ((4.0, 5.0, 0.0), 0.5, "to 5 dimensions, but the sample **cannot tell** it from exp(d) or", ";"),
+        ((0.0, 20.0, 30.0), 0.001, "misses the points by more than their errors (p = 0.001)", "cannot"),
+    ],
+)  # fmt: skip
+def test_laws_of_growth_are_told_apart_or_not(worse, p, said, unsaid):
+    fits = pd.DataFrame({"scale": "b", "law": ["exp(d)", "exp(√d)", "a power of d"], "worse": worse, "p": p, "n": 5})
+    found = sentences.memory(pd.concat([held()[:1], learnt(1.0, 0.5)]), fits).split("\n")[0]
+    assert said in found
+    assert unsaid not in found.partition("Of the laws")[2]
 
 
 @pytest.mark.parametrize(
@@ -176,20 +218,33 @@ def test_a_capacity_that_was_not_reached_is_said_so():
     ],
 )
 def test_a_perceptron_loses_half_between_two_loads(shares, said):
-    assert said in sentences.memory(pd.concat([learnt(*shares)])).split("\n")[-1]
+    assert said in sentences.memory(learnt(*shares), NO_LAW).split("\n")[-1]
+
+
+def weighed(*outcomes):
+    facts = {"paper": "P3", "claim": "c", "model": "m", "primary": True, "unit": "bits", "detectable": 0.5}
+    facts |= {"estimate": 0.1, "low": 0.0, "high": 0.9}
+    return pd.DataFrame([facts | {"outcome": found} for found in outcomes])
 
 
 @pytest.mark.parametrize(
     ("gap", "keys", "said"),
     [
-        (
-            0.0,
-            1.0,
-            "What must hold does hold: 0 of 1 answers lie below their ELBO, and 0 of 200 steps",
-        ),
+        (0.0, 1.0, "What must hold does hold: 0 of 1 answers lie below their ELBO, and 0 of 200 steps"),
         (-0.1, 1.0, "**What must hold does not hold, so the program is wrong**: 1 of 1 answers"),
         (0.0, 0.99, "**What must hold does not hold, so the program is wrong**: 0 of 1 answers"),
     ],
 )
 def test_the_verdict_says_whether_theorems_hold(gap, keys, said):
-    assert said in sentences.verdict(answers(gap), energies(keys, 0.9))
+    assert said in sentences.verdict(answers(gap), energies(keys, 0.9), weighed("yes"))
+
+
+def test_the_verdict_counts_what_was_tested():
+    said = sentences.verdict(answers(0.0), energies(1.0, 0.9), weighed("yes", "not tested"))
+    assert "- c: **yes for m**" in said
+    assert "\n1 row of the table could not be tested." in said
+    control = weighed("no").assign(paper="control", claim="x")
+    said = sentences.verdict(answers(0.0), energies(1.0, 0.9), pd.concat([weighed("cannot tell"), control]))
+    assert "- c: **cannot tell for m (a difference of 0.50 bits would have been seen)**" in said
+    assert "- x" not in said
+    assert "\n0 rows of the table could not be tested." in said

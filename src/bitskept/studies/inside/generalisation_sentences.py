@@ -1,0 +1,125 @@
+"""What the table of bounds shows, in words (Markdown)."""
+
+import pandas as pd
+
+from bitskept.base.words import has_interval, quote
+from bitskept.studies.inside.generalisation import ALL, COUNTS, FACTS, FEW
+
+BITS = ".2f"
+
+
+def wide(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of `generalisation.bounds` with a row for each network and the estimate of each quantity in a column, and
+    `excess`, the bound minus the loss that it is a bound on.
+    """
+    estimates = table.pivot_table("estimate", FACTS, "quantity", sort=False).reset_index()
+    return estimates.assign(excess=estimates["bound"] - estimates["coded_training"])
+
+
+def gaps(table: pd.DataFrame) -> str:
+    """What the twins cost on text that they were trained on and on other text, by their width and amount of text."""
+    lines = []
+    for (width, sentences), rows in table[table["kind"] == ALL].groupby(["width", "sentences"], sort=False):
+        found = {row["quantity"]: row for row in rows.to_dict("records")}
+        gap = found["gap"]
+        told = "whose sign this sample cannot tell"
+        if has_interval(gap) and gap["low"] > 0:
+            told = "which is above 0"
+        if has_interval(gap) and gap["high"] < 0:
+            told = "which is below 0"
+        if not has_interval(gap):
+            told = "too few rows for an interval"
+        lines.append(
+            f"- **Width {width}, {sentences:,} sentences** ({found['tokens']['estimate']:,.0f} tokens): "
+            f"{quote(found['training'], BITS)} bits per token on text of training, {quote(found['held_out'], BITS)} on "
+            f"other text. The gap is {quote(gap, 'z.2f', clusters='rows of text')}, {told}."
+        )
+    return "\n".join(lines)
+
+
+def all_weights(table: pd.DataFrame) -> str:
+    """Whether the bounds of twins with all their weights are below the cost of the uniform law, and what it takes."""
+    networks = wide(table[table["kind"] == ALL])
+    below = networks[networks["bound"] < networks["uniform"]]
+    best = networks.loc[networks["bound"].idxmin()]
+    text = (
+        f"With all weights written down, {len(below)} of {len(networks)} bounds are below the {best['uniform']:.2f} "
+        f"bits of the uniform law. The lowest, {best['bound']:.2f} bits, is that of width {best['width']:.0f} with "
+        f"{best['sentences']:,.0f} sentences: its code takes {best['code']:,.0f} bits, {_each(best):.2f} for each of "
+        f"{best['numbers']:,.0f} weights, which adds {best['excess']:.2f} bits per token to the "
+        f"{best['coded_training']:.2f} that the rounded and smoothed network costs on its training text."
+    )
+    if len(below):
+        which = "this bound says" if len(below) == 1 else f"{len(below)} bounds say"
+        return f"{text} So {which} something; the others are **vacuous**." if len(below) < len(networks) else text
+    return f"{text} So all of these bounds are **vacuous**. {_takes(best)}"
+
+
+def _each(network: pd.Series) -> float:
+    return network["code"] / network["numbers"]
+
+
+def _takes(network: pd.Series) -> str:
+    """What would bring a bound below the cost of the uniform law."""
+    if network["longest_code"] <= 0:
+        return (
+            "No code would be short enough: with so few tokens, even a network that needs no code is not bounded below "
+            "the uniform law."
+            if network["coded_training"] < network["uniform"]
+            else "No code would be short enough, since the rounded network costs more than the uniform law."
+        )
+    share = network["longest_code"] / network["numbers"]
+    return (
+        f"At the same loss, the code would have to be shorter than {network['longest_code']:,.0f} bits ({share:.2f} a "
+        f"weight), or the text {network['code'] / network['longest_code']:.1f} times as long."
+    )
+
+
+def few_numbers(table: pd.DataFrame) -> str:
+    """Which of the networks with few numbers have a bound below the uniform law, and below that of the control."""
+    networks, control = (wide(table[table["kind"] == kind]) for kind in (FEW, COUNTS))
+    control, best = control.iloc[0], networks.loc[networks["bound"].idxmin()]
+    below = networks[networks["bound"] < networks["uniform"]]
+    sizes = f"{', '.join(f'{number:,.0f}' for number in below['numbers'])} numbers"
+    said = f"are **not vacuous** (with {sizes})" if len(below) else "is below the uniform law: **all are vacuous**"
+    text = (
+        f"Where few numbers are trained, {len(below) or 'none'} of {len(networks)} bounds {said}. The lowest is "
+        f"{best['bound']:.2f} bits, with {best['numbers']:,.0f} numbers at {best['levels']:.0f} levels: "
+        f"{best['code']:,.0f} bits of code in all, which add {best['excess']:.2f} bits per token to "
+        f"{best['coded_training']:.2f}. The network itself costs {best['held_out']:.2f} bits per token on other text, "
+        f"so the bound is {best['bound'] - best['held_out']:.2f} bits above what it is meant to limit"
+    )
+    text += "." if len(below) else f". {_takes(best)}"
+    less = best["bound"] < control["bound"]
+    verdict = (
+        "so the bound shows that the network has learned more than how frequent tokens are"
+        if less and control["bound"] < control["uniform"]
+        else "so the bound does not show that the network has learned more than how frequent tokens are"
+    )
+    return (
+        f"{text} The control, a law without any context, has a bound of {control['bound']:.2f} bits with a code of "
+        f"{control['code']:,.0f}: {'above' if less else 'not above'} the network's, **{verdict}**. {_trade(networks)}"
+    )
+
+
+def _trade(networks: pd.DataFrame) -> str:
+    """How loss and code move with the number of numbers."""
+    first, last = networks.sort_values("numbers").iloc[[0, -1]].to_dict("records")
+    best = networks.loc[networks["bound"].idxmin(), "numbers"]
+    where = "inside" if first["numbers"] < best < last["numbers"] else "at an end of"
+    return (
+        f"From {first['numbers']:,.0f} to {last['numbers']:,.0f} numbers the loss goes from "
+        f"{first['coded_training']:.2f} to {last['coded_training']:.2f} bits, and what the code adds from "
+        f"{first['excess']:.2f} to {last['excess']:.2f}; the best number lies {where} this range."
+    )
+
+
+def held_out(table: pd.DataFrame) -> str:
+    """Whether what the rounded networks cost on other text is below their bounds, and what that does not show."""
+    networks = wide(table)
+    above = int((networks["coded_held_out"] > networks["bound"]).sum())
+    counted = f"{above} of {len(networks)} networks cost" if above else f"None of {len(networks)} networks costs"
+    return (
+        f"{counted} more on other text, as it is written down, than its bound. This is a check and no proof: the bound "
+        "is on the contexts of the training text, each with its next token drawn anew, and not on other contexts."
+    )

@@ -1,0 +1,184 @@
+"""What becomes of each claim, on tables small enough to check by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bitskept.instruments.claims import CONTROL
+from bitskept.studies.inside import claims
+from bitskept.studies.inside.capacity import EXPONENTIAL
+from bitskept.studies.inside.claims import Found
+from bitskept.studies.inside.generalisation import ALL, COUNTS, FEW
+from bitskept.studies.inside.section import InsideTransformer
+
+
+@pytest.fixture(scope="module")
+def section():
+    """The parameters of the smoke profile, with a bank of four prompts."""
+    return InsideTransformer.read({"profile": "smoke"}).model_copy(update={"pairs": 3, "others": 1, "length": 2})
+
+
+def within(estimate, reach=0.02):
+    return {"estimate": estimate, "low": estimate - reach, "high": estimate + reach}
+
+
+def found(
+    *,
+    arrived=2.0,
+    halves=2.0,
+    shuffled=-1.0,
+    gain=0.5,
+    distortion=0.3,
+    apart=0.9,
+    values=0.9,
+    slope=0.8,
+    loss=6.0,
+    reach=0.02,
+):
+    """The notebook's tables, with one number for each claim."""
+    answers = pd.DataFrame(
+        [{"corpus": "c", "tokens": 1} | within(0.5), {"corpus": "c", "tokens": 2} | within(arrived, reach)]
+    )
+    pairs = [(0, False, 9.0), (6, False, halves), (6, True, shuffled)]
+    infonce = [
+        {"layer": layer, "critic": "cosine", "shuffled": mixed, "model": "e"} | within(bits, reach)
+        for layer, mixed, bits in pairs
+    ]
+    gains = [("next token", "left_out", gain), ("next token", "mixture", 9.0), ("diffusion", None, 2.0)]
+    twins = [{"twin": twin, "marginal": marginal} | within(bits, reach) for twin, marginal, bits in gains]
+    worst = [(8, 2.0), (50, distortion), (99, 0.01)]
+    distortions = [
+        {"dimension": size, "quantity": "max_distortion", "width": 100} | within(value, reach) for size, value in worst
+    ]
+    distances = [
+        ("layer", 0, 30, apart),
+        ("layer", 0, 15, 9.0),
+        ("other texts", 0, None, 0.2),
+        ("other texts", 30, None, 0.3),
+    ]
+    shapes = [
+        {"against": against, "layer": layer, "other": other, "model": "m"} | within(value, reach)
+        for against, layer, other, value in distances
+    ]
+    steps = [
+        (weights, step, share)
+        for weights in ("trained", "random")
+        for step, share in (("values", values), ("zero", 0.5))
+    ]
+    energies = [
+        {"weights": weights, "step": step, "form": "full", "model": "m", "quantity": "lowered"} | within(share, reach)
+        for weights, step, share in steps
+    ]
+    growth = [{"scale": "b = 1", "law": law} | within(slope, reach) for law in (EXPONENTIAL, "another")]
+    values = {
+        "coded_training": loss,
+        "bound": loss + 1,
+        "uniform": 9.0,
+        "code": 100.0,
+        "longest_code": 100 + 400 * (8 - loss),
+    }
+    values |= {"tokens": 4000.0}
+    bounds = [
+        {
+            "kind": kind,
+            "width": 8,
+            "sentences": 10,
+            "numbers": 5,
+            "levels": 3,
+            "alpha": 0.1,
+            "quantity": name,
+            "estimate": value,
+        }
+        for kind in (ALL, FEW, COUNTS)
+        for name, value in values.items()
+    ]
+    tables = answers, infonce, twins, distortions, shapes, energies, growth, bounds
+    made = Found(*(pd.DataFrame(table).assign(n=30) for table in tables))
+    made.shapes["quantity"] = "gromov_wasserstein"
+    made.energies[["layer", "head"]] = np.nan
+    return made
+
+
+def outcomes(section, **numbers):
+    """The outcome of each claim, by its text."""
+    table = claims.claims(found(**numbers), section)
+    return {(row["claim"], row["model"]): row for row in table.to_dict("records")}
+
+
+def test_large_effects_are_found(section):
+    rows = outcomes(section)
+    told = {claim: row["outcome"] for (claim, _), row in rows.items()}
+    for claim in (
+        claims.TIGHT,
+        claims.HALVES,
+        claims.PROMPT,
+        claims.FEWER,
+        claims.SHAPES,
+        claims.ENERGY,
+        claims.MEMORY,
+        claims.BOUND,
+    ):
+        assert told[claim] == "yes", claim
+    assert told[claims.THEOREMS] == "not tested"
+    assert told[f"{claims.PROMPT} {claims.LAW}"] == "not tested"
+    assert told["halves of different texts share something"] == "no"
+
+
+@pytest.mark.parametrize(
+    ("claim", "numbers"),
+    [
+        (claims.TIGHT, {"arrived": 1.0}),
+        (claims.HALVES, {"halves": 0.1}),
+        (claims.PROMPT, {"gain": 0.0}),
+        (claims.FEWER, {"distortion": 0.9}),
+        (claims.SHAPES, {"apart": 0.31}),
+        (claims.ENERGY, {"values": 0.5}),
+        (claims.MEMORY, {"slope": 0.1}),
+    ],
+)
+def test_small_effects_are_ruled_out(section, claim, numbers):
+    told = {row["claim"]: row["outcome"] for row in outcomes(section, **numbers).values()}
+    assert told[claim] == "no"
+
+
+@pytest.mark.parametrize(
+    "claim", [claims.TIGHT, claims.HALVES, claims.PROMPT, claims.FEWER, claims.SHAPES, claims.ENERGY, claims.MEMORY]
+)
+def test_wide_intervals_cannot_tell(section, claim):
+    rows = [row for row in outcomes(section, reach=5.0).values() if row["claim"] == claim]
+    assert {row["outcome"] for row in rows} == {"cannot tell"}
+    assert all(row["detectable"] > 1 for row in rows)
+
+
+def test_an_effect_without_an_interval_cannot_be_told(section):
+    rows = [row for row in outcomes(section, reach=np.nan).values() if row["claim"] == claims.PROMPT]
+    assert rows[0]["outcome"] == "cannot tell"
+    assert np.isnan(rows[0]["low"])
+
+
+def test_readings_are_fixed_and_not_chosen_by_the_result(section):
+    rows = outcomes(section)
+    assert rows[claims.HALVES, "e"]["estimate"] == 2.0
+    assert rows[claims.FEWER, section.model]["reading"] == "50 of 100 dimensions: 0.5 minus the worst pair's distortion"
+    assert rows[claims.FEWER, section.model]["estimate"] == pytest.approx(0.2)
+    assert rows[claims.SHAPES, "m"]["estimate"] == pytest.approx(0.6)
+    assert rows[claims.ENERGY, "m (trained)"]["primary"]
+    assert not rows[claims.ENERGY, "m (random)"]["primary"]
+
+
+def test_a_vacuous_bound_cannot_tell(section):
+    rows = [row for row in outcomes(section, loss=8.5).values() if row["unit"] == claims.BELOW]
+    assert {row["outcome"] for row in rows} == {"cannot tell"}
+    assert all((row["estimate"], row["low"], row["detectable"]) == (0.5, -0.5, 1.0) for row in rows)
+    assert [row["paper"] for row in rows].count(CONTROL) == 1
+
+
+def test_without_enough_dimensions_growth_is_not_tested(section):
+    made = found()
+    few = Found(
+        *(getattr(made, name) for name in Found.__dataclass_fields__ if name != "bounds" and name != "growth"),
+        made.growth[:0],
+        made.bounds,
+    )
+    table = claims.claims(few, section)
+    assert f"{claims.MEMORY} {claims.SLOPES}" in set(table.loc[table["outcome"] == "not tested", "claim"])
