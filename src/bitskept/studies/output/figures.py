@@ -1,0 +1,1 @@
+"""The figures of notebook 08, each drawn from its table."""
