@@ -1,7 +1,6 @@
 """Decoders on batches of logits: those that transformers has, and Mirostat."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -23,42 +22,25 @@ CUTS: dict[str, Callable[[float], LogitsProcessor]] = {
 Logits = Float[Tensor, "text vocab"]
 
 
-class Decoder(Protocol):
-    """Chooses from which tokens each text's next one is drawn."""
+class Decoder:
+    """Chooses from which tokens each text's next one is drawn: those that a `processor` leaves; without one, all."""
 
-    def cut(self, logits: Logits) -> Logits:
-        """The logits, -inf for tokens that are not to be drawn."""
-        ...
-
-    def told(self, surprisals: Float[Tensor, " text"]) -> None:
-        """Learn the surprisals, in bits under the whole law, of the tokens that were drawn."""
-        ...
-
-
-def decoder(name: str, setting: float) -> Decoder:
-    """A decoder by its name, `ANCESTRAL`, `MIROSTAT` or one of `CUTS`, ready for the first tokens of some texts."""
-    if name == MIROSTAT:
-        return MirostatBatch(setting)
-    return Fixed(None if name == ANCESTRAL else CUTS[name](setting))
-
-
-class Fixed:
-    """A cut that depends on the law alone; without a `processor`, none."""
-
-    def __init__(self, processor: LogitsProcessor | None) -> None:
+    def __init__(self, processor: LogitsProcessor | None = None) -> None:
         self._processor = processor
 
     def cut(self, logits: Logits) -> Logits:
+        """The logits, -inf for tokens that are not to be drawn."""
         return logits if self._processor is None else self._processor(None, logits)
 
     def told(self, surprisals: Float[Tensor, " text"]) -> None:
-        pass
+        """Learn the surprisals, in bits under the whole law, of the tokens that were drawn."""
 
 
-class MirostatBatch:
+class MirostatBatch(Decoder):
     """`theory.decoding.Mirostat` for several texts, each with its own ceiling."""
 
     def __init__(self, target: float) -> None:
+        super().__init__()
         self.target, self.ceilings = target, None
 
     def cut(self, logits: Logits) -> Logits:
@@ -77,3 +59,10 @@ class MirostatBatch:
 
     def told(self, surprisals: Float[Tensor, " text"]) -> None:
         self.ceilings = self.ceilings - (surprisals.double().cpu() - self.target)
+
+
+def decoder(name: str, setting: float) -> Decoder:
+    """A decoder by its name, `ANCESTRAL`, `MIROSTAT` or one of `CUTS`, ready for the first tokens of some texts."""
+    if name == MIROSTAT:
+        return MirostatBatch(setting)
+    return Decoder(None if name == ANCESTRAL else CUTS[name](setting))

@@ -187,4 +187,11 @@ def _rows(
     for (text, position), id in np.ndenumerate(values["id"]):
         facts = {column: values[column][text, position].item() for column in (*BITS, "kept")}
         token = model.tokenizer.decode([int(id)])
-        yield {"decoder": name, "setting": setting, "text": text, "position": position, "id": int(id), "token": token} | facts
+        yield {
+            "decoder": name,
+            "setting": setting,
+            "text": text,
+            "position": position,
+            "id": int(id),
+            "token": token,
+        } | facts

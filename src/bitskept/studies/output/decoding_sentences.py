@@ -39,7 +39,9 @@ def claims(contrasts: pd.DataFrame, model: str) -> Iterator[dict[str, Any]]:
         reading = f"{_arm(row['decoder'], row['setting'])}{against}"
         facts = {"model": model, "unit": row["unit"], "clusters": row["n"], "primary": bool(row["primary"])}
         facts["family"] = "output" if row["primary"] else None
-        yield {"paper": paper, "claim": claim, "reading": reading, "probe": None, "train_sentences": None} | facts | ends
+        yield (
+            {"paper": paper, "claim": claim, "reading": reading, "probe": None, "train_sentences": None} | facts | ends
+        )
 
 
 def along(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
@@ -83,9 +85,7 @@ def nearer(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
             verdict = f"**{typical}** comes nearer to people than {other}"
         elif row["high"] < 0:
             verdict = f"{other} comes nearer to people than **{typical}**"
-        means = [
-            f"{_of(by_decoder, row[name], 'surprisal', row[setting])['estimate']:.2f}" for name, setting in _SIDES
-        ]
+        means = [f"{_of(by_decoder, row[name], 'surprisal', row[setting])['estimate']:.2f}" for name, setting in _SIDES]
         lines.append(f"- {verdict}: {' and '.join(means)} bits, nearer by {quote(row, BITS)}.")
     return "\n".join(lines)
 

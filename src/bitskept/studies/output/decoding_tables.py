@@ -142,7 +142,9 @@ class _Differences:
             if not arms:
                 yield self._row("fewer", name, None, np.nan, np.nan, np.nan, **facts)
                 continue
-            values = np.stack([[self._arms[arm][column] for arm in line + arms] for column in ("surprisal", "repeated")])
+            values = np.stack(
+                [[self._arms[arm][column] for arm in line + arms] for column in ("surprisal", "repeated")]
+            )
             yield self._derived("fewer", name, None, values, partial(_how_many_fewer, line=len(line)), **facts)
 
     def _steadier(self) -> Iterator[dict[str, Any]]:
@@ -170,7 +172,13 @@ class _Differences:
         return self._row(quantity, decoder, setting, float(values.mean()), low, high, **facts)
 
     def _derived(
-        self, quantity: str, decoder: str, setting: float | None, values: np.ndarray, function: Callable[[np.ndarray], float], **facts: Any
+        self,
+        quantity: str,
+        decoder: str,
+        setting: float | None,
+        values: np.ndarray,
+        function: Callable[[np.ndarray], float],
+        **facts: Any,
     ) -> dict[str, Any]:
         """A function of means over texts; `values` has the texts in its last axis."""
         replicates = cluster_bootstrap(values, np.ones(values.shape[-1]), seed=self._seed)
