@@ -185,13 +185,6 @@ def _rows(
     model: LanguageModel, name: str, setting: float | None, values: dict[str, np.ndarray]
 ) -> Iterator[dict[str, object]]:
     for (text, position), id in np.ndenumerate(values["id"]):
-        facts = {column: values[column][text, position].item() for column in (*BITS, "kept")}
-        token = model.tokenizer.decode([int(id)])
-        yield {
-            "decoder": name,
-            "setting": setting,
-            "text": text,
-            "position": position,
-            "id": int(id),
-            "token": token,
-        } | facts
+        facts = {"decoder": name, "setting": setting, "text": text, "position": position}
+        facts |= {"id": int(id), "token": model.tokenizer.decode([int(id)])}
+        yield facts | {column: values[column][text, position].item() for column in (*BITS, "kept")}

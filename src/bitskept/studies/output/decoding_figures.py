@@ -63,9 +63,8 @@ def decoders(table: pd.DataFrame) -> Figure:
     right.plot(reach, reach, color="grey", linewidth=1, label="mean = target")
     whole = table[(table["decoder"] == ANCESTRAL) & (table["quantity"] == "surprisal")].iloc[0]
     right.axhspan(whole["low"], whole["high"], color="0.85", zorder=0)
-    right.axhline(
-        whole["estimate"], color=COLOURS[ANCESTRAL], linestyle="--", linewidth=1.4, label="ancestral sampling"
-    )
+    look = {"color": COLOURS[ANCESTRAL], "linestyle": "--", "linewidth": 1.4}
+    right.axhline(whole["estimate"], label="ancestral sampling", **look)
     ends = [held["estimate"] - held["low"], held["high"] - held["estimate"]]
     right.errorbar(targets, held["estimate"], ends, color=COLOURS[MIROSTAT], fmt="P", capsize=4, label=MIROSTAT)
     right.set(xlabel="target τ (bits a token)", ylabel="mean surprisal (bits a token)", xlim=reach, ylim=reach)

@@ -39,9 +39,8 @@ def claims(contrasts: pd.DataFrame, model: str) -> Iterator[dict[str, Any]]:
         reading = f"{_arm(row['decoder'], row['setting'])}{against}"
         facts = {"model": model, "unit": row["unit"], "clusters": row["n"], "primary": bool(row["primary"])}
         facts["family"] = "output" if row["primary"] else None
-        yield (
-            {"paper": paper, "claim": claim, "reading": reading, "probe": None, "train_sentences": None} | facts | ends
-        )
+        facts |= {"paper": paper, "claim": claim, "reading": reading, "probe": None, "train_sentences": None}
+        yield facts | ends
 
 
 def along(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
@@ -120,7 +119,7 @@ def mirostat(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
         verdict = f"within {HOLDS:g} bits or not cannot be told"
         if not has_interval(off):
             verdict = "too few texts to tell"
-        elif -HOLDS < off["low"] and off["high"] < HOLDS:
+        elif off["low"] > -HOLDS and off["high"] < HOLDS:
             verdict = f"**held** within {HOLDS:g} bits"
         elif off["high"] < -HOLDS or off["low"] > HOLDS:
             verdict = "**missed**"

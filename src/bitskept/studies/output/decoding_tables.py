@@ -142,9 +142,8 @@ class _Differences:
             if not arms:
                 yield self._row("fewer", name, None, np.nan, np.nan, np.nan, **facts)
                 continue
-            values = np.stack(
-                [[self._arms[arm][column] for arm in line + arms] for column in ("surprisal", "repeated")]
-            )
+            columns = ("surprisal", "repeated")
+            values = np.stack([[self._arms[arm][column] for arm in line + arms] for column in columns])
             yield self._derived("fewer", name, None, values, partial(_how_many_fewer, line=len(line)), **facts)
 
     def _steadier(self) -> Iterator[dict[str, Any]]:
@@ -176,7 +175,7 @@ class _Differences:
         quantity: str,
         decoder: str,
         setting: float | None,
-        values: np.ndarray,
+        values: Float[np.ndarray, "*quantities text"],
         function: Callable[[np.ndarray], float],
         **facts: Any,
     ) -> dict[str, Any]:

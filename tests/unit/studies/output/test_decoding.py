@@ -93,7 +93,8 @@ def test_bits_are_those_of_the_law(small, cached, monkeypatch):
     values = Read(model, ids).continued(head, decoder(NUCLEUS, 0.8), 3, 0)
     whole = torch.cat([ids, torch.from_numpy(values["id"])], dim=1)
     states, _ = answers.advance(model, whole, cached=False)
-    law = head(states[0, -2:-1]).softmax(-1)[0].detach().double().numpy()
+    with torch.inference_mode():
+        law = head(states[0, -2:-1]).softmax(-1)[0].double().numpy()
     law /= law.sum()
     drawn = int(values["id"][0, -1])
     kept = exact.nucleus(law, 0.8)
@@ -157,7 +158,9 @@ def tokens():
             table = pd.DataFrame({"position": range(16), "id": range(16), "surprisal": bits})
             if (name, setting) == (NUCLEUS, 0.5):
                 table["id"] = 0
-            parts.append(table.assign(decoder=name, setting=setting, text=text, entropy=4.0, kept_entropy=2.0))
+            parts.append(
+                table.assign(decoder=name, setting=setting or np.nan, text=text, entropy=4.0, kept_entropy=2.0)
+            )
     return pd.concat(parts).assign(expected_distance=1.0)
 
 

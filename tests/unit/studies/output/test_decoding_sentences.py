@@ -95,7 +95,7 @@ def test_who_is_nearer_to_people(ends, said):
     [
         (
             ABOVE,
-            "**Top-H** repeats less than a nucleus of equal surprisal: 50.0% [20.0%, 80.0%] fewer of the 4-grams (25.0%",
+            "**Top-H** repeats less than a nucleus of equal surprisal: 50.0% [20.0%, 80.0%] fewer",
         ),
         (BELOW, "**Top-H** repeats more than"),
         (AROUND, "repeats neither less nor more"),
