@@ -29,7 +29,8 @@ def decoding_along(table: pd.DataFrame) -> Figure:
         for quantity, look in (("entropy", ":"), ("surprisal", "-")):
             curve(axes, rows[rows["quantity"] == quantity], "position", color=COLOURS[name], linestyle=look)
         axes.set_title(_title(name, rows["setting"].iloc[0]))
-    for axes in panels[4:]:
+    panels[3].tick_params(labelbottom=True)
+    for axes in panels[3:]:
         axes.set_xlabel("tokens after the prompt")
     for axes in panels[::4]:
         axes.set_ylabel("bits a token")
@@ -55,7 +56,7 @@ def decoders(table: pd.DataFrame) -> Figure:
     for name, rows in table.groupby("decoder", sort=False):
         _repetition(left, str(name), rows)
     left.set(xlabel="mean surprisal (bits a token)", ylabel="repeated 4-grams (share)")
-    left.set_ylim(0, None)
+    left.set_ylim(-0.01, None)
     left.legend(loc="upper right")
     held = table[(table["decoder"] == MIROSTAT) & (table["quantity"] == "surprisal")].sort_values("setting")
     targets = held["setting"].to_numpy(float)

@@ -9,6 +9,7 @@ from bitskept.base.words import has_interval, quote
 from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.studies.output.decoders import ANCESTRAL, MIROSTAT, PEOPLE, TOP_H, TYPICAL
 from bitskept.studies.output.decoding_figures import SYMBOLS
+from bitskept.studies.output.decoding_tables import ASTRAY
 
 BITS, SHARES = "z.2f", "z.1%"
 HOLDS = 0.1
@@ -23,7 +24,7 @@ CLAIMS = {
     ("fewer", TYPICAL): (MEISTER, "locally typical sampling repeats less than a nucleus of equal surprisal"),
     ("fewer", TOP_H): (TOP_H_PAPER, "Top-H repeats less than a nucleus of equal surprisal"),
     ("steadier", MIROSTAT): (MIROSTAT_PAPER, "Mirostat keeps texts nearer to its target than top-k to its mean"),
-    ("slack", TOP_H): (TOP_H_PAPER, "the published Top-H keeps the entropy below its bound"),
+    ("slack", TOP_H): (TOP_H_PAPER, "on average the published Top-H draws from laws within its bound"),
 }
 """The paper and the claim that each contrast weighs."""
 
@@ -85,8 +86,13 @@ def nearer(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
         elif row["high"] < 0:
             verdict = f"{other} comes nearer to people than **{typical}**"
         means = [f"{_of(by_decoder, row[name], 'surprisal', row[setting])['estimate']:.2f}" for name, setting in _SIDES]
-        lines.append(f"- {verdict}: {' and '.join(means)} bits, nearer by {quote(row, BITS)}.")
-    return "\n".join(lines)
+        distance = _of(by_decoder, TYPICAL, "distance", row["setting"])["estimate"]
+        lines.append(
+            f"- {verdict}: {' and '.join(means)} bits, nearer by {quote(row, BITS)}. Single tokens of {typical} lie "
+            f"{distance:.2f} bits from the entropy."
+        )
+    wide = _of(by_decoder, PEOPLE, "distance")["estimate"]
+    return "\n".join([*lines, "", f"Single tokens of people lie {wide:.2f} bits from the entropy."])
 
 
 def fewer(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
@@ -131,8 +137,10 @@ def mirostat(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
         elif row["high"] < 0:
             steady = "stray more than"
         lines.append(
-            f"- τ = {target:g}: mean surprisal {quote(mean, BITS)} bits, {verdict}. Single texts {steady} those of "
-            f"{_arm(row['other'], row['other_setting'])} do from their mean, by {quote(row, BITS)} bits."
+            f"- τ = {target:g}: mean surprisal {quote(mean, BITS)} bits, {verdict}. "
+            f"{quote(_of(by_decoder, MIROSTAT, 'astray', target), '.0%')} of the texts end more than {ASTRAY:g} bits "
+            f"from it. They {steady} those of {_arm(row['other'], row['other_setting'])} do from their mean, by "
+            f"{quote(row, BITS)} bits."
         )
     return "\n".join(lines)
 

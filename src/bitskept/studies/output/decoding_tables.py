@@ -27,21 +27,27 @@ ROUNDING = 1e-3
 ARM = ["decoder", "setting"]
 MEANS = {"surprisal": "bits per token", "entropy": "bits per token", "excess": "bits per token"}
 MEANS |= {"distance": "bits per token", "expected_distance": "bits per token"}
-SHARES = {"repeated": "share of 4-grams", "bounded": "share of tokens"}
+SHARES = {"repeated": "share of 4-grams", "bounded": "share of tokens", "astray": "share of texts"}
+ONLY = {"bounded": TOP_H, "astray": MIROSTAT}
+"""The decoder of which a share says something, where it is but one."""
+ASTRAY = 0.5
+"""Bits per token between the mean surprisal of a text and Mirostat's target, from which on the text counts as astray."""
 
 
 def per_text(tokens: pd.DataFrame) -> pd.DataFrame:
     """One row per decoder, setting and text. In bits, means over its tokens: `MEANS`, where `excess` is surprisal less
     entropy and `distance` its absolute value, and `slack`, the setting times the entropy, less that of the law drawn
-    from. `repeated` is the share of 4-grams that stood in the continuation before, and `bounded` that of the tokens
-    without a negative slack. Both mean something for Top-H only.
+    from. Shares: `repeated` of the 4-grams stood in the continuation before, `bounded` of the tokens have no negative
+    slack (for Top-H), and `astray` is 1 for a text that is far from Mirostat's target.
     """
     excess = tokens["surprisal"] - tokens["entropy"]
     slack = tokens["setting"] * tokens["entropy"] - tokens["kept_entropy"]
     bits = tokens.assign(excess=excess, distance=excess.abs(), slack=slack, bounded=slack > -ROUNDING)
     groups = bits.groupby([*ARM, "text"], dropna=False, sort=False)
     means = groups[[*MEANS, "slack", "bounded"]].mean()
-    return means.assign(repeated=groups["id"].apply(lambda ids: repeated(ids.tolist()))).reset_index()
+    means["repeated"] = groups["id"].apply(lambda ids: repeated(ids.tolist()))
+    means = means.reset_index()
+    return means.assign(astray=(means["surprisal"] - means["setting"]).abs() > ASTRAY)
 
 
 def repeated(ids: Sequence[int]) -> float:
@@ -56,6 +62,8 @@ def by_decoder(tokens: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     Measured by `studies.output.decoding.measure`.
     """
     rows: list[dict[str, Any]] = []
+    length = int(tokens["position"].max()) + 1
+    items = {"repeated": length - NGRAM + 1, "bounded": length, "astray": 1}
     for (name, setting), texts in per_text(tokens).groupby(ARM, dropna=False, sort=False):
         facts, each = {"decoder": name, "setting": setting, "n": len(texts)}, np.ones(len(texts))
         low, high = ratio_interval(texts[list(MEANS)].to_numpy().T, each, seed=seed)
@@ -63,8 +71,9 @@ def by_decoder(tokens: pd.DataFrame, *, seed: int) -> pd.DataFrame:
             ends = {"low": low[place], "high": high[place], "unit": unit}
             rows.append(facts | {"quantity": quantity, "estimate": texts[quantity].mean()} | ends)
         for quantity, unit in SHARES.items():
-            if quantity == "repeated" or name == TOP_H:
-                low_share, high_share = share_interval(texts[quantity].to_numpy(float), each)
+            if ONLY.get(quantity, name) == name:
+                counts = np.rint(items[quantity] * texts[quantity].to_numpy(float))
+                low_share, high_share = share_interval(counts, items[quantity] * each)
                 ends = {"low": low_share, "high": high_share, "unit": unit}
                 rows.append(facts | {"quantity": quantity, "estimate": texts[quantity].mean()} | ends)
     return pd.DataFrame(rows)

@@ -19,7 +19,8 @@ def means(changes=()):
         (PEOPLE, None, "repeated"): (0.01, 0.0, 0.02), (ANCESTRAL, None, "excess"): (0.02, -0.1, 0.14),
         (ANCESTRAL, None, "surprisal"): (5.0, 4.8, 5.2), (ANCESTRAL, None, "repeated"): (0.03, 0.0, 0.06),
         (TYPICAL, 0.9, "surprisal"): (3.5, 3.3, 3.7), (NUCLEUS, 0.9, "surprisal"): (3.0, 2.8, 3.2),
-        (MIROSTAT, 3.0, "surprisal"): (3.02, 2.98, 3.06), (TOP_H, 0.4, "bounded"): (0.25, 0.2, 0.3),
+        (MIROSTAT, 3.0, "surprisal"): (3.02, 2.98, 3.06), (TOP_H, 0.4, "bounded"): (0.25, 0.2, 0.3), (MIROSTAT, 3.0, "astray"): (0.2, 0.1, 0.4),
+        (MIROSTAT, 6.0, "astray"): (0.9, 0.8, 1.0), (TYPICAL, 0.9, "distance"): (2.0, 1.9, 2.1),
     } | dict(changes)  # fmt: skip
     names = ("estimate", "low", "high")
     rows = [
@@ -88,6 +89,8 @@ def test_who_is_nearer_to_people(ends, said):
     found = sentences.nearer(means(), table("nearer", TYPICAL, ends, 0.9, NUCLEUS, 0.9))
     assert said in found
     assert "mean surprisal of 4.20 [4.00, 4.40] bits" in found
+    assert "Single tokens of typical (p = 0.9) lie 2.00 bits from the entropy." in found
+    assert "Single tokens of people lie 2.20 bits from the entropy." in found
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,9 @@ def test_who_repeats_less(ends, said):
 )
 def test_whether_the_target_is_held(mean, said):
     changed = means({(MIROSTAT, 3.0, "surprisal"): mean})
-    assert said in sentences.mirostat(changed, table("steadier", MIROSTAT, ABOVE, 3.0, TOP_K, 50.0))
+    found = sentences.mirostat(changed, table("steadier", MIROSTAT, ABOVE, 3.0, TOP_K, 50.0))
+    assert said in found
+    assert "20% [10%, 40%] of the texts end more than 0.5 bits from it." in found
 
 
 def test_a_target_above_what_the_whole_law_has():
@@ -135,10 +140,10 @@ def test_a_target_above_what_the_whole_law_has():
 @pytest.mark.parametrize(
     ("ends", "said"),
     [
-        (ABOVE, "Single texts stray less than those of top-k (k = 50) do from their mean, by 0.50 [0.20, 0.80] bits"),
-        (BELOW, "Single texts stray more than"),
-        (AROUND, "Single texts cannot be told to stray less or more than"),
-        (NONE, "Single texts cannot be told to stray less or more than"),
+        (ABOVE, "They stray less than those of top-k (k = 50) do from their mean, by 0.50 [0.20, 0.80] bits"),
+        (BELOW, "They stray more than"),
+        (AROUND, "They cannot be told to stray less or more than"),
+        (NONE, "They cannot be told to stray less or more than"),
     ],
 )
 def test_how_far_texts_stray(ends, said):
