@@ -17,12 +17,13 @@ from bitskept.studies.dynamics.section import TrainingDynamics
 from bitskept.studies.fine_tuning.section import FineTuning
 from bitskept.studies.inside.section import InsideTransformer
 from bitskept.studies.layer_sweep.section import LayerSweep
+from bitskept.studies.output.section import OutputUncertainty
 from bitskept.studies.semantic.section import SemanticInformation
 from bitskept.studies.tour.section import Tour
 
 KINDS = (
     *(Tour, TheoryBounds, LayerSweep, FineTuning),
-    *(IbCorrelations, TrainingDynamics, SemanticInformation, InsideTransformer),
+    *(IbCorrelations, TrainingDynamics, SemanticInformation, InsideTransformer, OutputUncertainty),
 )
 SECTIONS: dict[str, type[Section]] = {kind.notebook: kind for kind in KINDS}
 """The class of each notebook's parameters, in order."""

@@ -124,7 +124,7 @@ class Context:
 
     def __init__(self, model: LanguageModel, ids: Ids) -> None:
         self.model, self.ids = model, ids
-        states, self.memory = advance(model, torch.from_numpy(ids)[None], cached=_continues(model))
+        states, self.memory = advance(model, torch.from_numpy(ids)[None], cached=continues(model))
         self.last: Float[Tensor, " dim"] = states[0, -1]
 
     def states(self, answers: Sequence[Ids]) -> Iterator[tuple[list[int], Float[Tensor, "answer token dim"]]]:
@@ -153,7 +153,7 @@ class Context:
         return advance(self.model, torch.cat([read, ids], dim=1), cached=False)[0][:, len(self.ids) :]
 
 
-def _continues(model: LanguageModel) -> bool:
+def continues(model: LanguageModel) -> bool:
     """Whether the states that follow a cache are those of a pass over all tokens, for several tokens at once and one by
     one. In some families they are not: transformers' Mamba and Jamba continue only with single tokens, Bamba with none,
     and RecurrentGemma has no cache to start with unless a layer has attention.

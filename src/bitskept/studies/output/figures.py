@@ -1,0 +1,5 @@
+"""The figures of notebook 08, each drawn from its table."""
+
+from bitskept.studies.output.decoding_figures import decoders, decoding_along
+
+__all__ = ["decoders", "decoding_along"]

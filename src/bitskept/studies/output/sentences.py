@@ -1,0 +1,1 @@
+"""What the tables of notebook 08 show, in words (Markdown)."""
