@@ -7,6 +7,9 @@ from pydantic import NonNegativeInt
 from bitskept.base.params import Dtype, Name, Section
 from bitskept.instruments.job import Job
 from bitskept.instruments.training.twin_runs import TwinTraining
+from bitskept.studies.output import capacity, detection
+from bitskept.studies.output.capacity import Capacity
+from bitskept.studies.output.detection import Detection
 
 
 class OutputUncertainty(Section):
@@ -15,6 +18,8 @@ class OutputUncertainty(Section):
     training: TwinTraining
     model: str = Name
     corpus: str = Name
+    detection: Detection
+    capacity: Capacity
     twin_seed: NonNegativeInt
     seed: NonNegativeInt
     dtype: Dtype
@@ -23,4 +28,7 @@ class OutputUncertainty(Section):
 
 def jobs(section: OutputUncertainty) -> Iterator[Job]:
     """What each section of the notebook asks of its models."""
-    yield from ()
+    notebook, training = section.notebook, section.training
+    shared = {"twin_seed": section.twin_seed, "dtype": section.dtype, "terms": section.accept_terms}
+    yield from detection.jobs(notebook, section.detection, training, section.model, seed=section.seed, **shared)
+    yield from capacity.jobs(notebook, section.capacity, training, **shared)
