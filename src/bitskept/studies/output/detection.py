@@ -76,21 +76,20 @@ class Plan:
 
 @measurement("authorship", 1)
 def scored(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
-    """`writers.SUMS` of each text under the model: columns writer, text, length and the sums. Openings for which a
-    continuation is shorter than the longest length are left out, for all writers.
+    """`writers.SUMS` of each text under the model: columns writer, text, length and the sums. Continuations that are
+    shorter than the longest length are left out.
 
-    ValueError for an encoder, and where nothing is left; other errors as `heads.head`.
+    ValueError for an encoder, and for a writer of whom fewer than two are left; other errors as `heads.head`.
     """
     require_decoder(model)
     head, longest = heads.head(model), max(plan.lengths)
     ids = {name: answers.read_answers(model, texts, length=longest) for name, texts in plan.continuations.items()}
-    kept = [place for place in range(len(plan.openings)) if all(len(rows[place]) == longest for rows in ids.values())]
-    if len(kept) < 2:
-        raise ValueError(f"{len(kept)} of {len(plan.openings)} texts have {longest} tokens for {model.id}: test fewer")
-    starts = writers.read_openings(model, [plan.openings[place] for place in kept], plan.opening)
-    parts = []
+    starts, parts = writers.read_openings(model, list(plan.openings), plan.opening), []
     for name, rows in ids.items():
-        bits = along(model, head, starts, np.stack([rows[place] for place in kept]))
+        kept = [place for place, row in enumerate(rows) if len(row) == longest]
+        if len(kept) < 2:
+            raise ValueError(f"{len(kept)} of {len(rows)} texts by {name} have {longest} tokens for {model.id}")
+        bits = along(model, head, starts[kept], np.stack([rows[place] for place in kept]))
         table = writers.sums_by_length(bits, plan.lengths).assign(writer=name)
         parts.append(table.assign(text=np.repeat(kept, len(plan.lengths))))
     return pd.concat(parts, ignore_index=True)[["writer", "text", "length", *writers.SUMS]]
@@ -149,7 +148,7 @@ def writing_plans(topic: Detection, training: TwinTraining, *, seed: int, dtype:
     words = topic.opening + longest  # every word has a token
     model = writers.Plan(topic.corpus, topic.texts, words, seed=seed, dtype=dtype, **shared)
     options = {"sentences": training.held_out, "seed": training.seed, "dtype": "float32"}
-    return model, writers.Plan(training.corpus, topic.twin_texts, topic.opening + longest // 4, **shared, **options)
+    return model, writers.Plan(training.corpus, topic.twin_texts, topic.opening + 1, **shared, **options)
 
 
 def jobs(

@@ -67,7 +67,9 @@ def rejected(texts: pd.DataFrame, own: pd.DataFrame, test: str, alpha: float) ->
     """
     limit = norm.isf(alpha / 2)
     if test == Z:
-        return (texts["surprisal"] - texts["entropy"]).abs().to_numpy() > limit * np.sqrt(texts["varentropy"])
+        return (texts["surprisal"] - texts["entropy"]).abs().to_numpy() > limit * np.sqrt(
+            texts["varentropy"].to_numpy()
+        )
     value, known = (_mean(table) if test == LESS_ENTROPY else _mean(table, entropy=0) for table in (texts, own))
     folds, known_folds = texts["text"].to_numpy() % 2, own["text"].to_numpy() % 2
     others = [known[known_folds != fold] for fold in (0, 1)]
