@@ -14,7 +14,8 @@ from bitskept.studies.output.capacity_tables import ALL, CAPACITY, PARTS, PER_BY
 from bitskept.theory.intervals import detectable, standard_error
 
 PAPER = "Yuan et al. 2025"
-SAME = "models of one series have the same information capacity"
+APART = "models of one series differ in information capacity"
+"""The paper says that they do not."""
 ORDER = "information capacity puts two models in the same order"
 UNIT, BYTE_UNIT = "bits per token and doubling", "bits per byte and doubling"
 RELEVANT = {UNIT: 0.05, BYTE_UNIT: 0.0125}
@@ -76,8 +77,8 @@ def claims(differences: pd.DataFrame, members: tuple[str, str]) -> Iterator[dict
     rows = _between(differences, members)
     row = rows[(rows["text"] == ALL) & (rows["constant"] == PUBLISHED)].iloc[0]
     facts = {"paper": PAPER, "clusters": row["n"], "family": "output", "unit": UNIT, "primary": True}
-    apart = {"claim": f"{SAME} (they are apart)", "reading": f"b = {PUBLISHED:g}", "model": " − ".join(members)}
-    yield facts | apart | _effect(abs(row["estimate"]), *sorted(np.sign(row["estimate"]) * row[["low", "high"]]))
+    name = {"claim": APART, "reading": f"b = {PUBLISHED:g}", "model": " − ".join(members)}
+    yield facts | name | _effect(abs(row["estimate"]), *sorted(np.sign(row["estimate"]) * row[["low", "high"]]))
     usual = differences[(differences["text"] == ALL) & (differences["constant"] == 0)].set_index(["first", "second"])
     for (first, second), before in usual.iterrows():
         same = (differences["first"] == first) & (differences["second"] == second)
@@ -95,10 +96,10 @@ def claims(differences: pd.DataFrame, members: tuple[str, str]) -> Iterator[dict
 
 def capacity_verdict(table: pd.DataFrame) -> str:
     """The claims in a paragraph; a table of `instruments.claims`."""
-    same, order = (table[table["claim"].str.startswith(name)] for name in (SAME, ORDER))
+    apart, order = (table[table["claim"].str.startswith(name)] for name in (APART, ORDER))
     kept = order["outcome"].value_counts()
     return (
-        f"**Are models of one series apart with the authors' constant?** {verdict(same)}. **Does a pair keep its "
+        f"**Are models of one series apart with the authors' constant?** {verdict(apart)}. **Does a pair keep its "
         f"order?** Yes in {kept.get('yes', 0)} of {len(order)} comparisons, with the authors' constant or by byte, no "
         f"in {kept.get('no', 0)}, and {kept.get('cannot tell', 0)} cannot tell."
     )

@@ -22,6 +22,7 @@ LESS_ENTROPY, PLAIN = "less entropy, own texts known", "log-perplexity, own text
 two take mean and spread of their statistic from the model's own texts.
 """
 ALARM, MISS = "false alarm", "miss"
+PLURAL = {ALARM: "false alarms", MISS: "misses"}
 ERRORS = [*NAMES, "test", "length", "error", "estimate", "low", "high", "unit", "n"]
 
 

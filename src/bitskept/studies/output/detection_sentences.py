@@ -8,7 +8,7 @@ from bitskept.base.words import has_interval, quote
 from bitskept.instruments.claims import verdict
 from bitskept.studies.output.detection import HIDDEN, OWN, TEXT, TOKENS
 from bitskept.studies.output.detection_claims import FALLS, HELPS, SIZE, TOLD
-from bitskept.studies.output.detection_errors import ALARM, MISS, Z
+from bitskept.studies.output.detection_errors import ALARM, CONSTANT, MISS, PLURAL, Z
 from bitskept.theory.error_exponents import Errors
 from bitskept.theory.intervals import POWER
 
@@ -91,33 +91,50 @@ def _needed(means: pd.DataFrame, found: dict[str, float], alpha: float) -> str:
     return f" (four in five would take about {round(length * times, -1):.0f} tokens)"
 
 
-def falls(claims: pd.DataFrame) -> str:
-    """Whether errors fall exponentially; a table of `instruments.claims`."""
+def falls(table: pd.DataFrame, claims: pd.DataFrame) -> str:
+    """How far both errors fall with a constant threshold, and whether exponentially; tables of
+    `detection_errors.summary` and `instruments.claims`.
+    """
+    constant = table[table["test"] == CONSTANT]
+    lines = []
+    for (evaluator, writer), part in constant.groupby(["evaluator", "writer"], sort=False):
+        falling = []
+        for error, rows in part.groupby("error", sort=False):
+            ends = [rows[rows["length"] == length].iloc[0] for length in (rows["length"].min(), rows["length"].max())]
+            falling.append(f"{PLURAL[str(error)]} from {ends[0]['estimate']:.0%} to {quote(ends[1])}")
+        lines.append(f"- {evaluator} and {writer}: {', '.join(falling)}.")
     rows = claims[claims["claim"].str.startswith(FALLS)]
-    counts = rows["outcome"].value_counts()
-    clear = ", ".join(f"{row['model']} ({row['claim'].rpartition('(')[2]}" for _, row in _with(rows, "yes").iterrows())
-    yes = f"Faster than any power of the length, as an exponential does: {clear}. " if clear else ""
-    no = ", ".join(f"{row['model']} ({row['claim'].rpartition('(')[2]}" for _, row in _with(rows, "no").iterrows())
-    slower = f"Not so: {no}. " if no else ""
-    unknown = counts.get("cannot tell", 0)
-    rest = ""
-    if unknown:
-        needed = _with(rows, "cannot tell")["detectable"].min()
-        seen = "" if pd.isna(needed) else f": a bend of {needed:.1f} halvings or more would have been seen at best"
-        rest = f"For {unknown} of {len(rows)} errors these texts cannot tell an exponential from a power{seen}. "
-    return (yes + slower + rest).strip()
+    judged = [f"**{name}** ({', '.join(map(_which, part))})" for name, part in _by_outcome(rows)]
+    seen = rows.loc[rows["outcome"] == "cannot tell", "detectable"].min()
+    least = "" if pd.isna(seen) else f" At best, a bend of {seen:.1f} halvings would have been seen."
+    first, last = constant["length"].min(), constant["length"].max()
+    return (
+        f"From {first} to {last} tokens, with a constant threshold:\n\n" + "\n".join(lines) + "\n\nDo they fall faster "
+        f"than any power of the length, as an exponential does? {'; '.join(judged)}.{least}"
+    )
+
+
+def _by_outcome(rows: pd.DataFrame) -> list[tuple[str, list[pd.Series]]]:
+    """The rows of each outcome, the reason with those that were not tested."""
+    reasons = rows["claim"].str.extract(r"\(to be tested: (.*)\)", expand=False)
+    named = rows["outcome"].where(reasons.isna(), "not tested, which would take " + reasons.fillna(""))
+    return [(str(name), [row for _, row in part.iterrows()]) for name, part in rows.groupby(named, sort=False)]
+
+
+def _which(row: pd.Series) -> str:
+    return f"{row['model']}: {str(row['probe']).rpartition(', ')[2]}"
 
 
 def entropy_helps(claims: pd.DataFrame) -> str:
     """Whether subtracting the entropy helps; a table of `instruments.claims`."""
     lines = []
     for _, row in claims[claims["claim"] == HELPS].iterrows():
-        said = {
-            "yes": "**helps**: of the texts, so many fewer are missed",
-            "no": "does not matter: of the texts, so many fewer are missed",
-            "cannot tell": "cannot be judged: of the texts, so many fewer are missed",
-        }[row["outcome"]]
-        lines.append(f"- {row['model']}: subtracting the entropy {said}: {quote(row, '.0%', 'texts')}.")
+        said = {"yes": "**helps**", "no": "makes no difference that matters", "cannot tell": "cannot be judged"}
+        seen = "" if has_interval(row) or row["estimate"] else ": neither test misses any text"
+        lines.append(
+            f"- {row['model']}: subtracting the entropy {said[row['outcome']]}; with it the test misses fewer texts by "
+            f"{quote(row)} of {row['clusters']:.0f}{seen}."
+        )
     return "\n".join(lines)
 
 
@@ -132,10 +149,6 @@ def detection_verdict(claims: pd.DataFrame) -> str:
     primary = claims[claims["primary"]]
     parts = [f"{said}: {verdict(primary[primary['claim'].str.startswith(claim)])}." for claim, said in names.items()]
     return " ".join(parts)
-
-
-def _with(rows: pd.DataFrame, outcome: str) -> pd.DataFrame:
-    return rows[rows["outcome"] == outcome]
 
 
 def _at_longest(table: pd.DataFrame, panel: str, reading: str | None = None) -> pd.DataFrame:
