@@ -9,8 +9,6 @@ from bitskept.base.figures import curve
 from bitskept.studies.output.capacity import PUBLISHED
 from bitskept.studies.output.capacity_tables import ALL, CAPACITY, PARTS
 
-SHADES = {"tokenizer alone": "0.65", "gain": None, "size": "0.9"}
-
 
 def capacity(table: pd.DataFrame) -> Figure:
     """Left: the bits of a token, by what saves them. Middle: information capacity over the constant b. Right: by kind
@@ -38,12 +36,12 @@ def _parts(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
     heights = np.arange(len(models))
     alone, gain, size = (wide.loc[models, name].to_numpy() for name in ("tokenizer alone", "gain", "size"))
     axes.barh(heights, alone, color="0.65", label="tokenizer alone")
-    axes.barh(heights, gain - alone, left=alone, color="C2", label="the model's law")
+    axes.barh(heights, gain - alone, left=alone, color="0.35", label="the model's law")
     axes.barh(heights, size - gain, left=gain, color="0.9", label="left to pay")
     axes.set_yticks(heights, models)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
-    axes.set(xlabel="bits per token of 8 bits a byte", title="what saves the bits")
+    axes.set(xlabel="bits per token (8 for each byte)", title="what saves the bits")
     axes.legend(loc="upper center", bbox_to_anchor=(0.35, -0.2), ncols=1, fontsize=11)
 
 

@@ -105,7 +105,7 @@ def _mean(texts: pd.DataFrame, entropy: int = 1) -> Float[np.ndarray, " text"]:
     return ((texts["surprisal"] - entropy * texts["entropy"]) / texts["length"]).to_numpy()
 
 
-def of_writer(scores: pd.DataFrame, evaluator: str, writer: str, length: int) -> pd.DataFrame:
+def of_writer(scores: pd.DataFrame, evaluator: str, writer: str, length: int | np.integer) -> pd.DataFrame:
     """A writer's texts of that length, read as text whose opening is known."""
     same = (scores["evaluator"] == evaluator) & (scores["length"] == length)
     return scores[same & (scores["writer"] == writer) & (scores["reading"] == TEXT)]

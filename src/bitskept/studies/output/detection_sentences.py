@@ -20,7 +20,7 @@ def known_source(exact: pd.DataFrame, rates: Errors) -> str:
     lengths = exact.index.to_numpy(float)
     falls = {name: np.log2(exact[name].iloc[-2] / exact[name].iloc[-1]) / (lengths[-1] - lengths[-2]) for name in exact}
     both = "; ".join(
-        f"{name.replace('_', ' ')}s by {falls[name]:.3f} bits per symbol, where theory has {rate:.3f}"
+        f"{PLURAL[name.replace('_', ' ')]} by {falls[name]:.3f} bits per symbol, where theory has {rate:.3f}"
         for name, rate in rates._asdict().items()
     )
     return (

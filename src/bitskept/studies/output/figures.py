@@ -1,1 +1,6 @@
 """The figures of notebook 08, each drawn from its table."""
+
+from bitskept.studies.output.capacity_figures import capacity
+from bitskept.studies.output.detection_figures import detection
+
+__all__ = ["capacity", "detection"]
