@@ -105,12 +105,12 @@ def operations(model: LanguageModel, length: float) -> float:
     return total + SCAN * config.num_hidden_layers * inner * config.state_size
 
 
-def information_capacity(gain: float, operations: float, constant: float = 0.0) -> float:
+def information_capacity(gain: float | int, operations: float | int, constant: float | int = 0) -> float:
     """(gain + b) / log2 N: a gain and a constant b in bits per token, and the operations N for one token."""
-    return (gain + constant) / np.log2(operations)
+    return float((gain + constant) / np.log2(operations))
 
 
-def aligning_constant(gains: tuple[float, float], operations: tuple[float, float]) -> float:
+def aligning_constant(gains: tuple[float, float], operations: tuple[float | int, float | int]) -> float:
     """The constant b that gives two models the same information capacity. ValueError for equal operations."""
     logs = np.log2(operations)
     if logs[0] == logs[1]:

@@ -30,9 +30,9 @@ CAPACITY = "information capacity"
 @makes_table
 def summary(costs: pd.DataFrame, constants: list[float], *, seed: int) -> pd.DataFrame:
     """One table of what the figure shows: `PARTS` and bits per byte, and the information capacity by text and constant;
-    columns `FACTS`. The constants are those given and the authors' own. n counts texts. A table of `capacity.costs`.
+    columns `FACTS`. The constants are `with_usual`. n counts texts. A table of `capacity.costs`.
     """
-    rows, every = [], sorted({*constants, PUBLISHED}, reverse=True)
+    rows, every = [], with_usual(constants)
     for (model, text), part in by_text(costs):
         tokens, bits, bytes_ = (part[name].to_numpy(float) for name in ("tokens", "bits", "bytes"))
         size, alone = BYTE * bytes_, BYTE * bytes_ - tokens * np.log2(part["types"].iloc[0])
@@ -55,6 +55,11 @@ def summary(costs: pd.DataFrame, constants: list[float], *, seed: int) -> pd.Dat
             unit = "bits per token, for each doubling of operations"
             rows.append(facts | {"quantity": CAPACITY, "constant": constant, "unit": unit} | values)
     return pd.DataFrame(rows, columns=FACTS)
+
+
+def with_usual(constants: list[float]) -> list[float]:
+    """The constants, 0 and the authors' own among them, from the highest."""
+    return sorted({*constants, 0.0, PUBLISHED}, reverse=True)
 
 
 def by_text(costs: pd.DataFrame) -> list[tuple[tuple[str, str], pd.DataFrame]]:
@@ -84,7 +89,7 @@ def orders(costs: pd.DataFrame, constants: list[float], *, replicates: int, seed
             pair = [tables[model, text] for model in (first, second)]
             facts = {"first": first, "second": second, "text": text, "n": len(pair[0])}
             options = {"replicates": replicates, "seed": seed}
-            for constant in constants:
+            for constant in with_usual(constants):
                 rows.append(
                     facts | {"quantity": CAPACITY, "constant": constant} | _difference(pair, constant, **options)
                 )

@@ -138,8 +138,13 @@ def test_an_interval_holds_the_estimate(table):
 def test_the_fitted_constant_makes_a_series_alike(costs):
     constant = fitted_constant(costs, MEMBERS)
     found = orders(costs, [constant], replicates=50, seed=0)
-    pair = found[(found["first"] == "small") & (found["text"] == ALL) & (found["quantity"] == CAPACITY)]
+    pair = found[(found["first"] == "small") & (found["text"] == ALL) & (found["constant"] == constant)]
     assert pair["estimate"].iloc[0] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_usual_constants_are_always_there(costs):
+    found = orders(costs, [-3.0], replicates=50, seed=0)
+    assert found["constant"].dropna().unique().tolist() == [0.0, -3.0, PUBLISHED]
 
 
 def test_which_pairs_change_their_order(differences):
@@ -162,7 +167,7 @@ def test_parts_in_words(table):
 
 def test_a_ranking_that_is_a_choice(table, differences):
     said = sentences.ranking(table, differences)
-    assert said.startswith("From the highest, with b = 0: other 0.89, small 0.64, large 0.60; with b = -24: other")
+    assert said.startswith("From the highest, with b = 0: other 0.89, small 0.64, large 0.59; with b = -24: other")
     assert "**The order is a choice**: another constant turns 1 of 3 pairs; another kind of text turns 0 of 3" in said
     assert "counting by byte instead of by token turns 2 of 3 pairs around" in said
     assert "too few texts" not in said
