@@ -3,3 +3,7 @@
 from bitskept.studies.output.decoding_figures import decoders, decoding_along
 
 __all__ = ["decoders", "decoding_along"]
+from bitskept.studies.output.capacity_figures import capacity
+from bitskept.studies.output.detection_figures import detection
+
+__all__ = ["capacity", "detection"]

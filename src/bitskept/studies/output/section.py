@@ -9,6 +9,9 @@ from bitskept.instruments.job import Job, measuring
 from bitskept.instruments.training.twin_runs import TwinTraining
 from bitskept.studies.output import decoding
 from bitskept.studies.output.decoding import Decoding
+from bitskept.studies.output import capacity, detection
+from bitskept.studies.output.capacity import Capacity
+from bitskept.studies.output.detection import Detection
 
 
 class OutputUncertainty(Section):
@@ -17,6 +20,8 @@ class OutputUncertainty(Section):
     training: TwinTraining
     model: str = Name
     corpus: str = Name
+    detection: Detection
+    capacity: Capacity
     twin_seed: NonNegativeInt
     decoding: Decoding
     seed: NonNegativeInt
@@ -33,3 +38,7 @@ def jobs(section: OutputUncertainty) -> Iterator[Job]:
     """What each section of the notebook asks of its models."""
     notebook, model, terms = section.notebook, section.model, section.accept_terms
     yield measuring(notebook, "decoding", model, [(decoding.measure, decoding_plan(section))], terms)
+    notebook, training = section.notebook, section.training
+    shared = {"twin_seed": section.twin_seed, "dtype": section.dtype, "terms": section.accept_terms}
+    yield from detection.jobs(notebook, section.detection, training, section.model, seed=section.seed, **shared)
+    yield from capacity.jobs(notebook, section.capacity, training, **shared)

@@ -1,0 +1,126 @@
+"""What the tables about information capacity show, in words (Markdown), and the claims about it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from bitskept.base.words import quote
+from bitskept.instruments.claims import CONTROL, verdict
+from bitskept.studies.output.capacity import PUBLISHED
+from bitskept.studies.output.capacity_tables import ALL, CAPACITY, PARTS, PER_BYTE, changed
+from bitskept.theory.intervals import detectable, standard_error
+
+PAPER = "Yuan et al. 2025"
+APART = "models of one series differ in information capacity"
+"""The paper says that they do not."""
+ORDER = "information capacity puts two models in the same order"
+UNIT, BYTE_UNIT = "bits per token and doubling", "bits per byte and doubling"
+RELEVANT = {UNIT: 0.05, BYTE_UNIT: 0.0125}
+"""The smallest difference that matters, fixed before the run: a twentieth of a bit per token for each doubling of the
+operations, and a quarter of that per byte, of which a token of a large vocabulary has about four.
+"""
+
+
+def parts(table: pd.DataFrame) -> str:
+    """What each model's gain is made of; a table of `capacity_tables.summary`."""
+    lines = []
+    for model, rows in table[table["text"] == ALL].groupby("model", sort=False):
+        by_quantity = rows[rows["quantity"] != CAPACITY].set_index("quantity")
+        size, alone, gain = (by_quantity.loc[name] for name in PARTS)
+        lines.append(
+            f"- **{model}**: a token stands for {size['estimate']:.1f} bits of text, of which "
+            f"{quote(gain, '.1f', 'texts')} are saved, {alone['estimate']:.1f} of them by the tokenizer alone "
+            f"({alone['estimate'] / gain['estimate']:.0%}). It pays {quote(by_quantity.loc['bits per byte'], '.2f')} "
+            f"bits per byte and takes {by_quantity.loc['operations', 'estimate']:,.0f} operations for a token."
+        )
+    return "\n".join(lines)
+
+
+def ranking(table: pd.DataFrame, differences: pd.DataFrame) -> str:
+    """The order of the models and what changes it; tables of `capacity_tables.summary` and `orders`."""
+    whole = table[(table["text"] == ALL) & (table["quantity"] == CAPACITY)]
+    listed = []
+    for constant in (0.0, PUBLISHED):
+        rows = whole[whole["constant"] == constant].sort_values("estimate", ascending=False)
+        names = ", ".join(f"{row['model']} {row['estimate']:.2f}" for _, row in rows.iterrows())
+        listed.append(f"with b = {constant:g}: {names}")
+    pairs = len(differences[["first", "second"]].drop_duplicates())
+    counts = [changed(differences, masks) for masks in _settings(differences)]
+    over = ("another constant", "another kind of text", "counting by byte instead of by token")
+    said = "; ".join(f"{name} turns {count} of {pairs} pairs" for name, count in zip(over, counts, strict=True))
+    stable = "**The order does not depend on these choices here**" if not any(counts) else "**The order is a choice**"
+    unsure = differences[["low", "high"]].isna().any(axis=1).sum()
+    rest = f" {unsure} of {len(differences)} differences have too few texts for an interval." if unsure else ""
+    return f"From the highest, {'; '.join(listed)}. {stable}: {said} around, beyond doubt on both sides.{rest}"
+
+
+def series(differences: pd.DataFrame, members: tuple[str, str], constants: dict[str, float]) -> str:
+    """Whether two models of a series come out alike; `constants` are those fitted to them on each kind of text."""
+    rows = _between(differences, members)
+    whole, published = (rows[(rows["text"] == ALL) & (rows["constant"] == b)].iloc[0] for b in (0.0, PUBLISHED))
+    others = [constant for text, constant in constants.items() if text != ALL]
+    spread = f" One kind of text asks for {min(others):.0f}, another for {max(others):.0f}." if others else ""
+    return (
+        f"{members[0]} less {members[1]}: {quote(whole, '.3f', 'texts')} with b = 0 and {quote(published, '.3f')} with "
+        f"the authors' b. A constant of {constants[ALL]:.1f} bits makes the two alike, as some constant does for "
+        f"**any** two models: two sizes cannot test the claim.{spread}"
+    )
+
+
+def claims(differences: pd.DataFrame, members: tuple[str, str]) -> Iterator[dict[str, Any]]:
+    """The rows of the claims, from `capacity_tables.orders`: how far apart the two `members` of a series are with the
+    authors' constant, and whether each pair of models keeps its order where text or constant is another.
+    """
+    rows = _between(differences, members)
+    row = rows[(rows["text"] == ALL) & (rows["constant"] == PUBLISHED)].iloc[0]
+    facts = {"paper": PAPER, "clusters": row["n"], "family": "output", "unit": UNIT, "primary": True}
+    name = {"claim": APART, "reading": f"b = {PUBLISHED:g}", "model": " − ".join(members)}
+    yield facts | name | _effect(abs(row["estimate"]), *sorted(np.sign(row["estimate"]) * row[["low", "high"]]))
+    usual = differences[(differences["text"] == ALL) & (differences["constant"] == 0)].set_index(["first", "second"])
+    for (first, second), before in usual.iterrows():
+        same = (differences["first"] == first) & (differences["second"] == second)
+        for reading, unit, mask in (
+            (f"b = {PUBLISHED:g}", UNIT, (differences["text"] == ALL) & (differences["constant"] == PUBLISHED)),
+            ("per byte", BYTE_UNIT, (differences["text"] == ALL) & (differences["quantity"] == PER_BYTE)),
+        ):
+            after = differences[same & mask].iloc[0]
+            sign = np.sign(before["estimate"])
+            ends = sorted(sign * after[["low", "high"]].astype(float))
+            numbers = _effect(sign * after["estimate"], *ends)
+            name = {"paper": CONTROL, "claim": ORDER, "reading": reading, "model": f"{first}, {second}"}
+            yield facts | name | numbers | {"primary": False, "family": None, "unit": unit}
+
+
+def capacity_verdict(table: pd.DataFrame) -> str:
+    """The claims in a paragraph; a table of `instruments.claims`."""
+    apart, order = (table[table["claim"].str.startswith(name)] for name in (APART, ORDER))
+    kept = order["outcome"].value_counts()
+    return (
+        f"**Are models of one series apart with the authors' constant?** {verdict(apart)}. **Does a pair keep its "
+        f"order?** Yes in {kept.get('yes', 0)} of {len(order)} comparisons, with the authors' constant or by byte, no "
+        f"in {kept.get('no', 0)}, and {kept.get('cannot tell', 0)} cannot tell."
+    )
+
+
+def _settings(differences: pd.DataFrame) -> list[list[pd.Series]]:
+    """Masks of rows: the constants, the kinds of text, and the two units."""
+    whole, by_token = differences["text"] == ALL, differences["quantity"] == CAPACITY
+    constants = [whole & by_token & (differences["constant"] == b) for b in differences["constant"].dropna().unique()]
+    zero = by_token & (differences["constant"] == 0)
+    texts = [zero & (differences["text"] == text) for text in differences["text"].unique()]
+    return [constants, texts, [whole & zero, whole & (differences["quantity"] == PER_BYTE)]]
+
+
+def _between(differences: pd.DataFrame, members: tuple[str, str]) -> pd.DataFrame:
+    rows = differences[(differences["first"] == members[0]) & (differences["second"] == members[1])]
+    return rows[rows["quantity"] == CAPACITY]
+
+
+def _effect(estimate: float, low: float, high: float) -> dict[str, float]:
+    """Estimate, interval, what would be seen, and the one-sided p of an effect above 0, from the interval."""
+    error = standard_error(low, high)
+    p = float(norm.sf(estimate / error)) if error > 0 else np.nan
+    return {"estimate": estimate, "low": low, "high": high, "p": p, "detectable": float(detectable(low, high))}

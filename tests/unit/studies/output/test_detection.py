@@ -1,0 +1,270 @@
+"""Errors, claims and sentences about who wrote a text, on scores whose laws are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+from bitskept.base.figures import rendered
+from bitskept.base.publishing import drawn
+from bitskept.instruments import claims as outcomes
+from bitskept.studies.output import detection_sentences as sentences
+from bitskept.studies.output import figures
+from bitskept.studies.output.detection import HIDDEN, NAMES, OWN, PEOPLE, TEXT, TOKENS, jobs, writing_plans
+from bitskept.studies.output.detection_claims import (
+    ABOVE_SIZE,
+    BEND,
+    FALLS,
+    FOUND,
+    HELPS,
+    RELEVANT,
+    SAVED,
+    SIZE,
+    TOLD,
+    bend,
+    claims,
+)
+from bitskept.studies.output.detection_errors import (
+    ALARM,
+    CONSTANT,
+    LESS_ENTROPY,
+    MISS,
+    Z,
+    concentration,
+    errors,
+    rejected,
+    summary,
+)
+from bitskept.studies.output.section import OutputUncertainty
+from bitskept.theory.error_exponents import Errors
+
+LENGTHS = (10, 20, 40)
+
+
+@pytest.fixture(scope="module")
+def section():
+    """The parameters of the smoke profile."""
+    return OutputUncertainty.read({"profile": "smoke"})
+
+
+def texts(writer, drift, number=200, *, seed=0, spread=1.0, topic=1.0, reading=TEXT, evaluator="m"):
+    """Texts whose surprisals less entropies are normal around `drift`, with a variance that the laws know; their
+    entropies differ from text to text by `topic`.
+    """
+    random = np.random.default_rng(seed)
+    entropy = 4 + topic * random.standard_normal((number, 1)) + np.zeros(LENGTHS[-1])
+    surprisal = entropy + drift + spread * random.standard_normal(entropy.shape)
+    rows = []
+    for length in LENGTHS:
+        sums = [values[:, :length].sum(1) for values in (surprisal, entropy)]
+        rows.append(pd.DataFrame({"text": range(number), "length": length, "surprisal": sums[0], "entropy": sums[1]}))
+    table = pd.concat(rows).assign(varentropy=lambda rows: rows["length"].astype(float))
+    return table.assign(evaluator=evaluator, writer=writer, reading=reading)
+
+
+@pytest.fixture(scope="module")
+def scores():
+    """A model, another writer that is half a bit off, people who are not, and the model with other readings."""
+    parts = [
+        texts(OWN, 0.0, seed=1),
+        texts("a twin", 0.5, seed=2),
+        texts(PEOPLE, 0.0, seed=3),
+        texts(OWN, 0.0, seed=1, reading=TOKENS),
+        texts(OWN, 0.4, seed=1, reading=HIDDEN),
+    ]
+    return pd.concat(parts, ignore_index=True).sort_values(["evaluator", "reading", "writer", "text", "length"])
+
+
+@pytest.fixture(scope="module")
+def table(scores):
+    return summary(scores, 0.05, replicates=200, seed=0)
+
+
+@pytest.fixture(scope="module")
+def claimed(scores):
+    rows = pd.DataFrame(claims(scores, 0.05, replicates=200, seed=0))
+    return outcomes.table(rows, relevant=RELEVANT)
+
+
+def test_z_has_its_size_and_the_power_that_theory_gives(scores):
+    found = errors(scores, 0.05)
+    z = found[(found["test"] == Z) & (found["reading"] == TEXT)].set_index(["writer", "length"])["estimate"]
+    for length in LENGTHS:
+        assert z[OWN, length] == pytest.approx(0.05, abs=0.04)
+        power = norm.sf(norm.isf(0.025) - 0.5 * length**0.5) + norm.sf(norm.isf(0.025) + 0.5 * length**0.5)
+        assert 1 - z["a twin", length] == pytest.approx(power, abs=0.1)
+
+
+def test_thresholds_come_from_the_other_half_of_the_texts():
+    own = texts(OWN, 0.0, 4).query("length == 10")
+    strange = own.assign(surprisal=np.where(own["text"] == 0, 1e4, own["surprisal"]))
+    assert rejected(strange, strange, LESS_ENTROPY, 0.05)[0]  # by texts 1 and 3, however far it is itself
+    assert not rejected(strange, strange, LESS_ENTROPY, 0.05)[1]  # by texts 0 and 2, of which one is far
+
+
+def test_the_constant_is_half_of_the_mean(scores):
+    found = errors(scores, 0.05).query("writer == 'a twin' and length == 40")
+    found = found[found["test"] == CONSTANT]
+    rates = found.set_index("error")["estimate"]
+    assert rates[MISS] == pytest.approx(norm.cdf(-0.25 * 40**0.5), abs=0.05)
+    assert rates[ALARM] == pytest.approx(2 * norm.cdf(-0.25 * 40**0.5), abs=0.08)
+
+
+def test_an_entropy_that_differs_between_texts_hides_a_writer_from_perplexity_alone(claimed):
+    row = claimed[(claimed["claim"] == HELPS) & claimed["model"].str.startswith("a twin")].iloc[0]
+    assert row["outcome"] == "yes"
+    assert row["estimate"] > 0.3
+
+
+def test_the_spread_of_own_texts_is_that_of_theory(scores):
+    found = concentration(scores, replicates=200, seed=0).query("writer == @OWN and reading == @TEXT")
+    wide = found.set_index(["length", "quantity"])["estimate"]
+    for length in LENGTHS:
+        assert wide[length, "spread by theory"] == pytest.approx(length**-0.5)
+        assert wide[length, "spread"] == pytest.approx(length**-0.5, rel=0.15)
+        assert wide[length, "mean"] == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        ((2**-1.0, 2**-2.0, 2**-4.0), 1.0),  # exponential: twice as many halvings in the second doubling
+        ((2**-1.0, 2**-2.0, 2**-3.0), 0.0),  # a power of the length
+        ((2**-1.0, 2**-2.0, 2**-2.0), -1.0),  # a floor
+    ],
+)
+def test_the_bend_of_known_curves(shares, expected):
+    number = 4096
+    wrong = np.stack([np.arange(number) < share * number for share in shares])
+    found = bend(wrong, LENGTHS, replicates=200, seed=0)
+    assert found["estimate"] == pytest.approx(expected, abs=0.01)
+    assert found["low"] < expected < found["high"]
+    assert (found["p"] < 0.01) == (expected > 0)
+
+
+def test_the_bend_has_no_p_without_an_interval():
+    found = bend(np.zeros((3, 50), dtype=bool), LENGTHS, replicates=50, seed=0)
+    assert np.isnan(found["low"])
+    assert np.isnan(found["p"])
+
+
+def test_claims_are_weighed_where_they_can_be(claimed):
+    by = claimed.set_index(["claim", "model", "reading"])["outcome"]
+    assert by[TOLD, "a twin, tested by m", TEXT] == "yes"
+    assert by[TOLD, "people, tested by m", TEXT] == "no"
+    assert by[SIZE, "m", HIDDEN] == "yes"
+    assert by[SIZE, "m", TEXT] in ("no", "cannot tell")
+    untested = claimed[claimed["claim"].str.contains("to be tested")]
+    assert (untested["outcome"] == "not tested").all()
+    assert set(untested["model"]) == {"people, tested by m"}
+    assert untested["claim"].str.contains("a writer whose mean is off 0").all()
+    assert set(claimed.loc[claimed["unit"].notna(), "unit"]) == {ABOVE_SIZE, FOUND, SAVED, BEND}
+
+
+def test_errors_that_hardly_fall_cannot_be_judged():
+    slow = pd.concat([texts(OWN, 0.0, 400, seed=1), texts("a twin", 0.1, 400, seed=2)], ignore_index=True)
+    found = pd.DataFrame(claims(slow, 0.05, replicates=100, seed=0))
+    assert found["claim"].str.contains("longer texts").sum() == 2
+
+
+def test_where_t_is(table):
+    said = sentences.concentration(table)
+    assert "- **m**, 40 tokens: along its own texts T is" in said
+    assert ", as its own laws say (0.16)" in said
+    assert "people:" in said
+    assert "a twin: 0.5" in said
+
+
+@pytest.mark.parametrize(
+    ("spread", "said"), [((0.3, 0.4), ", and not as its"), ((np.nan, np.nan), ", beside what its")]
+)
+def test_a_spread_that_is_not_that_of_theory(table, spread, said):
+    chosen = (table["quantity"] == "spread") & (table["writer"] == OWN)
+    wider = table.assign(low=table["low"].mask(chosen, spread[0]), high=table["high"].mask(chosen, spread[1]))
+    assert said in sentences.concentration(wider)
+
+
+def test_what_the_test_finds(table):
+    said = sentences.told_apart(table, 0.05)
+    assert "where 5% are wanted" in said
+    assert "**where the opening is not known," in said
+    assert "Of texts by a twin it rejects" in said
+    assert "its mean T is not surely off 0, and where it is 0 no length helps." in said
+
+
+def test_a_length_is_named_where_one_would_help(table):
+    weak = table.copy()
+    found = (weak["test"] == Z) & (weak["writer"] == "a twin")
+    weak.loc[found, ["estimate", "low", "high"]] = 0.7, 0.6, 0.8
+    said = sentences.told_apart(weak, 0.05)
+    assert "it rejects 30% [20%, 40%] (four in five would take about 30 tokens)." in said
+
+
+def test_an_unknown_opening_may_not_matter(table):
+    tame = table.assign(low=table["low"].where(table["reading"] != HIDDEN, 0.01))
+    assert "; where the opening is not known, " in sentences.told_apart(tame, 0.05)
+    assert "**" not in sentences.told_apart(tame, 0.05).replace("**m**", "")
+
+
+def test_how_errors_fall(table, claimed):
+    said = sentences.falls(table, claimed)
+    assert "From 10 to 40 tokens, with a constant threshold:" in said
+    assert "- m and a twin: false alarms from" in said
+    assert "**not tested, which would take a writer whose mean is off 0** (people, tested by m: false alarms" in said
+    unsure = claimed.assign(outcome=claimed["outcome"].where(~claimed["claim"].eq(FALLS), "cannot tell"))
+    unsure.loc[unsure["claim"] == FALLS, "detectable"] = 1.5
+    assert sentences.falls(table, unsure).endswith("At best, a bend of 1.5 halvings would have been seen.")
+    sure = claimed.assign(outcome=claimed["outcome"].where(~claimed["claim"].eq(FALLS), "yes"))
+    assert "would have been seen" not in sentences.falls(table, sure)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [("yes", "**helps**"), ("no", "makes no difference that matters"), ("cannot tell", "cannot be judged")],
+)
+def test_whether_the_entropy_helps(outcome, said):
+    row = {"claim": HELPS, "model": "a, tested by m", "outcome": outcome, "estimate": 0.2, "low": 0.1, "high": 0.3}
+    line = sentences.entropy_helps(pd.DataFrame([row | {"clusters": 50}]))
+    assert line.startswith(f"- a, tested by m: subtracting the entropy {said}; with it the test misses fewer texts by")
+    assert line.endswith(" 20% [10%, 30%] of 50.")
+
+
+def test_two_tests_that_miss_nothing():
+    row = {"claim": HELPS, "model": "a", "outcome": "cannot tell", "estimate": 0.0, "low": np.nan, "high": np.nan}
+    line = sentences.entropy_helps(pd.DataFrame([row | {"clusters": 50}]))
+    assert line.endswith("0% (no interval) of 50: neither test misses any text.")
+
+
+def test_the_verdict_names_every_claim(claimed):
+    said = sentences.detection_verdict(claimed)
+    assert "**Four in five texts of others are found**: yes for a twin, tested by m; no for people" in said
+    for words in ("**False alarms go well beyond the size**", "**Errors fall exp", "**Subtracting the entropy helps**"):
+        assert words in said
+
+
+def test_a_known_source():
+    exact = pd.DataFrame({"false_alarm": [0.5, 0.25], "miss": [0.5, 0.125]}, index=[10, 20])
+    said = sentences.known_source(exact, Errors(0.11, 0.22))
+    assert "false alarms by 0.100 bits per symbol, where theory has 0.110" in said
+    assert "misses by 0.200 bits per symbol, where theory has 0.220" in said
+
+
+def test_the_figure_draws_from_its_table(table, section):
+    assert rendered(drawn(figures.detection, table, section), "detection", ["png"])["png"]
+
+
+def test_all_writers_fit_into_a_twin(section):
+    for profile in ("smoke", "laptop", "paper"):
+        read = OutputUncertainty.read({"profile": profile})
+        model, twin = writing_plans(read.detection, read.training, seed=0, dtype="float32")
+        assert 1 + twin.opening + twin.length <= read.training.longest
+        assert model.words >= model.opening + max(model.lengths)
+
+
+def test_its_job_comes_after_those_of_its_twins(section):
+    [job] = jobs(
+        "08_x", section.detection, section.training, "smollm2-135m", twin_seed=0, seed=0, dtype="auto", terms=[]
+    )
+    assert job.name == "08.detection.smollm2-135m"
+    assert job.needs == ("05.grow.next-token-0", "05.grow.next-token-0-width96")
+    assert NAMES == ["evaluator", "writer", "reading"]
