@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pydantic import NonNegativeInt
 
 from bitskept.base.params import Dtype, Name, Section
-from bitskept.instruments.job import Job
+from bitskept.instruments.job import Job, measuring
 from bitskept.instruments.training.twin_runs import TwinTraining
+from bitskept.studies.output import retrieval
+from bitskept.studies.output.retrieval import Retrieval
 
 
 class OutputUncertainty(Section):
@@ -15,12 +17,19 @@ class OutputUncertainty(Section):
     training: TwinTraining
     model: str = Name
     corpus: str = Name
+    retrieval: Retrieval
     twin_seed: NonNegativeInt
     seed: NonNegativeInt
     dtype: Dtype
     accept_terms: list[str]
 
 
+def retrieval_plan(section: OutputUncertainty) -> retrieval.Plan:
+    """The kNN-LM, on held-out texts and on its own."""
+    return section.retrieval.plan(section.seed, section.dtype)
+
+
 def jobs(section: OutputUncertainty) -> Iterator[Job]:
     """What each section of the notebook asks of its models."""
-    yield from ()
+    notebook, model, terms = section.notebook, section.model, section.accept_terms
+    yield measuring(notebook, "retrieval", model, [(retrieval.measure, retrieval_plan(section))], terms)
