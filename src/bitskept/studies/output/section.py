@@ -7,8 +7,9 @@ from pydantic import NonNegativeInt
 from bitskept.base.params import Dtype, Name, Section
 from bitskept.instruments.job import Job, measuring
 from bitskept.instruments.training.twin_runs import TwinTraining
-from bitskept.studies.output import retrieval
+from bitskept.studies.output import retrieval, switching
 from bitskept.studies.output.retrieval import Retrieval
+from bitskept.studies.output.switches import Switching
 
 
 class OutputUncertainty(Section):
@@ -18,6 +19,7 @@ class OutputUncertainty(Section):
     model: str = Name
     corpus: str = Name
     retrieval: Retrieval
+    switching: Switching
     twin_seed: NonNegativeInt
     seed: NonNegativeInt
     dtype: Dtype
@@ -33,3 +35,4 @@ def jobs(section: OutputUncertainty) -> Iterator[Job]:
     """What each section of the notebook asks of its models."""
     notebook, model, terms = section.notebook, section.model, section.accept_terms
     yield measuring(notebook, "retrieval", model, [(retrieval.measure, retrieval_plan(section))], terms)
+    yield from switching.jobs(notebook, section.training, section.switching, section.twin_seed)
