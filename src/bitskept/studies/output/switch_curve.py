@@ -11,14 +11,15 @@ from bitskept.base.publishing import makes_table
 from bitskept.studies.output import switches
 from bitskept.studies.output.switches import Switching
 from bitskept.theory.contrasts import strongest
-from bitskept.theory.intervals import derived_interval
+from bitskept.theory.intervals import derived_interval, ratio_interval
 from bitskept.theory.statistics import cluster_bootstrap
 
 ENTROPY, SURPRISAL, ONE = "entropy", "previous surprisal", "one at a time"
 RANDOM, ORACLE = "random", "oracle"
 READS_ALL = (ENTROPY, SURPRISAL)
 """The switches for which the small model reads every token."""
-BITS, SAVED, SAVED_EQUAL = "bits", "saved", "saved at equal computation"
+BITS, SAVED, SAVED_EQUAL, GAIN = "bits", "saved", "saved at equal computation", "gain"
+TENTHS = 10
 UNIT = "bits per token"
 KEY = ["policy", "window", "level"]
 COLUMNS = [*KEY, "chosen", "share", "computation", "quantity", "estimate", "low", "high", "unit", "n"]
@@ -124,22 +125,39 @@ def curve(pair: Pair, switching: Switching, seed: int) -> pd.DataFrame:
     Quantities in bits per token: `bits` of the text, and what is `saved` of those of a random switch with the same
     share, or with the same computation. The small model reads all tokens under the policies `READS_ALL`; elsewhere one
     model reads a token. `chosen`: the window of a policy that saves most on the validation texts, on average over its
-    levels. The rows of `RANDOM` have the bits that are expected.
+    levels. The rows of `RANDOM` have the bits that are expected, and those of `GAIN` what the large model saves of the
+    tokens in each tenth of the small model's entropies, in ascending order up to `level`.
     """
     of = _resampled(pair, switching, seed)
     low, high = derived_interval(of.replicates, of.values, of.texts)
-    parts = [
-        of.names.assign(share=of.shares, computation=of.computation, quantity=name, estimate=estimate, low=low, high=high)
-        for name, estimate, low, high in zip((BITS, SAVED, SAVED_EQUAL), of.values, low, high, strict=True)
-    ]  # fmt: skip
+    facts = of.names.assign(share=of.shares, computation=of.computation)
+    each = zip((BITS, SAVED, SAVED_EQUAL), of.values, low, high, strict=True)
+    parts = [facts.assign(quantity=name, estimate=value, low=start, high=end) for name, value, start, end in each]
     ends = pair.test[["small_bits", "large_bits"]].mean().to_numpy()
     share = np.array([0.0, *switching.shares, 1.0])
     facts = {"policy": RANDOM, "level": share, "share": share, "quantity": BITS}
     facts |= {"computation": pair.ratio + share * (1 - pair.ratio), "estimate": ends[0] + share * (ends[1] - ends[0])}
-    table = pd.concat([*parts, pd.DataFrame(facts)], ignore_index=True).assign(unit=UNIT, n=of.texts)
+    parts += [pd.DataFrame(facts), _gains(pair, seed)]
+    table = pd.concat(parts, ignore_index=True).assign(unit=UNIT, n=of.texts)
     windows = _best_windows(pair, switching)
     table["chosen"] = table["window"].isna() | (table["window"] == table["policy"].map(windows))
     return table[COLUMNS]
+
+
+def _gains(pair: Pair, seed: int) -> pd.DataFrame:
+    """The bits that the large model saves of the tokens in each tenth of the small model's entropies."""
+    tokens = pair.test
+    tenths = pd.qcut(tokens["small_entropy"].rank(method="first"), TENTHS, labels=False).to_numpy()
+    texts = pd.factorize(tokens["text"])[0]
+    gains, number = (tokens["small_bits"] - tokens["large_bits"]).to_numpy(), texts.max() + 1
+    rows = []
+    for tenth in range(TENTHS):
+        inside = tenths == tenth
+        sums, sizes = (np.bincount(texts, weights, minlength=number) for weights in (gains * inside, inside))
+        low, high = ratio_interval(sums, sizes, seed=seed)
+        facts = {"policy": GAIN, "level": (tenth + 1) / TENTHS, "share": inside.mean(), "quantity": GAIN}
+        rows.append(facts | {"estimate": sums.sum() / sizes.sum(), "low": low, "high": high})
+    return pd.DataFrame(rows)
 
 
 def _best_windows(pair: Pair, switching: Switching) -> "pd.Series[float]":
