@@ -15,6 +15,8 @@ def mixed_bits(
     """-log2((1 - w) p + w p_r), the cost of tokens of which the model says that they cost `own` bits (-log2 p), and of
     which the retrieval law gives the probability `retrieved`.
     """
+    if weight == 0:  # exactly, and not up to rounding
+        return own
     return -np.log2((1 - weight) * np.exp2(-own) + weight * retrieved)
 
 

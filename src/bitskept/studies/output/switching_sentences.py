@@ -63,7 +63,7 @@ def switching(checks: pd.DataFrame, curve: pd.DataFrame, advantages: pd.DataFram
     if not passed(checks):
         learned = " and ".join(quote(row, BITS) for row in (small, large))
         return (
-            f"**This run cannot weigh the claim.** {saved}; below the cost by frequency, the twins save {learned} bits. "
+            f"**This run cannot weigh the claim.** {saved}; of the cost by frequency, the twins save {learned} bits. "
             f"Both have to be above {LEARNED:g} for sure, and the large twin has to be better: train them for longer."
         )
     best = advantages.set_index(["policy", "quantity"])
@@ -105,6 +105,6 @@ def _why(gains: pd.DataFrame) -> str:
     if last["low"] > middle:
         return f"{saved}, more than anywhere else. **It helps most where the small one is least certain.**"
     return (
-        f"{saved}, but up to {middle:.2f} in tenths between them. Only the easiest tokens are worth sparing it. **Beyond "
-        "them, entropy says how hard a token is, not which twin is better at it.**"
+        f"{saved}, but up to {middle:.2f} in tenths between them. Only the easiest tokens are worth sparing it. "
+        "**Beyond them, entropy says how hard a token is, not which twin is better at it.**"
     )
