@@ -30,17 +30,12 @@ from bitskept.studies.output.retrieval_tables import (
 PAPER, CRITICS = "Khandelwal 2020", "Wang 2023"
 RELEVANT = {"bits per token": 0.02, "share of tokens": 0.05, "bits per 100 tokens": 0.2}
 """The least effects that count; fixed before the run."""
-SAVES, LOSE, RARELY = (
-    "retrieval saves bits",
-    "retrieval makes most tokens dearer",
-    "rare tokens gain more than frequent ones",
-)
+SAVES, LOSE = "retrieval saves bits", "retrieval makes most tokens dearer"
+RARELY = "rare tokens gain more than frequent ones"
 OF_PEOPLE = "the entropy of the retrieval law rises faster along the kNN-LM's text than along people's"
 OF_MODEL = "along the kNN-LM's text, the entropy of the retrieval law rises faster than that of the model's law"
-DOMAIN, PAIRING = (
-    "a store of the same domain saves more than another one",
-    "a store whose next tokens are shuffled saves bits",
-)
+DOMAIN = "a store of the same domain saves more than another one"
+PAIRING = "a store whose next tokens are shuffled saves bits"
 
 
 def claims(gains: pd.DataFrame, slopes: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -64,7 +59,14 @@ def claims(gains: pd.DataFrame, slopes: pd.DataFrame) -> Iterator[dict[str, Any]
 
 def _claim(paper: str, claim: str, row: dict[str, Any] | pd.Series, probe: str) -> dict[str, Any]:
     control = {"primary": paper != CONTROL} | ({} if paper == CONTROL else {"family": "output"})
-    facts = {"paper": paper, "claim": claim, "probe": probe, "unit": row["unit"], "clusters": row["n"]}
+    facts = {
+        "paper": paper,
+        "claim": claim,
+        "model": row["model"],
+        "probe": probe,
+        "unit": row["unit"],
+        "clusters": row["n"],
+    }
     return facts | effect(row) | control
 
 
@@ -78,8 +80,8 @@ def retrieval(gains: pd.DataFrame) -> str:
     saved, losing = _row(gains, SAME), _row(gains, SAME, ALL, ALL, LOSING)
     if saved["weight"] == 0:
         return (
-            "**Retrieval saves nothing here**: on the validation texts no weight above 0 does, whatever the temperature. "
-            "A larger store could."
+            "**Retrieval saves nothing here**: on the validation texts no weight above 0 does, at any temperature. A larger "
+            "store could."
         )
     start = (
         f"With weight {saved['weight']:g} and temperature {saved['temperature']:g}, both chosen on validation texts, "
@@ -89,7 +91,8 @@ def retrieval(gains: pd.DataFrame) -> str:
     if losing["high"] < 0.5:
         most = "**Most tokens gain**"
     floor = -np.log2(1 - saved["weight"])
-    return f"{start} {most}: {quote(losing)} of them. None can lose more than −log2(1 − w) = {floor:.2f} bits. {_which(gains)}"
+    lost = f"{quote(losing)} of them, each at most −log2(1 − w) = {floor:.2f} bits"
+    return f"{start} {most}: {lost}. {_which(gains)}"
 
 
 def _controls(gains: pd.DataFrame) -> str:
@@ -97,19 +100,15 @@ def _controls(gains: pd.DataFrame) -> str:
     shuffled, other, apart = _row(gains, SHUFFLED), _row(gains, OTHER), _row(gains, AGAINST_OTHER)
     as_much = _row(gains, SHUFFLED_AS_MUCH)
     if shuffled["weight"] == 0:
-        weight = "With next tokens shuffled, the chosen weight is 0"
+        start = "With next tokens shuffled, the chosen weight is 0"
     else:
-        weight = f"With next tokens shuffled, weight {shuffled['weight']:g} saves {quote(shuffled, 'z.3f')}"
-    bites = (
-        "so it is the pairs of state and token that help"
-        if as_much["high"] < 0
-        else "**so this control does not bite**"
-    )
-    weight += f", and the weight of the same domain costs {-as_much['estimate']:.3f} bits: {bites}."
-    more = "more" if apart["low"] > 0 else "which is no clear difference"
+        start = f"With next tokens shuffled, weight {shuffled['weight']:g} saves {quote(shuffled, 'z.3f')}"
+    bites = "it is the pairs of state and token that help" if as_much["high"] < 0 else "**this control does not bite**"
+    more = "for sure" if apart["low"] > 0 else "which is no clear difference"
     return (
-        f"{weight} A store of another domain (weight {other['weight']:g}) saves {quote(other, 'z.3f')}; that of the same "
-        f"domain saves {quote(apart, 'z.3f')} {more}."
+        f"{start}, and at the weight of the same domain {quote(as_much, 'z.3f')} bits are saved: {bites}. A store of "
+        f"another domain (weight {other['weight']:g}) saves {quote(other, 'z.3f')}, and the same domain "
+        f"{quote(apart, 'z.3f')} more, {more}."
     )
 
 
@@ -120,7 +119,8 @@ def _which(gains: pd.DataFrame) -> str:
         frequency = "Too few texts to say whether rare tokens gain more than frequent ones."
     else:
         rare, frequent = (_row(gains, SAME, FREQUENCY, name) for name in (RARE, FREQUENT))
-        both = f"tokens that are rare in the store save {rare['estimate']:z.2f} bits, frequent ones {frequent['estimate']:z.2f}"
+        both = f"tokens that are rare in the store gain {rare['estimate']:z.2f} bits"
+        both += f", and frequent ones {frequent['estimate']:z.2f}"
         side = "rare" if difference["low"] > 0 else "frequent" if difference["high"] < 0 else "neither of them surely"
         frequency = f"By frequency, {both}: {side} gain more ({quote(difference, 'z.2f')})."
     absent = gains[(gains["store"] == SAME) & (gains["group"] == ABSENT) & (gains["quantity"] == LOSING)]
@@ -150,14 +150,14 @@ def retrieval_drift(slopes: pd.DataFrame) -> str:
     names = slopes.set_index(["whose", "law"])
     writers = [name for name in slopes["whose"].unique() if name != PEOPLE and not name.endswith(f" − {PEOPLE}")]
     people = names.loc[(PEOPLE, RETRIEVAL)].rename(None)
-    lines = [
-        f"Along people's texts the entropy of the retrieval law changes by {quote(people, 'z.2f', 'texts')} bits in 100 tokens."
-    ]
+    usual = f"{quote(people, 'z.2f', 'texts')} bits in 100 tokens"
+    lines = [f"Along people's texts the entropy of the retrieval law changes by {usual}."]
     for writer in writers:
         own, apart = (names.loc[(name, RETRIEVAL)].rename(None) for name in (writer, f"{writer} − {PEOPLE}"))
         model = names.loc[(writer, RETRIEVAL_LESS_MODEL)].rename(None)
         lines.append(
-            f"Along the text of the {writer}: {quote(own, 'z.2f')}. Faster than along people's? {quote(apart, 'z.2f')}, "
-            f"{_answer(apart)}. Faster than the model's own entropy? {quote(model, 'z.2f')}, {_answer(model)}."
+            f"Along the text of the {writer} by {quote(own, 'z.2f')}. Faster than along people's? "
+            f"{quote(apart, 'z.2f')}, {_answer(apart)}. Faster than the entropy of the model's law? "
+            f"{quote(model, 'z.2f')}, {_answer(model)}."
         )
     return "\n- ".join(lines)

@@ -31,7 +31,7 @@ MODEL, RETRIEVAL = "model", "retrieval"
 LAWS = {RETRIEVAL: "entropy", MODEL: "own_entropy"}
 RETRIEVAL_LESS_MODEL = f"{RETRIEVAL} − {MODEL}"
 GAIN_COLUMNS = [
-    *("store", "by", "group", "weight", "temperature", "quantity"),
+    *("model", "store", "by", "group", "weight", "temperature", "quantity"),
     *("estimate", "low", "high", "unit", "tokens", "n"),
 ]
 STEPS = 8
@@ -83,7 +83,7 @@ def gains(tokens: pd.DataFrame, weights: Sequence[float], seed: int) -> pd.DataF
     both = int((rare | frequent).sum())
     rows.append(facts | {"store": SAME, "by": FREQUENCY, "group": RARE_LESS_FREQUENT, "tokens": both})
     rows[-1] |= _difference((same, rare), (same, frequent), seed)
-    return pd.DataFrame(rows, columns=GAIN_COLUMNS)
+    return pd.DataFrame(rows, columns=GAIN_COLUMNS).assign(model=tokens["model"].iloc[0])
 
 
 def _in_group(part: pd.DataFrame, label: str) -> np.ndarray:
@@ -136,8 +136,8 @@ def continued(tokens: pd.DataFrame, weights: Sequence[float]) -> pd.DataFrame:
 
 @makes_table
 def along(tokens: pd.DataFrame, weights: Sequence[float], seed: int) -> pd.DataFrame:
-    """The entropies of the model's and of the retrieval law along people's texts and along the kNN-LM's: columns whose,
-    law, position (the middle of `STEPS` tokens, counted from 1 after the context), estimate, low, high, unit, n.
+    """The entropies of the model's and of the retrieval law along people's texts and along the kNN-LM's: columns model,
+    whose, law, position (the middle of `STEPS` tokens, counted from 1 after the context), estimate, low, high, unit, n.
     """
     part = continued(tokens, weights)
     after = part["position"] - part["position"].min()
@@ -150,12 +150,12 @@ def along(tokens: pd.DataFrame, weights: Sequence[float], seed: int) -> pd.DataF
             low, high = ratio_interval(sums["sum"].to_numpy(), sums["size"].to_numpy(float), least=EVEN, seed=seed)
             estimate = {"estimate": inside[column].mean(), "low": low, "high": high, "unit": "bits", "n": len(sums)}
             rows.append({"whose": whose, "law": law, "position": middle} | estimate)
-    return pd.DataFrame(rows)
+    return _named(rows, tokens)
 
 
 @makes_table
 def slopes(tokens: pd.DataFrame, weights: Sequence[float], seed: int) -> pd.DataFrame:
-    """How fast the entropies rise (least squares, text by text) and differences of that: columns whose, law, estimate,
+    """How fast the entropies rise (least squares, text by text) and differences of that: columns model, whose, law, estimate,
     low, high, unit, n. A difference between the kNN-LM's and people's text is one between continuations of the same
     context.
     """
@@ -174,7 +174,13 @@ def slopes(tokens: pd.DataFrame, weights: Sequence[float], seed: int) -> pd.Data
     for (whose, law), values in by_text.items():
         low, high = ratio_interval(values, np.ones(len(values)), least=EVEN, seed=seed)
         rows.append({"whose": whose, "law": law, "estimate": values.mean(), "low": low, "high": high, "n": len(values)})
-    return pd.DataFrame(rows).assign(unit=f"bits per {HUNDRED} tokens")
+    return _named(rows, tokens).assign(unit=f"bits per {HUNDRED} tokens")
+
+
+def _named(rows: list[dict[str, Any]], tokens: pd.DataFrame) -> pd.DataFrame:
+    table = pd.DataFrame(rows)
+    table.insert(0, "model", tokens["model"].iloc[0])
+    return table
 
 
 def _slopes(entropies: Float[np.ndarray, "text position"]) -> Float[np.ndarray, " text"]:
