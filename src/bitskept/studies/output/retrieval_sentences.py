@@ -80,8 +80,8 @@ def retrieval(gains: pd.DataFrame) -> str:
     saved, losing = _row(gains, SAME), _row(gains, SAME, ALL, ALL, LOSING)
     if saved["weight"] == 0:
         return (
-            "**Retrieval saves nothing here**: on the validation texts no weight above 0 does, at any temperature. A larger "
-            "store could."
+            "**Retrieval saves nothing here**: on the validation texts no weight above 0 does, at any temperature. A "
+            "larger store could."
         )
     start = (
         f"With weight {saved['weight']:g} and temperature {saved['temperature']:g}, both chosen on validation texts, "
@@ -103,7 +103,11 @@ def _controls(gains: pd.DataFrame) -> str:
         start = "With next tokens shuffled, the chosen weight is 0"
     else:
         start = f"With next tokens shuffled, weight {shuffled['weight']:g} saves {quote(shuffled, 'z.3f')}"
-    bites = "it is the pairs of state and token that help" if as_much["high"] < 0 else "**this control does not bite**"
+    bites = "**this control does not bite**"
+    if as_much["high"] < 0:
+        bites = "it is the pairs of state and token that help"
+    elif not has_interval(as_much):
+        bites = "too few texts to say whether this control bites"
     more = "for sure" if apart["low"] > 0 else "which is no clear difference"
     return (
         f"{start}, and at the weight of the same domain {quote(as_much, 'z.3f')} bits are saved: {bites}. A store of "

@@ -155,9 +155,9 @@ def along(tokens: pd.DataFrame, weights: Sequence[float], seed: int) -> pd.DataF
 
 @makes_table
 def slopes(tokens: pd.DataFrame, weights: Sequence[float], seed: int) -> pd.DataFrame:
-    """How fast the entropies rise (least squares, text by text) and differences of that: columns model, whose, law, estimate,
-    low, high, unit, n. A difference between the kNN-LM's and people's text is one between continuations of the same
-    context.
+    """How fast the entropies rise (least squares, text by text) and differences of that: columns model, whose, law,
+    estimate, low, high, unit, n. A difference between the kNN-LM's and people's text is one between continuations of
+    the same context.
     """
     part = continued(tokens, weights)
     by_text = {
