@@ -18,9 +18,10 @@ from bitskept.studies.output.retrieval_tables import (
     MODEL,
     RETRIEVAL,
     SAVED,
+    SHUFFLED_AS_MUCH,
 )
 
-STORES = {SAME: ("C0", "o"), OTHER: ("C1", "s"), SHUFFLED: ("0.5", "D")}
+STORES = {SAME: ("C0", "o"), OTHER: ("C1", "s"), SHUFFLED_AS_MUCH: ("0.5", "D")}
 TITLES = {RETRIEVAL: "of the retrieval law", MODEL: "of the model's law"}
 ROWS = [
     (ALL, ALL, "all tokens"),
@@ -37,7 +38,7 @@ def retrieval(table: pd.DataFrame) -> Figure:
     for place, (store, (colour, marker)) in enumerate(STORES.items()):
         part = table[table["store"] == store].set_index(["by", "group"])
         weight = part["weight"].iloc[0]
-        label = f"{store}, weight {weight:g}"
+        label = f"{SHUFFLED if store == SHUFFLED_AS_MUCH else store}, weight {weight:g}"
         heights = {name: height + 0.25 * (place - 1) for height, name in enumerate(row[:2] for row in ROWS)}
         for axes, quantity in ((left, SAVED), (right, LOSING)):
             rows = part[part["quantity"] == quantity]

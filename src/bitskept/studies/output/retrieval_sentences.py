@@ -18,6 +18,7 @@ from bitskept.studies.output.retrieval_tables import (
     ENTROPY,
     FREQUENCY,
     FREQUENT,
+    LATER,
     LOSING,
     RARE,
     RARE_LESS_FREQUENT,
@@ -25,21 +26,22 @@ from bitskept.studies.output.retrieval_tables import (
     RETRIEVAL_LESS_MODEL,
     SAVED,
     SHUFFLED_AS_MUCH,
+    SLOPE,
 )
 
 PAPER, CRITICS = "Khandelwal 2020", "Wang 2023"
-RELEVANT = {"bits per token": 0.02, "share of tokens": 0.05, "bits per 100 tokens": 0.2}
+RELEVANT = {"bits per token": 0.02, "share of tokens": 0.05, "bits per 100 tokens": 0.2, "bits": 0.1}
 """The least effects that count; fixed before the run."""
 SAVES, LOSE = "retrieval saves bits", "retrieval makes most tokens dearer"
 RARELY = "rare tokens gain more than frequent ones"
-OF_PEOPLE = "the entropy of the retrieval law rises faster along the kNN-LM's text than along people's"
+OF_PEOPLE = "along the kNN-LM's text, the entropy of the retrieval law comes to be higher than along people's"
 OF_MODEL = "along the kNN-LM's text, the entropy of the retrieval law rises faster than that of the model's law"
 DOMAIN = "a store of the same domain saves more than another one"
 PAIRING = "a store whose next tokens are shuffled saves bits"
 
 
-def claims(gains: pd.DataFrame, slopes: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Rows for `instruments.claims`, from the tables of `retrieval_tables.gains` and `slopes`; their unit says which of
+def claims(gains: pd.DataFrame, changes: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Rows for `instruments.claims`, from the tables of `retrieval_tables.gains` and `changes`; their unit says which of
     `RELEVANT` applies. The share of tokens that lose is counted from one half.
     """
     losing = _row(gains, SAME, ALL, ALL, LOSING)
@@ -47,12 +49,9 @@ def claims(gains: pd.DataFrame, slopes: pd.DataFrame) -> Iterator[dict[str, Any]
     yield _claim(PAPER, SAVES, _row(gains, SAME), SAME)
     yield _claim(PAPER, RARELY, _row(gains, SAME, FREQUENCY, RARE_LESS_FREQUENT), SAME)
     yield _claim(CRITICS, f"{LOSE} (share above one half)", above_half, SAME)
-    for row in slopes.to_dict("records"):
-        writer = row["whose"].removesuffix(f" − {PEOPLE}")
-        if row["law"] == RETRIEVAL and writer != row["whose"]:
-            yield _claim(CRITICS, OF_PEOPLE, row, writer)
-        if row["law"] == RETRIEVAL_LESS_MODEL and row["whose"] not in (PEOPLE, f"{writer} − {PEOPLE}"):
-            yield _claim(CRITICS, OF_MODEL, row, writer)
+    for writer in _writers(changes):
+        yield _claim(CRITICS, OF_PEOPLE, _change(changes, LATER, f"{writer} − {PEOPLE}", RETRIEVAL), writer)
+        yield _claim(CRITICS, OF_MODEL, _change(changes, SLOPE, writer, RETRIEVAL_LESS_MODEL), writer)
     yield _claim(CONTROL, DOMAIN, _row(gains, AGAINST_OTHER), AGAINST_OTHER)
     yield _claim(CONTROL, PAIRING, _row(gains, SHUFFLED_AS_MUCH), SHUFFLED_AS_MUCH)
 
@@ -147,21 +146,27 @@ def _answer(row: pd.Series) -> str:
     return f"**cannot tell** ({of['detectable']:.2f} {row['unit']} would have been seen)"
 
 
-def retrieval_drift(slopes: pd.DataFrame) -> str:
-    """Whether the entropy of the retrieval law rises faster along the kNN-LM's text: than along people's, and than that
-    of the model's law.
+def retrieval_drift(changes: pd.DataFrame) -> str:
+    """Whether the entropy of the retrieval law rises along the kNN-LM's text: above that along people's, and faster
+    than that of the model's law.
     """
-    names = slopes.set_index(["whose", "law"])
-    writers = [name for name in slopes["whose"].unique() if name != PEOPLE and not name.endswith(f" − {PEOPLE}")]
-    people = names.loc[(PEOPLE, RETRIEVAL)].rename(None)
+    people = _change(changes, SLOPE, PEOPLE, RETRIEVAL)
     usual = f"{quote(people, 'z.2f', 'texts')} bits in 100 tokens"
     lines = [f"Along people's texts the entropy of the retrieval law changes by {usual}."]
-    for writer in writers:
-        own, apart = (names.loc[(name, RETRIEVAL)].rename(None) for name in (writer, f"{writer} − {PEOPLE}"))
-        model = names.loc[(writer, RETRIEVAL_LESS_MODEL)].rename(None)
+    for writer in _writers(changes):
+        higher = _change(changes, LATER, f"{writer} − {PEOPLE}", RETRIEVAL)
+        faster = _change(changes, SLOPE, writer, RETRIEVAL_LESS_MODEL)
         lines.append(
-            f"Along the text of the {writer} by {quote(own, 'z.2f')}. Faster than along people's? "
-            f"{quote(apart, 'z.2f')}, {_answer(apart)}. Faster than the entropy of the model's law? "
-            f"{quote(model, 'z.2f')}, {_answer(model)}."
+            f"Along the text of the {writer}, which begins with the same state, it is {quote(higher, 'z.2f')} bits higher "
+            f"in the second half than along people's: {_answer(higher)}. Its slope is {quote(faster, 'z.2f')} above that "
+            f"of the model's law: {_answer(faster)}."
         )
     return "\n- ".join(lines)
+
+
+def _writers(changes: pd.DataFrame) -> list[str]:
+    return [name for name in changes["whose"].unique() if name != PEOPLE and not name.endswith(f" − {PEOPLE}")]
+
+
+def _change(changes: pd.DataFrame, quantity: str, whose: str, law: str) -> pd.Series:
+    return changes.set_index(["quantity", "whose", "law"]).loc[(quantity, whose, law)].rename(None)

@@ -19,7 +19,7 @@ from bitskept.theory.statistics import cluster_bootstrap
 SAVED, LOSING = "saved", "losing"
 SHUFFLED_AS_MUCH = f"{SHUFFLED}, mixed in as much as the same domain"
 AGAINST_OTHER = f"{SAME} − {OTHER}"
-ABSENT, RARE, MIDDLE, FREQUENT = "not in the store", "rare", "in between", "frequent"
+ABSENT, RARE, MIDDLE, FREQUENT = "not in the store", "rare", "medium", "frequent"
 FREQUENCIES = {ABSENT: 0.0, RARE: 1e-3, MIDDLE: 1e-2, FREQUENT: 1.0}
 """The largest share of the store that a token of each group has."""
 ENTROPIES = {"below 1 bit": 1.0, "1 to 3": 3.0, "3 to 5": 5.0, "above 5": np.inf}
@@ -154,27 +154,46 @@ def along(tokens: pd.DataFrame, weights: Sequence[float], seed: int) -> pd.DataF
 
 
 @makes_table
-def slopes(tokens: pd.DataFrame, weights: Sequence[float], seed: int) -> pd.DataFrame:
-    """How fast the entropies rise (least squares, text by text) and differences of that: columns model, whose, law,
-    estimate, low, high, unit, n. A difference between the kNN-LM's and people's text is one between continuations of
-    the same context.
+def changes(tokens: pd.DataFrame, weights: Sequence[float], seed: int) -> pd.DataFrame:
+    """How the entropies change along a text: columns model, quantity, whose, law, estimate, low, high, unit, n.
+
+    `slope` is that of least squares, text by text; `later` the mean over the second half of the continuation. The rows
+    of "retrieval − model" and of "WRITER − people" are differences, the latter between continuations of one context:
+    both begin with the same state, so a difference `later` has come up since.
     """
     part = continued(tokens, weights)
-    by_text = {
-        (whose, law): _slopes(inside.pivot(index="text", columns="position", values=column).to_numpy())
-        for whose, inside in part.groupby("whose", sort=False)
-        for law, column in LAWS.items()
-    }
-    for whose in part["whose"].unique():
-        by_text[whose, RETRIEVAL_LESS_MODEL] = by_text[whose, RETRIEVAL] - by_text[whose, MODEL]
-    for whose, law in list(by_text):
-        if whose != PEOPLE:
-            by_text[f"{whose} − {PEOPLE}", law] = by_text[whose, law] - by_text[PEOPLE, law]
     rows = []
-    for (whose, law), values in by_text.items():
-        low, high = ratio_interval(values, np.ones(len(values)), least=EVEN, seed=seed)
-        rows.append({"whose": whose, "law": law, "estimate": values.mean(), "low": low, "high": high, "n": len(values)})
-    return _named(rows, tokens).assign(unit=f"bits per {HUNDRED} tokens")
+    for quantity, (statistic, unit) in STATISTICS.items():
+        by_text = {
+            (whose, law): statistic(inside.pivot(index="text", columns="position", values=column).to_numpy())
+            for whose, inside in part.groupby("whose", sort=False)
+            for law, column in LAWS.items()
+        }
+        for whose in part["whose"].unique():
+            by_text[whose, RETRIEVAL_LESS_MODEL] = by_text[whose, RETRIEVAL] - by_text[whose, MODEL]
+        for whose, law in [names for names in by_text if names[0] != PEOPLE]:
+            by_text[f"{whose} − {PEOPLE}", law] = by_text[whose, law] - by_text[PEOPLE, law]
+        for (whose, law), values in by_text.items():
+            low, high = ratio_interval(values, np.ones(len(values)), least=EVEN, seed=seed)
+            facts = {"quantity": quantity, "whose": whose, "law": law, "unit": unit, "n": len(values)}
+            rows.append(facts | {"estimate": values.mean(), "low": low, "high": high})
+    return _named(rows, tokens)
+
+
+def _slope(entropies: Float[np.ndarray, "text position"]) -> Float[np.ndarray, " text"]:
+    """The slope of each row over its position, for `HUNDRED` tokens."""
+    places = np.arange(entropies.shape[1]) - (entropies.shape[1] - 1) / 2
+    return HUNDRED * (entropies @ places) / (places @ places)
+
+
+def _later(entropies: Float[np.ndarray, "text position"]) -> Float[np.ndarray, " text"]:
+    """The mean of the second half of each row."""
+    return entropies[:, entropies.shape[1] // 2 :].mean(axis=1)
+
+
+SLOPE, LATER = "slope", "later"
+STATISTICS = {SLOPE: (_slope, f"bits per {HUNDRED} tokens"), LATER: (_later, "bits")}
+"""What `changes` says of a text's entropies, and its unit."""
 
 
 def _named(rows: list[dict[str, Any]], tokens: pd.DataFrame) -> pd.DataFrame:

@@ -183,7 +183,7 @@ def advantages(pair: Pair, switching: Switching, seed: int) -> pd.DataFrame:
     rows = []
     for place, quantity in ((1, SAVED), (2, SAVED_EQUAL)):
         values, replicates = of.values[place], of.replicates[:, place]
-        for policy, members in of.names.groupby("policy", sort=False).groups.items():
+        for policy, members in of.names.groupby("policy", sort=False).indices.items():
             rows.append(_strongest(of, members, values[members], replicates[:, members], policy, quantity))
         entropy, previous = (np.flatnonzero(of.names["policy"] == name) for name in (ENTROPY, SURPRISAL))
         partner = np.tile(previous, len(entropy) // len(previous))
