@@ -41,8 +41,8 @@ PAIRING = "a store whose next tokens are shuffled saves bits"
 
 
 def claims(gains: pd.DataFrame, changes: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Rows for `instruments.claims`, from the tables of `retrieval_tables.gains` and `changes`; their unit says which of
-    `RELEVANT` applies. The share of tokens that lose is counted from one half.
+    """Rows for `instruments.claims`, from the tables of `retrieval_tables.gains` and `changes`; their unit says which
+    of `RELEVANT` applies. The share of tokens that lose is counted from one half.
     """
     losing = _row(gains, SAME, ALL, ALL, LOSING)
     above_half = losing.to_dict() | {name: losing[name] - 0.5 for name in ("estimate", "low", "high")}
@@ -129,7 +129,7 @@ def _which(gains: pd.DataFrame) -> str:
     absent = gains[(gains["store"] == SAME) & (gains["group"] == ABSENT) & (gains["quantity"] == LOSING)]
     if len(absent):
         share = absent["tokens"].iloc[0] / _row(gains, SAME)["tokens"]
-        frequency += f" The {share:.0%} that are not in the store all lose."
+        frequency += f" The {share:.0%} that are not in the store lose, as they must."
     part = gains[(gains["store"] == SAME) & (gains["by"] == ENTROPY) & (gains["quantity"] == SAVED)]
     part = part.set_index("group")["estimate"].reindex(list(ENTROPIES)).dropna()
     return f"{frequency} By the model's own entropy, tokens {part.idxmax()} bits gain most ({part.max():z.2f} bits)."
@@ -153,14 +153,18 @@ def retrieval_drift(changes: pd.DataFrame) -> str:
     people = _change(changes, SLOPE, PEOPLE, RETRIEVAL)
     usual = f"{quote(people, 'z.2f', 'texts')} bits in 100 tokens"
     lines = [f"Along people's texts the entropy of the retrieval law changes by {usual}."]
+    answers = set()
     for writer in _writers(changes):
         higher = _change(changes, LATER, f"{writer} − {PEOPLE}", RETRIEVAL)
         faster = _change(changes, SLOPE, writer, RETRIEVAL_LESS_MODEL)
+        answers.add(_answer(faster).partition("**,")[0])
         lines.append(
-            f"Along the text of the {writer}, which begins with the same state, it is {quote(higher, 'z.2f')} bits higher "
-            f"in the second half than along people's: {_answer(higher)}. Its slope is {quote(faster, 'z.2f')} above that "
-            f"of the model's law: {_answer(faster)}."
+            f"Along the text of the {writer}, which begins with the same state, it is {quote(higher, 'z.2f')} bits "
+            f"higher in the second half than along people's: {_answer(higher)}. Its slope is {quote(faster, 'z.2f')} "
+            f"above that of the model's law: {_answer(faster)}."
         )
+    if len(answers) > 1:
+        lines.append("So the comparison with the model's law depends on how the kNN-LM draws its tokens.")
     return "\n- ".join(lines)
 
 
