@@ -101,50 +101,20 @@ def test_mixing_by_hand():
     assert mixing.mixed_bits(own, retrieved, 0.0).tolist() == own.tolist()
 
 
-def tokens(texts=24, length=40):
-    """Tokens of which retrieval is right in half of the cases with the same domain, and never with others. The entropy
-    of retrieval rises along the kNN-LM's text, by 10 bits in 100 tokens, and not along people's."""
-    random, parts = np.random.default_rng(0), []
-    for part, whose, stores in (
-        ("validation", PEOPLE, (SAME, SHUFFLED, OTHER)),
-        ("test", PEOPLE, (SAME, SHUFFLED, OTHER)),
-        ("test", KNN, (SAME,)),
-    ):
-        position = np.tile(np.arange(length), texts)
-        if whose == KNN:
-            position = np.tile(np.arange(10, length), texts)
-        text = np.repeat(np.arange(texts), len(position) // texts)
-        frequency = random.choice([0.0, 0.0005, 0.005, 0.05], len(position))
-        right = random.uniform(size=len(position)) < np.where(frequency == 0.0005, 0.8, 0.3)
-        own = 4 + random.uniform(size=len(position))
-        for store in stores:
-            for temperature in (0.5, 1.0):
-                retrieved = np.where(right & (frequency > 0) & (store == SAME), temperature, 0.0)
-                rise = 0.1 * position if whose == KNN else 0
-                columns = {"position": position, "text": text, "frequency": frequency, "own_bits": own, "token": 0}
-                columns |= {"own_entropy": own - 1, "retrieved": retrieved, "entropy": 1.0 + rise}
-                facts = {"model": "m", "part": part, "whose": whose, "store": store, "temperature": temperature}
-                parts.append(pd.DataFrame(facts | columns))
-    return pd.concat(parts, ignore_index=True)
-
-
-WEIGHTS = [0.0, 0.1, 0.3, 0.5]
-
-
-def test_the_best_setting_is_that_of_the_validation_texts():
-    table = tokens()
-    best = mixing.chosen(table, WEIGHTS).set_index("store")
+def test_the_best_setting_is_that_of_the_validation_texts(knn_tokens, knn_weights):
+    table = knn_tokens
+    best = mixing.chosen(table, knn_weights).set_index("store")
     assert best.loc[SAME, "temperature"] == 1.0
     assert best.loc[[SHUFFLED, OTHER], "weight"].tolist() == [0, 0]
-    tried = mixing.validated(table, WEIGHTS)
+    tried = mixing.validated(table, knn_weights)
     assert best.loc[SAME, "saved"] == tried.loc[tried["store"] == SAME, "saved"].max()
     table.loc[table["part"] == "test", "retrieved"] = 0.0
-    assert mixing.chosen(table, WEIGHTS).set_index("store").loc[SAME].equals(best.loc[SAME])
+    assert mixing.chosen(table, knn_weights).set_index("store").loc[SAME].equals(best.loc[SAME])
 
 
-def test_who_gains_and_who_loses():
-    table = tokens()
-    gains = retrieval_tables.gains(table, WEIGHTS, 0).set_index(["store", "group", "quantity"])
+def test_who_gains_and_who_loses(knn_tokens, knn_weights):
+    table = knn_tokens
+    gains = retrieval_tables.gains(table, knn_weights, 0).set_index(["store", "group", "quantity"])
     assert gains.loc[(SAME, ALL, SAVED), "low"] > 0
     weight = gains.loc[(SAME, ALL, SAVED), "weight"]
     assert gains.loc[(SAME, ABSENT, SAVED), "estimate"] == pytest.approx(np.log2(1 - weight))
@@ -159,17 +129,17 @@ def test_who_gains_and_who_loses():
     assert difference["low"] > 0
 
 
-def test_what_is_saved_is_the_difference_of_both_costs():
-    table = tokens()
-    mixed = retrieval_tables.people(table, WEIGHTS)
+def test_what_is_saved_is_the_difference_of_both_costs(knn_tokens, knn_weights):
+    table = knn_tokens
+    mixed = retrieval_tables.people(table, knn_weights)
     row = mixed[(mixed["store"] == SAME) & (mixed["retrieved"] > 0)].iloc[0]
     both = (1 - row["weight"]) * 2 ** -row["own_bits"] + row["weight"] * row["retrieved"]
     assert row["saved"] == pytest.approx(row["own_bits"] + np.log2(both))
 
 
-def test_a_rise_along_its_own_text_is_found():
-    table = tokens()
-    changes = retrieval_tables.changes(table, WEIGHTS, 0).set_index(["quantity", "whose", "law"])["estimate"]
+def test_a_rise_along_its_own_text_is_found(knn_tokens, knn_weights):
+    table = knn_tokens
+    changes = retrieval_tables.changes(table, knn_weights, 0).set_index(["quantity", "whose", "law"])["estimate"]
     assert changes[SLOPE, KNN, RETRIEVAL] == pytest.approx(10)
     assert changes[SLOPE, PEOPLE, RETRIEVAL] == pytest.approx(0)
     assert changes[SLOPE, f"{KNN} − {PEOPLE}", RETRIEVAL] == pytest.approx(10)
@@ -177,8 +147,8 @@ def test_a_rise_along_its_own_text_is_found():
     assert changes[LATER, f"{KNN} − {PEOPLE}", RETRIEVAL] == pytest.approx(0.1 * np.arange(25, 40).mean())
 
 
-def test_points_of_a_curve_are_means_over_steps():
-    along = retrieval_tables.along(tokens(), WEIGHTS, 0)
+def test_points_of_a_curve_are_means_over_steps(knn_tokens, knn_weights):
+    along = retrieval_tables.along(knn_tokens, knn_weights, 0)
     first = along[(along["whose"] == KNN) & (along["law"] == RETRIEVAL)].iloc[0]
     assert first["position"] == (1 + retrieval_tables.STEPS) / 2
     assert first["estimate"] == pytest.approx(1 + 0.1 * np.arange(10, 10 + retrieval_tables.STEPS).mean())

@@ -1,7 +1,6 @@
 """Switches between two models, on tokens small enough to check by hand, and on a source where the truth is known."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from bitskept.studies.output import switch_curve, switches
@@ -15,14 +14,9 @@ from bitskept.studies.output.switch_curve import (
     SAVED,
     SAVED_EQUAL,
     SURPRISAL,
-    Pair,
 )
-from bitskept.studies.output.switches import Switching
 
 TEXTS = np.array([0, 0, 0, 1, 1])
-SETTING = Switching(
-    widths=[2, 4], validation_sentences=30, test_sentences=60, windows=[1, 3], least=2, shares=[0.25, 0.5, 0.75]
-)
 
 
 def test_a_rolling_mean_stays_in_its_text():
@@ -54,32 +48,10 @@ def test_one_model_at_a_time_by_hand():
     assert not switches.one_at_a_time(small, large, texts, 10.0, window=2, least=1).any()
 
 
-def tokens(texts, informative, seed=0):
-    """Tokens whose gain, about 0 or 1 bit, is what the entropy says, or has nothing to do with it."""
-    random = np.random.default_rng(seed)
-    lengths = random.integers(5, 30, texts)
-    number = lengths.sum()
-    gain = random.integers(0, 2, number) + 1e-3 * random.uniform(size=number)
-    entropy = random.uniform(size=number) + (2 * gain if informative else 0)
-    bits = 3 + random.exponential(size=number)
-    columns = {"small_bits": bits, "large_bits": bits - gain, "small_entropy": entropy, "large_entropy": entropy / 2}
-    return pd.DataFrame({"text": np.repeat(np.arange(texts), lengths)} | columns)
-
-
-@pytest.fixture(scope="module")
-def informative():
-    return Pair(tokens(60, True), tokens(30, True, seed=1), 0.25)
-
-
-@pytest.fixture(scope="module")
-def blind():
-    return Pair(tokens(60, False), tokens(30, False, seed=1), 0.25)
-
-
-def test_what_a_switch_saves_is_the_covariance_of_choice_and_gain(informative):
-    curve = switch_curve.curve(informative, SETTING, 0)
+def test_what_a_switch_saves_is_the_covariance_of_choice_and_gain(informative, setting):
+    curve = switch_curve.curve(informative, setting, 0)
     gain = (informative.test["small_bits"] - informative.test["large_bits"]).to_numpy()
-    for choice in switch_curve.choices(informative.test, informative.validation, SETTING):
+    for choice in switch_curve.choices(informative.test, informative.validation, setting):
         rows = curve[(curve["policy"] == choice.policy) & (curve["level"] == choice.level)]
         rows = rows[rows["window"].isna() if np.isnan(choice.window) else rows["window"] == choice.window]
         rows = rows.set_index("quantity")
@@ -87,8 +59,8 @@ def test_what_a_switch_saves_is_the_covariance_of_choice_and_gain(informative):
         assert rows.loc[SAVED, "share"] == pytest.approx(choice.used.mean())
 
 
-def test_random_switches_cost_what_the_line_says(blind):
-    curve, random = switch_curve.curve(blind, SETTING, 0), np.random.default_rng(0)
+def test_random_switches_cost_what_the_line_says(blind, setting):
+    curve, random = switch_curve.curve(blind, setting, 0), np.random.default_rng(0)
     line = curve[curve["policy"] == RANDOM].set_index("share")
     small, large = blind.test["small_bits"].to_numpy(), blind.test["large_bits"].to_numpy()
     drawn = [np.where(random.uniform(size=len(small)) < 0.5, large, small).mean() for _ in range(2000)]
@@ -97,8 +69,8 @@ def test_random_switches_cost_what_the_line_says(blind):
     assert line["estimate"].iloc[[0, -1]].tolist() == pytest.approx([small.mean(), large.mean()])
 
 
-def test_an_entropy_that_knows_the_gain_does_as_well_as_the_oracle(informative):
-    curve = switch_curve.curve(informative, SETTING, 0)
+def test_an_entropy_that_knows_the_gain_does_as_well_as_the_oracle(informative, setting):
+    curve = switch_curve.curve(informative, setting, 0)
     half = curve[(curve["level"] == 0.5) & (curve["quantity"] == SAVED)]
     assert half[(half["policy"] == ENTROPY) & (half["window"] == 1)]["estimate"].iloc[0] == pytest.approx(
         0.25, abs=0.02
@@ -109,24 +81,24 @@ def test_an_entropy_that_knows_the_gain_does_as_well_as_the_oracle(informative):
     assert gains["estimate"].iloc[[0, -1]].tolist() == pytest.approx([0, 1], abs=0.01)
 
 
-def test_no_interval_of_a_blind_switch_is_far_from_chance(blind):
-    rows = switch_curve.advantages(blind, SETTING, 0).set_index(["policy", "quantity"])
+def test_no_interval_of_a_blind_switch_is_far_from_chance(blind, setting):
+    rows = switch_curve.advantages(blind, setting, 0).set_index(["policy", "quantity"])
     for policy in (ENTROPY, SURPRISAL, ONE):
         assert rows.loc[(policy, SAVED), "low"] < 0
     assert rows.loc[(ENTROPY, SAVED_EQUAL), "high"] < 0.02  # reading every token twice costs more than it brings
     assert rows.loc[(ORACLE, SAVED), "low"] > 0.1
 
 
-def test_computation_by_hand(informative):
-    curve = switch_curve.curve(informative, SETTING, 0)
+def test_computation_by_hand(informative, setting):
+    curve = switch_curve.curve(informative, setting, 0)
     bits = curve[curve["quantity"] == BITS].set_index("policy")
     for policy, slope in ((ENTROPY, 1.0), (ORACLE, 0.75), (ONE, 0.75)):
         rows = bits.loc[policy]
         assert rows["computation"].to_numpy() == pytest.approx(0.25 + slope * rows["share"].to_numpy())
 
 
-def test_equal_computation_buys_a_random_switch_a_larger_share(informative):
-    curve = switch_curve.curve(informative, SETTING, 0)
+def test_equal_computation_buys_a_random_switch_a_larger_share(informative, setting):
+    curve = switch_curve.curve(informative, setting, 0)
     small, large = informative.test[["small_bits", "large_bits"]].mean()
     rows = curve[(curve["policy"] == ENTROPY) & (curve["window"] == 1)]
     for _, part in rows.groupby("level"):
