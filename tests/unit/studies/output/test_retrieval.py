@@ -30,7 +30,8 @@ from bitskept.studies.output.retrieval_tables import (
 )
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-WORDS = [" ".join([word] * 9 + ["whale"] * (9 + place)) for place, word in enumerate("abcdefghijklmnop")]
+LETTERS = np.random.default_rng(0).choice(list("abcdefghijklmnopqrst"), (16, 12, 4))
+WORDS = [" ".join("".join(word) for word in text) for text in LETTERS]
 KNN = "kNN-LM, nucleus 1"
 
 
@@ -212,7 +213,7 @@ def test_too_little_text_is_said_so(plan):
     with pytest.raises(ValueError, match="3 texts of 400 tokens or more were asked for, and there are 0"):
         knn_texts.long_texts(iter([np.arange(5)]), 3, 400)
     with pytest.raises(ValueError, match="a store of 9 tokens was asked for, and the texts have 5"):
-        knn_texts.store_of(None, iter([np.arange(5)]), 9)
+        knn_texts.store_of(models.load("causal"), iter([np.arange(5)]), 9)
 
 
 def test_a_plan_that_cannot_be_is_refused(plan):
