@@ -18,6 +18,8 @@ from bitskept.studies.output import neighbours
 from bitskept.studies.output.neighbours import Store
 
 Ids = Int[np.ndarray, " _token"]
+SPECIAL = 2
+"""Room for the special tokens that a tokenizer puts around a text."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ def read(model: LanguageModel, corpus: str, longest: int, seed: int) -> Iterator
     texts = corpora.load(corpus, seed=seed)["text"]
     for start in range(0, len(texts), PORTION):
         with cut_as_planned():
-            encoding = encode(model, texts[start : start + PORTION], longest=longest)
-        yield from (encoding.tokens(place) for place in range(len(encoding)))
+            encoding = encode(model, texts[start : start + PORTION], longest=longest + SPECIAL)
+        yield from (encoding.tokens(place)[:longest] for place in range(len(encoding)))
 
 
 def long_texts(texts: Iterator[Ids], number: int, length: int) -> list[Ids]:
