@@ -78,7 +78,7 @@ def switching(checks: pd.DataFrame, curve: pd.DataFrame, advantages: pd.DataFram
         "chance or, where that costs more, beyond the large twin alone: "
         f"{_verdict(equal)}. Where only one twin runs at a time there is no such price, and at most {quote(one, BITS)} "
         f"bits are saved: {_verdict(one)}. All of this is of one pair of twins, whose sizes differ far less than those "
-        "of the paper."
+        "of the paper, and no computation is counted for the tokens that the large twin has to catch up on."
     )
 
 
