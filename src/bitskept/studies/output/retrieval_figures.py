@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from bitskept.base.figures import curve, points
 from bitskept.studies.output.retrieval import OTHER, PEOPLE, SAME, SHUFFLED
 from bitskept.studies.output.retrieval_tables import (
-    ABSENT,
     ALL,
     ENTROPIES,
     ENTROPY,
@@ -16,6 +15,7 @@ from bitskept.studies.output.retrieval_tables import (
     FREQUENCY,
     LOSING,
     MODEL,
+    RARE,
     RETRIEVAL,
     SAVED,
     SHUFFLED_AS_MUCH,
@@ -25,7 +25,7 @@ STORES = {SAME: ("C0", "o"), OTHER: ("C1", "s"), SHUFFLED_AS_MUCH: ("0.5", "D")}
 TITLES = {RETRIEVAL: "of the retrieval law", MODEL: "of the model's law"}
 ROWS = [
     (ALL, ALL, "all tokens"),
-    *((FREQUENCY, group, group if group == ABSENT else f"{group} in the store") for group in FREQUENCIES),
+    *((FREQUENCY, group, f"{group} in the store" if group == RARE else group) for group in FREQUENCIES),
     *((ENTROPY, group, f"entropy {group}") for group in ENTROPIES),
 ]
 """What the lines of `retrieval` are: a grouping, a group of it, and how the figure calls it."""

@@ -126,10 +126,13 @@ def _which(gains: pd.DataFrame) -> str:
         both += f", and frequent ones {frequent['estimate']:z.2f}"
         side = "rare" if difference["low"] > 0 else "frequent" if difference["high"] < 0 else "neither of them surely"
         frequency = f"By frequency, {both}: {side} gain more ({quote(difference, 'z.2f')})."
-    absent = gains[(gains["store"] == SAME) & (gains["group"] == ABSENT) & (gains["quantity"] == LOSING)]
-    if len(absent):
-        share = absent["tokens"].iloc[0] / _row(gains, SAME)["tokens"]
-        frequency += f" The {share:.0%} that are not in the store lose, as they must."
+    names = gains[(gains["store"] == SAME) & (gains["quantity"] == SAVED)].set_index("group")
+    if ABSENT in names.index:
+        share = names.loc[ABSENT, "tokens"] / names.loc[ALL, "tokens"]
+        frequency += f" The {share:.0%} that are not in the store lose, as they must"
+        both = names.loc[[name for name in (ABSENT, RARE) if name in names.index]]
+        mean = np.average(both["estimate"], weights=both["tokens"].astype(float))
+        frequency += f"; with these, rare tokens gain {mean:z.2f} bits." if len(both) > 1 else "."
     part = gains[(gains["store"] == SAME) & (gains["by"] == ENTROPY) & (gains["quantity"] == SAVED)]
     part = part.set_index("group")["estimate"].reindex(list(ENTROPIES)).dropna()
     return f"{frequency} By the model's own entropy, tokens {part.idxmax()} bits gain most ({part.max():z.2f} bits)."

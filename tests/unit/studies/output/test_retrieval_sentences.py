@@ -33,10 +33,10 @@ def gains(saved=0.04, losing=0.8, shuffled=-0.05, apart=0.03, rarer=0.1, weight=
     rows = [
         same | {"by": ALL, "group": ALL, "quantity": SAVED, "estimate": saved, "unit": bits, "tokens": 100},
         same | {"by": ALL, "group": ALL, "quantity": LOSING, "estimate": losing, "unit": share, "tokens": 100},
-        same | {"by": FREQUENCY, "group": RARE, "quantity": SAVED, "estimate": 0.2, "unit": bits},
+        same | {"by": FREQUENCY, "group": RARE, "quantity": SAVED, "estimate": 0.2, "unit": bits, "tokens": 31},
         same | {"by": FREQUENCY, "group": FREQUENT, "quantity": SAVED, "estimate": 0.2 - rarer, "unit": bits},
         same | {"by": FREQUENCY, "group": RARE_LESS_FREQUENT, "quantity": SAVED, "estimate": rarer, "unit": bits},
-        same | {"by": FREQUENCY, "group": ABSENT, "quantity": LOSING, "estimate": 1.0, "unit": share, "tokens": 19},
+        same | {"by": FREQUENCY, "group": ABSENT, "quantity": SAVED, "estimate": -0.15, "unit": bits, "tokens": 19},
         same | {"by": ENTROPY, "group": "below 1 bit", "quantity": SAVED, "estimate": -0.02, "unit": bits},
         same | {"by": ENTROPY, "group": "above 5", "quantity": SAVED, "estimate": 0.09, "unit": bits},
     ]
@@ -60,7 +60,7 @@ def test_what_is_saved_and_who_gains():
     )
     assert "**Most tokens lose all the same**: 80% [79%, 81%] of them, each at most −log2(1 − w) = 0.15 bits." in said
     assert "rare in the store gain 0.20 bits, and frequent ones 0.10: rare gain more (0.10 [0.09, 0.11])" in said
-    assert "The 19% that are not in the store lose, as they must." in said
+    assert "The 19% that are not in the store lose, as they must; with these, rare tokens gain 0.07 bits." in said
     assert said.endswith("tokens above 5 bits gain most (0.09 bits).")
 
 
@@ -122,8 +122,10 @@ def test_who_gains(wrong, said):
     assert said in sentences.retrieval(gains(**wrong))
 
 
-def test_where_all_tokens_are_in_the_store():
+def test_where_all_tokens_are_in_the_store_or_no_rare_one():
     table = gains()
+    said = sentences.retrieval(table[table["group"] != RARE].assign(low=np.nan, high=np.nan))
+    assert "lose, as they must. By the model's own" in said
     assert "not in the store" not in sentences.retrieval(table[table["group"] != ABSENT])
 
 
