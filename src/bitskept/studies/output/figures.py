@@ -7,3 +7,7 @@ from bitskept.studies.output.capacity_figures import capacity
 from bitskept.studies.output.detection_figures import detection
 
 __all__ = ["capacity", "detection"]
+from bitskept.studies.output.retrieval_figures import retrieval, retrieval_drift
+from bitskept.studies.output.switching_figures import switching
+
+__all__ = ["retrieval", "retrieval_drift", "switching"]

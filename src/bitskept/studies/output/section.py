@@ -12,6 +12,9 @@ from bitskept.studies.output.decoding import Decoding
 from bitskept.studies.output import capacity, detection
 from bitskept.studies.output.capacity import Capacity
 from bitskept.studies.output.detection import Detection
+from bitskept.studies.output import retrieval, switching
+from bitskept.studies.output.retrieval import Retrieval
+from bitskept.studies.output.switches import Switching
 
 
 class OutputUncertainty(Section):
@@ -22,6 +25,8 @@ class OutputUncertainty(Section):
     corpus: str = Name
     detection: Detection
     capacity: Capacity
+    retrieval: Retrieval
+    switching: Switching
     twin_seed: NonNegativeInt
     decoding: Decoding
     seed: NonNegativeInt
@@ -32,6 +37,9 @@ class OutputUncertainty(Section):
 def decoding_plan(section: OutputUncertainty) -> decoding.Plan:
     """Continuations of texts by each decoder, and by people."""
     return decoding.plan(section.decoding, seed=section.seed, dtype=section.dtype)
+def retrieval_plan(section: OutputUncertainty) -> retrieval.Plan:
+    """The kNN-LM, on held-out texts and on its own."""
+    return section.retrieval.plan(section.seed, section.dtype)
 
 
 def jobs(section: OutputUncertainty) -> Iterator[Job]:
@@ -42,3 +50,5 @@ def jobs(section: OutputUncertainty) -> Iterator[Job]:
     shared = {"twin_seed": section.twin_seed, "dtype": section.dtype, "terms": section.accept_terms}
     yield from detection.jobs(notebook, section.detection, training, section.model, seed=section.seed, **shared)
     yield from capacity.jobs(notebook, section.capacity, training, **shared)
+    yield measuring(notebook, "retrieval", model, [(retrieval.measure, retrieval_plan(section))], terms)
+    yield from switching.jobs(notebook, section.training, section.switching, section.twin_seed)

@@ -1,0 +1,37 @@
+"""How much of the retrieval law a kNN-LM takes: weight and temperature, chosen on validation texts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+SETTING = ["store", "temperature"]
+
+
+def mixed_bits(
+    own: Float[np.ndarray, "*token"], retrieved: Float[np.ndarray, "*token"], weight: float
+) -> Float[np.ndarray, "*token"]:
+    """-log2((1 - w) p + w p_r), the cost of tokens of which the model says that they cost `own` bits (-log2 p), and of
+    which the retrieval law gives the probability `retrieved`.
+    """
+    if weight == 0:  # exactly, and not up to rounding
+        return own
+    return -np.log2((1 - weight) * np.exp2(-own) + weight * retrieved)
+
+
+def validated(tokens: pd.DataFrame, weights: Sequence[float]) -> pd.DataFrame:
+    """The bits a token that each weight saves on the validation texts: store, temperature, weight, saved."""
+    rows = []
+    for (store, temperature), part in tokens[tokens["part"] == "validation"].groupby(SETTING, sort=False):
+        own, retrieved = part["own_bits"].to_numpy(float), part["retrieved"].to_numpy(float)
+        for weight in weights:
+            saved = (own - mixed_bits(own, retrieved, weight)).mean()
+            rows.append({"store": store, "temperature": temperature, "weight": weight, "saved": saved})
+    return pd.DataFrame(rows)
+
+
+def chosen(tokens: pd.DataFrame, weights: Sequence[float]) -> pd.DataFrame:
+    """The best of these settings for each store, one row each, as in `validated`; the smaller weight of equal ones."""
+    ordered = validated(tokens, weights).sort_values(["saved", "weight"], ascending=[False, True], kind="stable")
+    return ordered.drop_duplicates("store").sort_index(ignore_index=True)

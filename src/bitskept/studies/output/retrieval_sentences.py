@@ -1,0 +1,179 @@
+"""What a kNN-LM saves and what its own text does to it, in words, and the claims about that."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bitskept.base.words import has_interval, quote
+from bitskept.instruments.claims import CONTROL, outcome
+from bitskept.studies.output.effects import effect
+from bitskept.studies.output.retrieval import OTHER, PEOPLE, SAME, SHUFFLED
+from bitskept.studies.output.retrieval_tables import (
+    ABSENT,
+    AGAINST_OTHER,
+    ALL,
+    ENTROPIES,
+    ENTROPY,
+    FREQUENCY,
+    FREQUENT,
+    LATER,
+    LOSING,
+    RARE,
+    RARE_LESS_FREQUENT,
+    RETRIEVAL,
+    RETRIEVAL_LESS_MODEL,
+    SAVED,
+    SHUFFLED_AS_MUCH,
+    SLOPE,
+)
+
+PAPER, CRITICS = "Khandelwal 2020", "Wang 2023"
+RELEVANT = {"bits per token": 0.02, "share of tokens": 0.05, "bits per 100 tokens": 0.2, "bits": 0.1}
+"""The least effects that count; fixed before the run."""
+SAVES, LOSE = "retrieval saves bits", "retrieval makes most tokens dearer"
+RARELY = "rare tokens gain more than frequent ones"
+OF_PEOPLE = "along the kNN-LM's text, the entropy of the retrieval law comes to be higher than along people's"
+OF_MODEL = "along the kNN-LM's text, the entropy of the retrieval law rises faster than that of the model's law"
+DOMAIN = "a store of the same domain saves more than another one"
+PAIRING = "a store whose next tokens are shuffled saves bits"
+
+
+def claims(gains: pd.DataFrame, changes: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Rows for `instruments.claims`, from the tables of `retrieval_tables.gains` and `changes`; their unit says which
+    of `RELEVANT` applies. The share of tokens that lose is counted from one half.
+    """
+    losing = _row(gains, SAME, ALL, ALL, LOSING)
+    above_half = losing.to_dict() | {name: losing[name] - 0.5 for name in ("estimate", "low", "high")}
+    yield _claim(PAPER, SAVES, _row(gains, SAME), SAME)
+    yield _claim(PAPER, RARELY, _row(gains, SAME, FREQUENCY, RARE_LESS_FREQUENT), SAME)
+    yield _claim(CRITICS, f"{LOSE} (share above one half)", above_half, SAME)
+    for writer in _writers(changes):
+        yield _claim(CRITICS, OF_PEOPLE, _change(changes, LATER, f"{writer} − {PEOPLE}", RETRIEVAL), writer)
+        yield _claim(CRITICS, OF_MODEL, _change(changes, SLOPE, writer, RETRIEVAL_LESS_MODEL), writer)
+    yield _claim(CONTROL, DOMAIN, _row(gains, AGAINST_OTHER), AGAINST_OTHER)
+    yield _claim(CONTROL, PAIRING, _row(gains, SHUFFLED_AS_MUCH), SHUFFLED_AS_MUCH)
+
+
+def _claim(paper: str, claim: str, row: dict[str, Any] | pd.Series, probe: str) -> dict[str, Any]:
+    control = {"primary": paper != CONTROL} | ({} if paper == CONTROL else {"family": "output"})
+    facts = {
+        "paper": paper,
+        "claim": claim,
+        "model": row["model"],
+        "probe": probe,
+        "unit": row["unit"],
+        "clusters": row["n"],
+    }
+    return facts | effect(row) | control
+
+
+def _row(gains: pd.DataFrame, store: str, by: str = ALL, group: str = ALL, quantity: str = SAVED) -> pd.Series:
+    names = gains.set_index(["store", "by", "group", "quantity"])
+    return names.loc[(store, by, group, quantity)].rename(None)
+
+
+def retrieval(gains: pd.DataFrame) -> str:
+    """What retrieval saves of which tokens, whether the controls bite, and how many tokens lose."""
+    saved, losing = _row(gains, SAME), _row(gains, SAME, ALL, ALL, LOSING)
+    if saved["weight"] == 0:
+        return (
+            "**Retrieval saves nothing here**: on the validation texts no weight above 0 does, at any temperature. A "
+            "larger store could."
+        )
+    start = (
+        f"With weight {saved['weight']:g} and temperature {saved['temperature']:g}, both chosen on validation texts, "
+        f"retrieval saves {quote(saved, 'z.3f', 'texts')} bits a token: {_answer(saved)}. {_controls(gains)}"
+    )
+    most = "**Most tokens lose all the same**" if losing["low"] > 0.5 else "It is not sure that most tokens lose"
+    if losing["high"] < 0.5:
+        most = "**Most tokens gain**"
+    floor = -np.log2(1 - saved["weight"])
+    lost = f"{quote(losing)} of them, each at most −log2(1 − w) = {floor:.2f} bits"
+    return f"{start} {most}: {lost}. {_which(gains)}"
+
+
+def _controls(gains: pd.DataFrame) -> str:
+    """Whether it is the pairing of states with next tokens, and the domain, that save bits."""
+    shuffled, other, apart = _row(gains, SHUFFLED), _row(gains, OTHER), _row(gains, AGAINST_OTHER)
+    as_much = _row(gains, SHUFFLED_AS_MUCH)
+    if shuffled["weight"] == 0:
+        start = "With next tokens shuffled, the chosen weight is 0"
+    else:
+        start = f"With next tokens shuffled, weight {shuffled['weight']:g} saves {quote(shuffled, 'z.3f')}"
+    bites = "**this control does not bite**"
+    if as_much["high"] < 0:
+        bites = "it is the pairs of state and token that help"
+    elif not has_interval(as_much):
+        bites = "too few texts to say whether this control bites"
+    more = "for sure" if apart["low"] > 0 else "which is no clear difference"
+    return (
+        f"{start}, and at the weight of the same domain {quote(as_much, 'z.3f')} bits are saved: {bites}. A store of "
+        f"another domain (weight {other['weight']:g}) saves {quote(other, 'z.3f')}, and the same domain "
+        f"{quote(apart, 'z.3f')} more, {more}."
+    )
+
+
+def _which(gains: pd.DataFrame) -> str:
+    """Which tokens gain: by frequency in the store, and by the entropy of the model's law."""
+    difference = _row(gains, SAME, FREQUENCY, RARE_LESS_FREQUENT)
+    if not has_interval(difference):
+        frequency = "Too few texts to say whether rare tokens gain more than frequent ones."
+    else:
+        rare, frequent = (_row(gains, SAME, FREQUENCY, name) for name in (RARE, FREQUENT))
+        both = f"tokens that are rare in the store gain {rare['estimate']:z.2f} bits"
+        both += f", and frequent ones {frequent['estimate']:z.2f}"
+        side = "rare" if difference["low"] > 0 else "frequent" if difference["high"] < 0 else "neither of them surely"
+        frequency = f"By frequency, {both}: {side} gain more ({quote(difference, 'z.2f')})."
+    names = gains[(gains["store"] == SAME) & (gains["quantity"] == SAVED)].set_index("group")
+    if ABSENT in names.index:
+        share = names.loc[ABSENT, "tokens"] / names.loc[ALL, "tokens"]
+        frequency += f" The {share:.0%} that are not in the store lose, as they must"
+        both = names.loc[[name for name in (ABSENT, RARE) if name in names.index]]
+        mean = np.average(both["estimate"], weights=both["tokens"].astype(float))
+        frequency += f"; with these, rare tokens gain {mean:z.2f} bits." if len(both) > 1 else "."
+    part = gains[(gains["store"] == SAME) & (gains["by"] == ENTROPY) & (gains["quantity"] == SAVED)]
+    part = part.set_index("group")["estimate"].reindex(list(ENTROPIES)).dropna()
+    return f"{frequency} By the model's own entropy, tokens {part.idxmax()} bits gain most ({part.max():z.2f} bits)."
+
+
+def _answer(row: pd.Series) -> str:
+    """Whether an effect is there and large enough, in words."""
+    of = effect(row)
+    answer = outcome(of["estimate"], of["low"], of["high"], of["p"], RELEVANT[row["unit"]])
+    if answer != "cannot tell":
+        return f"**{answer}**, by the measure of {RELEVANT[row['unit']]:g} {row['unit']}"
+    if not has_interval(row):
+        return "**cannot tell** (no interval)"
+    return f"**cannot tell** ({of['detectable']:.2f} {row['unit']} would have been seen)"
+
+
+def retrieval_drift(changes: pd.DataFrame) -> str:
+    """Whether the entropy of the retrieval law rises along the kNN-LM's text: above that along people's, and faster
+    than that of the model's law.
+    """
+    people = _change(changes, SLOPE, PEOPLE, RETRIEVAL)
+    usual = f"{quote(people, 'z.2f', 'texts')} bits in 100 tokens"
+    lines = [f"Along people's texts the entropy of the retrieval law changes by {usual}."]
+    answers = set()
+    for writer in _writers(changes):
+        higher = _change(changes, LATER, f"{writer} − {PEOPLE}", RETRIEVAL)
+        faster = _change(changes, SLOPE, writer, RETRIEVAL_LESS_MODEL)
+        answers.add(_answer(faster).partition("**,")[0])
+        lines.append(
+            f"Along the text of the {writer}, which begins with the same state, it is {quote(higher, 'z.2f')} bits "
+            f"higher in the second half than along people's: {_answer(higher)}. Its slope is {quote(faster, 'z.2f')} "
+            f"above that of the model's law: {_answer(faster)}."
+        )
+    if len(answers) > 1:
+        lines.append("So the comparison with the model's law depends on how the kNN-LM draws its tokens.")
+    return "\n- ".join(lines)
+
+
+def _writers(changes: pd.DataFrame) -> list[str]:
+    return [name for name in changes["whose"].unique() if name != PEOPLE and not name.endswith(f" − {PEOPLE}")]
+
+
+def _change(changes: pd.DataFrame, quantity: str, whose: str, law: str) -> pd.Series:
+    return changes.set_index(["quantity", "whose", "law"]).loc[(quantity, whose, law)].rename(None)

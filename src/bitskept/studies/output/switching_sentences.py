@@ -1,0 +1,110 @@
+"""What switches between two twins save, in words, and the claim about them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from bitskept.base.words import quote
+from bitskept.instruments.claims import CONTROL, UNTESTED, outcome
+from bitskept.studies.output.effects import effect
+from bitskept.studies.output.switch_curve import ENTROPY, GAIN, ONE, ORACLE, SAVED, SAVED_EQUAL, SURPRISAL, UNIT
+
+PAPER = "Simonds 2025"
+RELEVANT = 0.02
+"""Bits per token; fixed before the run."""
+LEARNED = 1.0
+"""Bits per token below the cost by frequency; a twin with less has not learned."""
+CLAIMS = {
+    (ENTROPY, SAVED): "a switch by the small model's entropy saves bits against a random one of the same share",
+    (ENTROPY, SAVED_EQUAL): "a switch by the small model's entropy saves bits at the same computation",
+    (ONE, SAVED_EQUAL): "a switch by entropy saves bits where only one model runs at a time",
+}
+MORE = "entropy tells better than the last token's surprisal which tokens need the large model"
+BITS = "z.3f"
+BETTER, HAS_LEARNED = "the large twin is better than the small one", "the {} twin has learned"
+TO_TEST = " (to be tested: two twins that have learned, the large one better)"
+
+
+def passed(checks: pd.DataFrame) -> bool:
+    """Whether both twins have learned and the large one is better, beyond doubt (`switching.checks`)."""
+    least = checks["quantity"].map({"gathered": LEARNED, "larger": 0.0})
+    return bool((checks["low"] > least).all())
+
+
+def claims(checks: pd.DataFrame, advantages: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Rows for `instruments.claims`: what a switch by entropy saves over chance (`switch_curve.advantages`), and the
+    controls (`switching.checks`).
+    """
+    tested = passed(checks)
+    rows = advantages.set_index(["policy", "quantity"])
+    for (policy, quantity), claim in CLAIMS.items():
+        yield _claim(claim, rows.loc[(policy, quantity)], tested) | {"primary": True, "family": "output"}
+    difference = rows.loc[(f"{ENTROPY} − {SURPRISAL}", SAVED)]
+    yield _claim(MORE, difference, tested) | {"paper": CONTROL, "primary": False}
+    for row, name in zip(checks.to_dict("records"), ("small", "large", ""), strict=True):
+        claim = HAS_LEARNED.format(name) if name else BETTER
+        facts = {"paper": CONTROL, "claim": claim, "model": f"next token, width {row['width']}", "clusters": row["n"]}
+        yield facts | effect(row) | {"unit": UNIT, "primary": False}
+
+
+def _claim(claim: str, row: pd.Series, tested: bool) -> dict[str, Any]:
+    window = "" if pd.isna(row["window"]) else f", last {row['window']:.0f}"
+    facts = {"paper": PAPER, "claim": claim if tested else claim + TO_TEST, "model": "twins", "unit": UNIT}
+    facts |= {"probe": f"best of all thresholds: {row['share']:.0%}{window}", "clusters": row["n"]}
+    names = ("estimate", "low", "high", "p", "detectable")
+    return facts | ({name: row[name] for name in names} if tested else UNTESTED)
+
+
+def switching(checks: pd.DataFrame, curve: pd.DataFrame, advantages: pd.DataFrame) -> str:
+    """What the switches save, why, and what that is worth."""
+    small, large, better = (row for _, row in checks.iterrows())
+    saved = f"Per token, the large twin saves {quote(better, BITS, 'texts')} bits of what text costs the small one"
+    if not passed(checks):
+        learned = " and ".join(quote(row, BITS) for row in (small, large))
+        return (
+            f"**This run cannot weigh the claim.** {saved}; of the cost by frequency, the twins save {learned} bits. "
+            f"Both have to be above {LEARNED:g} for sure, and the large twin has to be better: train them for longer."
+        )
+    best = advantages.set_index(["policy", "quantity"])
+    entropy, equal, one = (best.loc[names] for names in CLAIMS)
+    oracle = best.loc[(ORACLE, SAVED), "estimate"]
+    return (
+        f"{saved}. A switch by the small twin's entropy saves at most {quote(entropy, BITS)} bits more than a random "
+        f"switch with the same share ({entropy['share']:.0%} of the tokens): {_verdict(entropy)}. The oracle saves "
+        f"{oracle:.3f} bits more than chance, so entropy finds {max(0, entropy['estimate']) / oracle:.0%} of what a "
+        f"choice of tokens could save. {_why(curve[curve['quantity'] == GAIN].sort_values('level'))} Its price is that "
+        f"the small twin reads every token. At the same computation it saves at most {quote(equal, BITS)} bits beyond "
+        "chance or, where that costs more, beyond the large twin alone: "
+        f"{_verdict(equal)}. Where only one twin runs at a time there is no such price, and at most {quote(one, BITS)} "
+        f"bits are saved: {_verdict(one)}. All of this is of one pair of twins, whose sizes differ far less than those "
+        "of the paper, and no computation is counted for the tokens that the large twin has to catch up on."
+    )
+
+
+def _verdict(row: pd.Series) -> str:
+    """Whether an advantage is there, and as large as it has to be."""
+    answer = outcome(row["estimate"], row["low"], row["high"], row["p"], RELEVANT)
+    if answer == "yes":
+        return f"**enough to matter** (at least {RELEVANT:g} bits)"
+    if answer == "cannot tell":
+        return f"**cannot tell** whether that matters ({RELEVANT:g} bits would, {row['detectable']:.3f} would be seen)"
+    return f"**too little to matter** ({RELEVANT:g} bits would)" if row["low"] > 0 else "**no more than chance**"
+
+
+def _why(gains: pd.DataFrame) -> str:
+    """Whether the large model saves more where the small one is uncertain; tenths in the order of entropy."""
+    first, last = gains.iloc[0], gains.iloc[-1]
+    saved = (
+        f"The reason: of a token, the large twin saves {quote(first, '.2f')} bits in the lowest tenth of entropies and"
+    )
+    saved += f" {quote(last, '.2f')} in the highest"
+    middle = gains.iloc[1:-1]["estimate"].max()
+    if not last["low"] > first["high"]:
+        return f"{saved}. **Entropy says how hard a token is, not which twin is better at it.**"
+    if last["low"] > middle:
+        return f"{saved}, more than anywhere else. **It helps most where the small one is least certain.**"
+    return (
+        f"{saved}, but up to {middle:.2f} in tenths between them. Only the easiest tokens are worth sparing it. "
+        "**Beyond them, entropy says how hard a token is, not which twin is better at it.**"
+    )

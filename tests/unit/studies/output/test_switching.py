@@ -1,0 +1,139 @@
+"""The laws of a twin's tokens against the whole model, and every sentence and claim about switches."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from bitskept.instruments import claims as outcomes
+from bitskept.instruments.training import byte_pairs
+from bitskept.instruments.training.builds import Build, network
+from bitskept.sources import corpora, models
+from bitskept.studies.output import switching
+from bitskept.studies.output import switching_sentences as sentences
+from bitskept.studies.output.section import OutputUncertainty, jobs
+from bitskept.studies.output.switch_curve import ENTROPY, GAIN, ONE, ORACLE, SAVED, SAVED_EQUAL, SURPRISAL
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+TEXTS = ["the whale swims in the sea", "a captain and the whale", "whales swim"]
+
+
+def test_bits_and_entropies_are_those_of_the_whole_model(home, tmp_path):
+    tokenizer = byte_pairs.ready(byte_pairs.learn(TEXTS, 270), 64)
+    whole = network(Build(width=16, depth=1, heads=2, initial=0.5), tokenizer, causal=True, seed=0)
+    for part in (whole, tokenizer):
+        part.save_pretrained(home / "models" / "causal")
+    path = tmp_path / "corpus.txt"
+    path.write_text("\n".join(TEXTS), "utf-8")
+    of = switching.Plan(str(path), sentences=3, longest=9)
+    table = switching.measure("causal", of, progress=False)
+    text = corpora.load(str(path), seed=0)["text"][1]
+    ids = torch.tensor([models.load("causal").tokenize([text])["input_ids"][0][:9]])
+    with torch.no_grad():
+        laws = whole.eval()(ids).logits[0].double().log_softmax(-1) / np.log(2)
+    rows = table[table["text"] == 1]
+    number = len(rows)  # the tokenizer puts a special token at the end, which is not scored
+    assert rows["position"].tolist() == list(range(1, number + 1))
+    bits = [-laws[place, token] for place, token in enumerate(ids[0, 1 : number + 1])]
+    assert rows["bits"].to_numpy() == pytest.approx(np.array(bits), abs=1e-4)
+    entropies = -(laws.exp2() * laws).sum(1)[:number]
+    assert rows["entropy"].to_numpy() == pytest.approx(entropies.numpy(), abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def section():
+    return OutputUncertainty.read({"profile": "smoke"})
+
+
+def test_the_twins_differ_in_width_alone_and_their_job_waits_for_both(section):
+    small, large = switching.runs(section.training, section.switching, 0)
+    assert [small.build.width, large.build.width] == section.switching.widths
+    assert small.schedule == large.schedule
+    job = next(job for job in jobs(section) if job.measurement == "switching")
+    assert set(job.needs) == {"05.grow.next-token-0", "05.grow.next-token-0-width96"}
+
+
+def test_more_text_than_was_held_out_is_refused(section):
+    more = section.switching.model_copy(update={"test_sentences": 10**6})
+    with pytest.raises(ValueError, match=r"training\.held_out must be at least 1000030"):
+        switching.plan(section.training, more)
+
+
+def checks(gathered=3.0, better=0.4):
+    rows = [(48, "gathered", gathered), (96, "gathered", gathered + 0.4), (96, "larger", better)]
+    table = pd.DataFrame(rows, columns=["width", "quantity", "estimate"])
+    return table.assign(low=table["estimate"] - 0.1, high=table["estimate"] + 0.1, n=50, unit="bits per token")
+
+
+def advantages(entropy=0.03, equal=0.03, one=0.03, reach=0.005):
+    values = {
+        (ENTROPY, SAVED): entropy, (ENTROPY, SAVED_EQUAL): equal, (ONE, SAVED_EQUAL): one, (ORACLE, SAVED): 0.3,
+        (f"{ENTROPY} − {SURPRISAL}", SAVED): 0.02,
+    }  # fmt: skip
+    rows = [
+        {"policy": policy, "quantity": quantity, "estimate": value, "low": value - reach, "high": value + reach}
+        for (policy, quantity), value in values.items()
+    ]
+    table = pd.DataFrame(rows).assign(window=4.0, level=0.8, share=0.79, n=50, detectable=0.01)
+    return table.assign(p=np.where(table["low"] > 0, 0.001, 0.9))
+
+
+def curve(gains=(0.1, 0.6, 0.4, 0.5)):
+    rows = [{"quantity": GAIN, "level": place, "estimate": gain} for place, gain in enumerate(gains)]
+    return pd.DataFrame(rows).assign(
+        low=lambda rows: rows["estimate"] - 0.01, high=lambda rows: rows["estimate"] + 0.01
+    )
+
+
+def test_what_is_saved_and_why():
+    said = sentences.switching(checks(), curve(), advantages())
+    assert "the large twin saves 0.400 ([0.300, 0.500], 95 %, 50 texts) bits" in said
+    assert "at most 0.030 [0.025, 0.035] bits more than a random switch with the same share (79% of the tokens)" in said
+    assert "oracle saves 0.300 bits more than chance, so entropy finds 10% of what" in said
+
+
+@pytest.mark.parametrize("wrong", [{"gathered": 0.9}, {"better": 0.05}])
+def test_twins_that_have_not_learned_weigh_nothing(wrong):
+    said = sentences.switching(checks(**wrong), curve(), advantages())
+    assert said.startswith("**This run cannot weigh the claim.**")
+    assert "enough to matter" not in said
+    rows = list(sentences.claims(checks(**wrong), advantages()))
+    assert [row["claim"].endswith(sentences.TO_TEST) for row in rows] == [True] * 4 + [False] * 3
+    assert not sentences.passed(checks(**wrong))
+
+
+@pytest.mark.parametrize(
+    ("value", "reach", "said"),
+    [
+        (0.03, 0.005, "**enough to matter** (at least 0.02 bits)"),
+        (0.015, 0.01, "**cannot tell** whether that matters (0.02 bits would, 0.010 would be seen)"),
+        (0.01, 0.005, "**too little to matter** (0.02 bits would)"),
+        (0.0, 0.005, "**no more than chance**"),
+    ],
+)
+def test_each_verdict(value, reach, said):
+    table = advantages(entropy=value, equal=value, one=value, reach=reach)
+    assert sentences.switching(checks(), curve(), table).count(said) == 3
+
+
+@pytest.mark.parametrize(
+    ("gains", "said"),
+    [
+        ((0.4, 0.6, 0.4), "0.40 [0.39, 0.41] in the highest. **Entropy says how hard a token is, not which twin"),
+        ((0.1, 0.3, 0.6), "more than anywhere else. **It helps most where the small one is least certain.**"),
+        ((0.1, 0.6, 0.4), "but up to 0.60 in tenths between them. Only the easiest tokens are worth sparing it."),
+    ],
+)
+def test_each_reason(gains, said):
+    assert said in sentences.switching(checks(), curve(gains), advantages())
+
+
+def test_claims_in_their_form():
+    table = outcomes.table(sentences.claims(checks(), advantages()), relevant=sentences.RELEVANT, sides=2)
+    assert table["outcome"].tolist() == ["yes", "yes", "yes", "yes", "yes", "yes", "yes"]
+    assert table["primary"].sum() == 3
+    less = outcomes.table(sentences.claims(checks(), advantages(equal=0.0)), relevant=sentences.RELEVANT, sides=2)
+    assert less["outcome"].tolist()[:3] == ["yes", "no", "yes"]
+    assert less["probe"].iloc[0] == "best of all thresholds: 79%, last 4"
+    few = checks().assign(low=np.nan, high=np.nan)
+    assert next(sentences.claims(few, advantages()))["claim"].endswith(sentences.TO_TEST)
