@@ -135,7 +135,7 @@ def by_layer(trained: pd.DataFrame, randoms: Sequence[pd.DataFrame], seed: int) 
     """
     both = {"trained": trained, "random": pd.concat(randoms)}
     sums = {name: _by_sentence(table) for name, table in both.items()}
-    layers: list[int | None] = [None, *sorted(trained["layer"].unique())]
+    layers: list[int | None] = [None, *map(int, sorted(trained["layer"].unique()))]
     rows = [*_of_heads(sums["trained"], seed)]
     for layer in layers:
         chosen = {name: _total(table, layer) for name, table in sums.items()}
@@ -181,6 +181,6 @@ def _difference(more: tuple[np.ndarray, np.ndarray], less: tuple[np.ndarray, np.
     """The difference of two ratios over the same sentences."""
     estimate = more[0].sum() / more[1].sum() - less[0].sum() / less[1].sum()
     replicates = cluster_bootstrap(*more, seed=seed) - cluster_bootstrap(*less, seed=seed)
-    number = np.count_nonzero(more[1])
+    number = int(np.count_nonzero(more[1]))
     low, high = derived_interval(replicates, estimate, number)
     return {"estimate": estimate, "low": low, "high": high, "n": number}

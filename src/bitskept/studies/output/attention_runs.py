@@ -87,10 +87,11 @@ def _plan(training: TwinTraining, attention: Attention, rate: float, seed: int) 
 
 
 def run(wanted: Run) -> pd.DataFrame:
-    """The curve of a run: one row per step at which it is measured, up to the one at which it stopped. Columns: rate,
-    fixed, seed, step, loss (held-out bits per token), spread (the mean over heads of the entropy of attention as a share of
-    its maximum), lowest (the same of the head that has least), single (bits per token of the law of single tokens in
-    the training text, with one added to each count), stopped (a gradient was not finite).
+    """The curve of a run: one row per step at which it is measured, up to the one at which it stopped.
+
+    Columns: rate, fixed, seed, step, loss (held-out bits per token), spread (the mean over heads of the entropy of
+    attention as a share of its maximum), lowest (the same of the head that has least), single (bits per token of the
+    law of single tokens in the training text, with one added to each count), stopped (a gradient was not finite).
     """
     return store.stored(NAME, VERSION, _key(wanted), lambda: _trained(wanted))
 
@@ -179,7 +180,7 @@ def _batch(ids: Int[Tensor, "row token"]) -> dict[str, Tensor]:
     return {"ids": ids, "attention": ones, "wanted": wanted, "weights": ones.float()}
 
 
-def _single(training: Int[np.ndarray, " token"], held_out: Int[np.ndarray, "row token"], types: int) -> float:
+def _single(training: Int[np.ndarray, " text"], held_out: Int[np.ndarray, "row token"], types: int) -> float:
     """The bits per token of held-out text, without the first of each row, under the law of the training tokens."""
     counts = np.bincount(training, minlength=types) + 1
     return float(-np.log2(counts / counts.sum())[held_out[:, 1:]].mean())
@@ -203,10 +204,12 @@ def spread(network: Any, ids: Int[Tensor, "row token"]) -> Float[np.ndarray, "la
 
 @makes_table
 def outcomes(table: pd.DataFrame) -> pd.DataFrame:
-    """What became of each run of `curves`. Columns: rate, fixed, seed, outcome (`OUTCOMES`: how it is decided, see `RISE` and
-    `GAIN`), loss and single (held-out bits per token, at the end), rise (the largest of the loss above the lowest so
-    far), spread and lowest (at the end), least_spread (the smallest over the run), fell (the first step with half of
-    the spread at the start), rose (the first step with a loss `RISE` above the lowest so far, if there is one).
+    """What became of each run of `curves`.
+
+    Columns: rate, fixed, seed, outcome (one of `OUTCOMES`, by `RISE` and `GAIN`), loss and single (held-out bits per
+    token, at the end), rise (the largest of the loss above the lowest so far), spread and lowest (at the end),
+    least_spread (the smallest over the run), fell (the first step with half of the spread at the start), rose (the
+    first step with a loss `RISE` above the lowest so far, if there is one).
     """
     rows = []
     for (fixed, rate, seed), curve in table.groupby(["fixed", "rate", "seed"]):

@@ -24,6 +24,8 @@ RELEVANT = {MAXIMUM: 0.05, RANK: 0.5, RUNS: 0.5}
 FEW = 4
 """A rank correlation takes so many runs."""
 READINGS = {"spread": "all tokens", "spread without the first": "without the first token"}
+SHORT = 10
+"""A lead of fewer steps leaves no time to act."""
 VACUOUS = 0.01
 """A least entropy below this share of the maximum says nothing."""
 
@@ -126,17 +128,11 @@ def _timing(diverged: pd.DataFrame) -> str:
         return "No run that diverged was seen to halve its entropy before the end."
     before, same = int((timed["fell"] < timed["rose"]).sum()), int((timed["fell"] == timed["rose"]).sum())
     lead = (timed["rose"] - timed["fell"]).median()
+    short = ", too short to serve as a warning at such rates" if lead < SHORT else ""
     return (
         f"Entropy had halved before the loss rose by a bit in {before} of {len(timed)} runs that diverged and by the "
-        f"same step in {same}; the median lead is {lead:g} steps, too short to serve as a warning at such rates."
-        if lead < SHORT
-        else f"Entropy had halved before the loss rose by a bit in {before} of {len(timed)} runs that diverged and by "
-        f"the same step in {same}; the median lead is {lead:g} steps."
+        f"same step in {same}; the median lead is {lead:g} steps{short}."
     )
-
-
-SHORT = 10
-"""A lead of fewer steps leaves no time to act."""
 
 
 def _held(fixed: pd.DataFrame) -> str:

@@ -33,7 +33,9 @@ def twin_plan(classes: WordClasses, training: TwinTraining) -> word_classes.Plan
     return word_classes.Plan(training.corpus, classes.classes, **sizes, seed=training.seed, dtype="float32")
 
 
-def measure(training: TwinTraining, names: Sequence[str], seeds: Sequence[int], *, classes: WordClasses) -> pd.DataFrame:
+def measure(
+    training: TwinTraining, names: Sequence[str], seeds: Sequence[int], *, classes: WordClasses
+) -> pd.DataFrame:
     """`word_classes.measure` of all checkpoints of these twins, which are trained now if they are missing; `step` and
     `twin` beside its columns.
     """

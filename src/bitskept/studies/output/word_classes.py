@@ -20,6 +20,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -106,16 +107,16 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
     chosen = [texts[place] for place in choose(texts, plan)]
     with cut_as_planned():
         encoding = encode(model, chosen, longest=plan.longest)
-    found = enough(list(uses(chosen, spans(model, chosen, plan.longest), plan)), plan)
+    measured = enough(list(uses(chosen, spans(model, chosen, plan.longest), plan)), plan)
     classes = {word: name for name, words in plan.classes.items() for word in words}
-    words = sorted({use.word for use in found})
+    words = sorted({use.word for use in measured})
     names = sorted({classes[word] for word in words})
     if len(names) < 2:
         raise ValueError(f"{len(chosen)} texts have too few uses of words of two classes: take more sentences")
-    of_use = np.array([words.index(use.word) for use in found])
+    of_use = np.array([words.index(use.word) for use in measured])
     of_word = np.array([names.index(classes[word]) for word in words])
     layers = resolve_layers(model, plan.layers)
-    states = _states(model, encoding, found, layers, label(model) if progress else None)
+    states = _states(model, encoding, measured, layers, label(model) if progress else None)
     rows = []
     for reading, of_reading in zip(READINGS, states, strict=True):
         for layer, vectors in zip(layers, of_reading, strict=True):
@@ -155,10 +156,10 @@ def uses(texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], plan:
                 yield Use(place, word, first, last)
 
 
-def enough(found: Sequence[Use], plan: Plan) -> list[Use]:
+def enough(measured: Sequence[Use], plan: Plan) -> list[Use]:
     """The first `plan.most` uses of each word that has `plan.least`, of the classes with at least two such words."""
     by_word: dict[str, list[Use]] = {}
-    for use in found:
+    for use in measured:
         by_word.setdefault(use.word, []).append(use)
     kept = {word: listed[: plan.most] for word, listed in by_word.items() if len(listed) >= plan.least}
     known = [[word for word in words if word in kept] for words in plan.classes.values()]
@@ -166,25 +167,25 @@ def enough(found: Sequence[Use], plan: Plan) -> list[Use]:
 
 
 def _states(
-    model: LanguageModel, encoding: Any, found: Sequence[Use], layers: tuple[int, ...], progress: str | None
+    model: LanguageModel, encoding: Any, measured: Sequence[Use], layers: tuple[int, ...], progress: str | None
 ) -> list[Float[np.ndarray, "layer use dim"]]:
     """The states before and at each use."""
-    texts = sorted({use.text for use in found})
+    texts = sorted({use.text for use in measured})
     taken: dict[tuple[int, int], np.ndarray] = {}
-    wanted = {(use.text, place) for use in found for place in (use.first - 1, use.last)}
+    wanted = {(use.text, place) for use in measured for place in (use.first - 1, use.last)}
     for batch in stream(model, encoding, texts, layers=layers, progress=progress):
         states = batch.states.float().cpu().numpy()
         for token, key in enumerate(zip(batch.sentences.tolist(), batch.positions.tolist(), strict=True)):
             if key in wanted:
                 taken[key] = states[:, token].copy()
-    before = np.stack([taken[use.text, use.first - 1] for use in found], axis=1)
-    return [before, np.stack([taken[use.text, use.last] for use in found], axis=1)]
+    before = np.stack([taken[use.text, use.first - 1] for use in measured], axis=1)
+    return [before, np.stack([taken[use.text, use.last] for use in measured], axis=1)]
 
 
 def standardised(states: Float[np.ndarray, "use dim"]) -> Float[np.ndarray, "use _dim"]:
     """The states with mean 0 and variance 1 in every feature, without features that do not vary."""
-    centred = states.astype(float) - states.mean(0)
-    spread = centred.std(0)
+    exact = states.astype(float)
+    centred, spread = exact - exact.mean(0), exact.std(0)
     varies = spread > 1e-9 * (1 + np.abs(states).max())
     return centred[:, varies] / spread[varies]
 
@@ -199,8 +200,8 @@ def named_right(
     """For each word the share of its uses that are nearest to the mean of its class, from other words alone.
 
     `of_use` is the word of each use and `of_word` the class of each word. The words of each class are dealt at random
-    into `FOLDS` parts; the mean of a class is that of its words' means, over the words of the other parts. So a held-out
-    word's own class has lost no more words than the others, and shuffled classes are named right as often as by chance.
+    into `FOLDS` parts; the mean of a class is that of its words' means, over the words of the other parts. So the class
+    of a held-out word has lost no more words than the others, and shuffled classes are named right by chance.
     """
     random, words, classes = np.random.default_rng(seed), len(of_word), of_word.max() + 1
     fold = np.empty(words, int)
@@ -241,5 +242,5 @@ def discrimination(states: Float[np.ndarray, "use dim"], of_use: Int[np.ndarray,
     classes = np.unique(of_use)
     groups = [states[of_use == name] / 2 for name in classes]
     within = [cdist(group, group).sum() / (len(group) * (len(group) - 1)) for group in groups if len(group) > 1]
-    between = [cdist(one, other).mean() for place, one in enumerate(groups) for other in groups[:place]]
+    between = [cdist(*pair).mean() for pair in combinations(groups, 2)]
     return float((np.mean(within) - np.mean(between)) / np.sqrt(states.shape[1]))
