@@ -8,8 +8,9 @@ import pandas as pd
 from scipy.stats import binomtest, norm
 
 from bitskept.base.words import has_interval, quote
-from bitskept.instruments.claims import CONTROL
+from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.studies.output.attention import GAP
+from bitskept.studies.output.attention_runs import RISE
 from bitskept.theory.intervals import detectable, share_interval, standard_error
 from bitskept.theory.statistics import detectable_correlation, permutation_p, rank_interval, spearman
 
@@ -83,7 +84,8 @@ def collapse(outcomes: pd.DataFrame) -> str:
     stuck = len(free) - len(learned) - len(diverged)
     counts = (
         f"Of {len(free)} runs with free scores {len(learned)} learned, {stuck} came to no more than the law of single "
-        f"tokens, and {len(diverged)} diverged (rates {_rates(diverged)})."
+        f"tokens, and {len(diverged)} diverged (rates {_rates(diverged)}): their held-out loss rose by {RISE:g} "
+        "bit a token or more, or was not finite."
     )
     if diverged.empty or learned.empty:
         missing = "diverged" if diverged.empty else "learned"
@@ -131,7 +133,7 @@ def _timing(diverged: pd.DataFrame) -> str:
     short = ", too short to serve as a warning at such rates" if lead < SHORT else ""
     return (
         f"Entropy had halved before the loss rose by a bit in {before} of {len(timed)} runs that diverged and by the "
-        f"same step in {same}; the median lead is {lead:g} steps{short}."
+        f"same step in {same}; the median lead is {lead:g} {'step' if lead == 1 else 'steps'}{short}."
     )
 
 
@@ -178,7 +180,7 @@ def _correlation(free: pd.DataFrame, seed: int) -> dict[str, Any]:
     facts |= {"probe": "runs over rates and seeds", "model": "next token", "clusters": len(free)}
     least, rise = free["least_spread"].to_numpy(float), np.nan_to_num(free["rise"].to_numpy(float), posinf=1e9)
     if len(free) < FEW or np.ptp(rise) == 0 or np.ptp(least) == 0:
-        return facts | dict.fromkeys(("estimate", "low", "high", "p", "detectable"), np.nan)
+        return facts | UNTESTED | {"claim": f"{UNSTABLE} (to be tested: more runs, at more rates)"}
     correlation = -spearman(least, rise)
     low, high = rank_interval(correlation, len(free))
     facts |= {"estimate": correlation, "low": low, "high": high, "detectable": detectable_correlation(len(free))}
@@ -194,7 +196,7 @@ def _prevention(free: pd.DataFrame, fixed: pd.DataFrame) -> dict[str, Any]:
     saved = (pairs["outcome"] != "diverged").to_numpy(float)
     facts |= {"clusters": len(pairs)}
     if not len(pairs):
-        return facts | dict.fromkeys(("estimate", "low", "high", "p", "detectable"), np.nan)
+        return facts | UNTESTED | {"claim": f"{PREVENTED} (to be tested: rates at which runs diverge)"}
     low, high = share_interval(saved, np.ones(len(saved)))
     p = binomtest(int(saved.sum()), len(saved), RELEVANT[RUNS], alternative="greater").pvalue
     return facts | {"estimate": saved.mean(), "low": low, "high": high, "p": p, "detectable": high - low}

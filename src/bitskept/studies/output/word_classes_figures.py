@@ -41,7 +41,7 @@ def _by_layer(axes: Axes, rows: pd.DataFrame) -> None:
 
 def _by_step(axes: Axes, rows: pd.DataFrame) -> None:
     """A curve per layer over the steps, with intervals for the last layer."""
-    layers = sorted(rows["layer"].unique())
+    layers = [int(layer) for layer in sorted(rows["layer"].unique())]
     for layer, colour in zip(layers, shades(len(layers)), strict=True):
         part = rows[(rows["layer"] == layer) & (rows["quantity"] == "right")].sort_values("step")
         if layer == layers[-1]:

@@ -70,7 +70,7 @@ def test_collapse_that_comes_with_divergence_but_is_not_what_it_takes():
     assert "to 0.2% of its maximum or less in every run that diverged" in text
     assert "no less than 40.0% in those that learned: the two are apart" in text
     assert "a fall of entropy is no harm by itself" in text
-    assert "in 1 of 2 runs that diverged and by the same step in 1; the median lead is 1 steps, too short" in text
+    assert "in 1 of 2 runs that diverged and by the same step in 1; the median lead is 1 step, too short" in text
     assert "stayed at 96% of its maximum or more, and 2 of 2 runs at rates 3 diverged all the same" in text
 
 
@@ -124,8 +124,8 @@ def test_claims_of_sharp_heads_and_of_runs():
 
 def test_claims_that_could_not_be_tested():
     table, _ = weighed(spreads(), runs(*SLOW))
-    assert table.xs(UNSTABLE).iloc[0]["outcome"] == "not tested"
-    assert table.xs(PREVENTED).iloc[0]["outcome"] == "not tested"
+    assert table.xs(f"{UNSTABLE} (to be tested: more runs, at more rates)").iloc[0]["outcome"] == "not tested"
+    assert table.xs(f"{PREVENTED} (to be tested: rates at which runs diverge)").iloc[0]["outcome"] == "not tested"
 
 
 def test_a_correlation_of_the_other_sign_is_no_support():
