@@ -11,3 +11,7 @@ from bitskept.studies.output.retrieval_figures import retrieval, retrieval_drift
 from bitskept.studies.output.switching_figures import switching
 
 __all__ = ["retrieval", "retrieval_drift", "switching"]
+from bitskept.studies.output.attention_figures import attention_runs, attention_spread
+from bitskept.studies.output.word_classes_figures import word_classes
+
+__all__ = ["attention_runs", "attention_spread", "word_classes"]

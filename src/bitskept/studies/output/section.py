@@ -1,6 +1,7 @@
 """The parameters of notebook 08, the plans that follow from them, and its jobs."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from pydantic import NonNegativeInt
 
@@ -15,6 +16,11 @@ from bitskept.studies.output.detection import Detection
 from bitskept.studies.output import retrieval, switching
 from bitskept.studies.output.retrieval import Retrieval
 from bitskept.studies.output.switches import Switching
+from bitskept.instruments.job import Job, key_of, measuring
+from bitskept.instruments.training import twin_measures
+from bitskept.instruments.training.twin_runs import NEXT, TwinTraining
+from bitskept.instruments.training.twin_runs import weights as weight_count
+from bitskept.studies.output import attention, attention_runs, class_checkpoints, word_classes
 
 
 class OutputUncertainty(Section):
@@ -29,6 +35,8 @@ class OutputUncertainty(Section):
     switching: Switching
     twin_seed: NonNegativeInt
     decoding: Decoding
+    attention: attention.Attention
+    word_classes: word_classes.WordClasses
     seed: NonNegativeInt
     dtype: Dtype
     accept_terms: list[str]
@@ -40,6 +48,15 @@ def decoding_plan(section: OutputUncertainty) -> decoding.Plan:
 def retrieval_plan(section: OutputUncertainty) -> retrieval.Plan:
     """The kNN-LM, on held-out texts and on its own."""
     return section.retrieval.plan(section.seed, section.dtype)
+def attention_plan(section: OutputUncertainty) -> attention.Plan:
+    """How widely the heads of the model attend."""
+    sizes = section.attention.sentences, section.attention.longest
+    return attention.Plan(section.corpus, *sizes, seed=section.seed, dtype=section.dtype)
+
+
+def classes_plan(section: OutputUncertainty) -> word_classes.Plan:
+    """How well states tell the classes of words, of the model."""
+    return class_checkpoints.plan(section.word_classes, section.corpus, section.seed, section.dtype)
 
 
 def jobs(section: OutputUncertainty) -> Iterator[Job]:
@@ -52,3 +69,28 @@ def jobs(section: OutputUncertainty) -> Iterator[Job]:
     yield from capacity.jobs(notebook, section.capacity, training, **shared)
     yield measuring(notebook, "retrieval", model, [(retrieval.measure, retrieval_plan(section))], terms)
     yield from switching.jobs(notebook, section.training, section.switching, section.twin_seed)
+    yield from attention_jobs(section)
+    yield from class_jobs(section)
+
+
+def attention_jobs(section: OutputUncertainty) -> Iterator[Job]:
+    """How widely the model and its random copies attend, and the runs at rising rates."""
+    notebook, model, terms = section.notebook, section.model, section.accept_terms
+    asked, copies = [(attention.measure, attention_plan(section))], (None, *section.attention.random_seeds)
+    yield measuring(notebook, "attention", model, asked, terms, weights=copies)
+    runs = attention_runs.plans(section.training, section.attention)
+    key = key_of([(attention_runs.NAME, attention_runs.VERSION, run) for run in runs], texts=[section.training.corpus])
+    weights = sum(weight_count(section.training, run.plan) for run in runs)
+    yield Job("measure", notebook, "attention", "runs", weights, key, partial(attention_runs.curves, runs))
+
+
+def class_jobs(section: OutputUncertainty) -> Iterator[Job]:
+    """Words' classes in the model, its random copies and the checkpoints of a twin."""
+    notebook, plan, classes = section.notebook, classes_plan(section), section.word_classes
+    copies = (None, *classes.random_seeds)
+    asked = [(word_classes.measure, plan)]
+    yield measuring(notebook, "classes", section.model, asked, section.accept_terms, weights=copies)
+    training, of_twin = section.training, class_checkpoints.twin_plan(classes, section.training)
+    work, options = class_checkpoints.measure, {"classes": classes}
+    asks = [word_classes.measure.asks(of_twin)]
+    yield from twin_measures.jobs(notebook, training, NEXT, [section.twin_seed], asks, work, **options)

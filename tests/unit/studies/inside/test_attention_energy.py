@@ -6,9 +6,10 @@ import pytest
 import torch
 import transformers
 
+from bitskept.instruments.attention_heads import record
 from bitskept.instruments.states import encode
 from bitskept.sources import corpora
-from bitskept.studies.inside.attention_energy import COLUMNS, FORMS, STEPS, Plan, _columns, _sums, measure, record
+from bitskept.studies.inside.attention_energy import COLUMNS, FORMS, STEPS, Plan, _columns, _sums, measure
 from bitskept.theory.associative_memory import attention, energy
 
 TEXTS = ["the cat sat.", "it", "the cat, the 42!", "The cat the cat the cat sat, it", "!", "the cat sat at it."]

@@ -1,0 +1,136 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from bitskept.instruments import claims as outcomes_of_claims
+from bitskept.studies.output.attention import GAP
+from bitskept.studies.output.attention_sentences import PREVENTED, RELEVANT, SHARPER, UNSTABLE, claims, collapse, spread
+
+SPREADS = {"spread": (0.4, 0.9), "spread without the first": (0.6, 0.9), "weight on the first": (0.6, 0.1)}
+NAN = float("nan")
+
+
+def spreads(*, reach=0.02, by_text=0.0, **shares):
+    """A table of `by_layer` with these shares of trained and random heads, and intervals of this reach."""
+    values = SPREADS | {name.replace("_", " "): pair for name, pair in shares.items()}
+    values |= {"least by own scores": (0.1, 0.6), "least by the text's scores": (by_text, 0.0)}
+    rows = [
+        {"model": "m", "weights": weights, "layer": layer, "head": None, "quantity": quantity, "estimate": value}
+        | {"low": value - reach, "high": value + reach, "unit": "share", "n": 30}
+        for layer in (None, 1, 2)
+        for quantity, (trained, random) in values.items()
+        for weights, value in (("trained", trained), ("random", random), (GAP, random - trained))
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_spread_of_sharper_heads_with_a_sink():
+    text = spread(spreads())
+    assert "40% ([38%, 42%], 95 %, 30 sentences)" in text
+    assert "a difference of 50% [48%, 52%], so trained heads attend more sharply" in text
+    assert "lies above 0 in 2 of 2 layers" in text
+    assert "more than from random ones: it is their sink." in text
+    assert "25% of what there is" in text
+    assert "0.00% of the maximum, too little to say anything" in text
+
+
+def test_spread_where_random_heads_are_sharper_or_equal():
+    assert "so random heads attend more sharply" in spread(spreads(spread=(0.9, 0.4)))
+    text = spread(spreads(spread=(0.4, 0.41), weight_on_the_first=(0.1, 0.1), by_text=0.2))
+    assert "which may be 0" in text
+    assert "above 0 in 0 of 2 layers" in text
+    assert "it is no sink" in text
+    assert "20.00% of the maximum, a bound that says something" in text
+
+
+def test_spread_without_intervals():
+    text = spread(spreads(reach=NAN))
+    assert "from too few sentences to judge" in text
+    assert "it is no sink" in text
+
+
+def runs(*rows, fixed=()):
+    """A table of outcomes from (rate, outcome, least spread, loss, rise, fell, rose)."""
+    names = ["rate", "outcome", "least_spread", "loss", "rise", "fell", "rose"]
+    tables = [pd.DataFrame(part, columns=names).assign(fixed=kind) for part, kind in ((rows, False), (fixed, True))]
+    table = pd.concat([part for part in tables if len(part)], ignore_index=True)
+    return table.assign(spread=table["least_spread"], seed=table.groupby(["fixed", "rate"]).cumcount())
+
+
+SLOW = [(0.003, "learned", 0.9, 7.4, 0.0, NAN, NAN), (0.003, "learned", 0.92, 7.3, 0.01, NAN, NAN)]
+FAST = [(0.03, "learned", 0.4, 7.0, 0.1, 50, NAN), (0.03, "learned", 0.45, 7.1, 0.05, 40, NAN)]
+BROKEN = [(3.0, "diverged", 0.001, 7.6, 90.0, 2, 4), (3.0, "diverged", 0.002, 7.7, 80.0, 3, 3)]
+FIXED = [(3.0, "diverged", 0.97, 7.6, 90.0, NAN, 3), (3.0, "diverged", 0.96, 7.6, 80.0, NAN, 3)]
+
+
+def test_collapse_that_comes_with_divergence_but_is_not_what_it_takes():
+    text = collapse(runs(*SLOW, *FAST, *BROKEN, fixed=FIXED))
+    assert "Of 6 runs with free scores 4 learned, 0 came to no more" in text
+    assert "2 diverged (rates 3)" in text
+    assert "to 0.2% of its maximum or less in every run that diverged" in text
+    assert "no less than 40.0% in those that learned: the two are apart" in text
+    assert "a fall of entropy is no harm by itself" in text
+    assert "in 1 of 2 runs that diverged and by the same step in 1; the median lead is 1 step, too short" in text
+    assert "stayed at 96% of its maximum or more, and 2 of 2 runs at rates 3 diverged all the same" in text
+
+
+def test_collapse_that_overlaps_comes_long_before_and_can_be_prevented():
+    early = [(3.0, "diverged", 0.5, 7.6, 90.0, 2, 40)]
+    some = [(3.0, "diverged", 0.9, 7.6, 9.0, NAN, 3), (3.0, "learned", 0.9, 7.0, 0.0, NAN, NAN)]
+    text = collapse(runs(*SLOW, *FAST, *early, fixed=some))
+    assert "the two overlap" in text
+    assert "the median lead is 38 steps." in text
+    assert "fewer runs diverge, but some do" in text
+    text = collapse(runs(*SLOW, *FAST, *early, fixed=some[1:]))
+    assert "there is no divergence, and 1 of them learned" in text
+
+
+def test_collapse_and_what_was_learned():
+    worse = [(0.03, "learned", 0.4, 7.5, 0.1, 50, NAN)]
+    assert "where entropy fell, less was learned" in collapse(runs(*SLOW, *worse, *BROKEN))
+    flat = [(0.03, "learned", 0.95, 7.0, 0.1, NAN, NAN)]
+    assert "entropy did not fall with the rate" in collapse(runs(*SLOW, *flat, *BROKEN))
+    assert "Runs learned at one rate only" in collapse(runs(*SLOW, *BROKEN))
+    untimed = [(3.0, "diverged", 0.6, 7.6, 90.0, NAN, 4)]
+    assert "No run that diverged was seen to halve its entropy" in collapse(runs(*SLOW, *untimed))
+
+
+def test_nothing_is_said_of_collapse_without_both_kinds_of_run():
+    assert "none diverged" in collapse(runs(*SLOW, (0.03, "stuck", 0.4, 7.6, 0.1, NAN, NAN)))
+    assert "none learned" in collapse(runs(*BROKEN))
+    assert "(rates none)" in collapse(runs(*SLOW))
+
+
+def weighed(table, runs_table):
+    rows = list(claims(table, runs_table, seed=0))
+    return outcomes_of_claims.table(rows, relevant=RELEVANT).set_index(["claim", "reading"]), rows
+
+
+def test_claims_of_sharp_heads_and_of_runs():
+    slow, fast, broken, fixed = ([row for row in part for _ in range(2)] for part in (SLOW, FAST, BROKEN, FIXED))
+    spread_out = [(*row[:4], row[4] + place / 100, *row[5:]) for place, row in enumerate(slow + fast + broken)]
+    spread_out = [(*row[:2], row[2] - place / 1000, *row[3:]) for place, row in enumerate(spread_out)]
+    table, rows = weighed(spreads(), runs(*spread_out, fixed=[*fixed, *fixed[:2]]))
+    assert table.loc[(SHARPER, "all tokens"), "outcome"] == "yes"
+    assert table.loc[(SHARPER, "without the first token"), "primary"] == False  # noqa: E712
+    unstable = table.xs(UNSTABLE).iloc[0]
+    assert unstable["outcome"] == "yes"
+    assert unstable["clusters"] == 12
+    prevented = table.xs(PREVENTED).iloc[0]
+    assert prevented["estimate"] == 0
+    assert prevented["clusters"] == 4
+    assert [row["family"] for row in rows] == ["output", None, "output", "output"]
+
+
+def test_claims_that_could_not_be_tested():
+    table, _ = weighed(spreads(), runs(*SLOW))
+    assert table.xs(f"{UNSTABLE} (to be tested: more runs, at more rates)").iloc[0]["outcome"] == "not tested"
+    assert table.xs(f"{PREVENTED} (to be tested: rates at which runs diverge)").iloc[0]["outcome"] == "not tested"
+
+
+def test_a_correlation_of_the_other_sign_is_no_support():
+    other = [(0.003 * place, "learned", 0.1 * place, 7.0, 0.1 * place, NAN, NAN) for place in range(1, 9)]
+    _, rows = weighed(spreads(), runs(*other, *BROKEN[:0]))
+    assert rows[2]["estimate"] == pytest.approx(-1)
+    assert rows[2]["p"] == 1
+    assert np.isfinite(rows[2]["detectable"])
