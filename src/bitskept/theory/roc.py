@@ -2,8 +2,9 @@
 
 import numpy as np
 from jaxtyping import Bool, Float, Num, Shaped
+from scipy.stats import rankdata
 
-from bitskept.theory.checks import above, at_least, finite
+from bitskept.theory.checks import at_least, finite
 
 Scores = Num[np.ndarray, " unit"]
 Groups = Shaped[np.ndarray, " unit"] | None
@@ -14,7 +15,7 @@ def area(scores: Scores, positive: Bool[np.ndarray, " unit"], within: Groups = N
     one half: Mann and Whitney's U over the number of pairs (Hanley and McNeil 1982). .5 for a score that tells nothing.
 
     If `within` names a group for each unit, over pairs of the same group only, so that differences between groups do
-    not count. ValueError for scores that are not finite, and without a pair.
+    not count. NaN without a pair, ValueError for scores that are not finite.
     """
     return float(areas(scores, positive, np.ones((1, len(scores)), int), within)[0])
 
@@ -25,12 +26,11 @@ def areas(
     counts: Num[np.ndarray, "replicate unit"],
     within: Groups = None,
 ) -> Float[np.ndarray, " replicate"]:
-    """`area` of samples in which each unit is found so many times (`resampled`); NaN for one without a pair."""
+    """`area` of samples in which each unit is found so many times (`resampled`)."""
     finite("scores", scores)
     pairs = positive[:, None] & ~positive[None, :]
     if within is not None:
         pairs = pairs & (within[:, None] == within[None, :])
-    above("the number of pairs of a positive and a negative unit", pairs.sum(), 0)
     higher = np.where(pairs, (scores[:, None] > scores) + (scores[:, None] == scores) / 2, 0.0)
     drawn = counts.astype(float)
     won, all_pairs = (((drawn @ table) * drawn).sum(axis=1) for table in (higher, pairs.astype(float)))
@@ -50,12 +50,15 @@ def permuted(
 ) -> Float[np.ndarray, " {permutations}"]:
     """`area` where the classes are permuted over units (over those of the same group): what chance gives."""
     at_least("permutations", permutations, 1)
+    finite("scores", scores)
     random, groups = np.random.default_rng(seed), np.zeros(len(scores)) if within is None else within
-    members = [np.flatnonzero(groups == name) for name in np.unique(groups)]
-    drawn = np.empty(permutations)
-    for place in range(permutations):
-        shuffled = positive.copy()
-        for group in members:
-            shuffled[group] = random.permutation(positive[group])
-        drawn[place] = area(scores, shuffled, within)
-    return drawn
+    ranks, shuffled = np.empty(len(scores)), np.tile(positive, (permutations, 1))
+    least, pairs = 0.0, 0
+    for group in [np.flatnonzero(groups == name) for name in np.unique(groups)]:
+        ranks[group] = rankdata(scores[group])
+        shuffled[:, group] = random.permuted(shuffled[:, group], axis=1)
+        number = int(positive[group].sum())
+        least += number * (number + 1) / 2
+        pairs += number * (len(group) - number)
+    # Mann and Whitney's U of a group is the sum of the ranks of its positive units, less the least that it can be.
+    return (shuffled @ ranks - least) / pairs if pairs else np.full(permutations, np.nan)

@@ -1,5 +1,7 @@
 """The area under the curve, against brute force, scikit-learn and known laws."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -49,17 +51,23 @@ def test_a_replicate_without_a_pair_is_missing():
     assert found[1] == 1
 
 
-def test_no_pair_at_all_is_refused():
-    with pytest.raises(ValueError, match="number of pairs"):
-        area(np.arange(3.0), np.ones(3, bool))
+def test_without_a_pair_there_is_no_area():
+    assert np.isnan(area(np.arange(3.0), np.ones(3, bool)))
+    assert np.isnan(area(np.arange(2.0), np.array([True, False]), np.array(["a", "b"])))
 
 
 def test_permuted_classes_give_a_half(sample):
     scores, positive, groups = sample
     drawn = permuted(scores, positive, groups, permutations=400, seed=0)
     assert drawn.mean() == pytest.approx(0.5, abs=4 * drawn.std() / 20)
-    by_group = permuted(scores + 100 * groups, positive, groups, permutations=20, seed=0)
-    assert by_group == pytest.approx(drawn[:20])
+    assert permuted(scores + 100 * groups, positive, groups, permutations=400, seed=0) == pytest.approx(drawn)
+    assert np.isnan(permuted(scores, np.ones(60, bool), permutations=2, seed=0)).all()
+
+
+def test_permuting_reaches_every_area_of_a_small_sample():
+    scores, positive = np.array([1.0, 2, 2, 3]), np.array([True, False, False, True])
+    known = {area(scores, np.isin(range(4), pair)) for pair in combinations(range(4), 2)}
+    assert set(permuted(scores, positive, permutations=500, seed=0)) == known
 
 
 def test_intervals_cover_the_area_of_two_normal_laws():
