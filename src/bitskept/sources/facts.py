@@ -14,14 +14,12 @@ FACTS = "facts"
 READING = 1  # raise it when the same file would give other questions
 CARRIERS = ("{}", "Here is a fact. {}", "Everybody knows this. {}")
 """What a statement stands in."""
-NUMBERS = dict(
-    zip(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty".split(),
-        map(str, range(21)),
-        strict=True,
+NUMBERS = {
+    word: str(number)
+    for number, word in enumerate(
+        ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
     )
-)
+}
 SKIPPED = {"the", "a", "an", "letter"}
 """Words that may stand before an answer and add nothing to it."""
 
@@ -39,7 +37,8 @@ class Fact:
 def load(id: str = FACTS, *, facts: int | None = None, seed: int = 0) -> list[Fact]:
     """The first `facts` of the questions (default: all of them) in the order drawn by `seed`.
 
-    The first wordings are plain statements, which the answer completes; then they follow other sentences. LookupError for another id; ValueError if there are fewer questions than asked for.
+    The first wordings are plain statements, which the answer completes; then they follow other sentences. LookupError
+    for another id; ValueError if there are fewer questions than asked for.
     """
     if id != FACTS:
         raise LookupError(f"the only questions with known answers are called {FACTS}, and not {params.shown(id)}")

@@ -26,9 +26,7 @@ def log_volume(vectors: Float[np.ndarray, "vector dim"], ridge: float = RIDGE) -
     return float(np.linalg.slogdet(gram).logabsdet / np.log(2))
 
 
-def inverse_entropy(
-    inputs: Float[np.ndarray, "pair dim"], answers: Float[np.ndarray, "pair other"]
-) -> float:
+def inverse_entropy(inputs: Float[np.ndarray, "pair dim"], answers: Float[np.ndarray, "pair other"]) -> float:
     """-Σ_i p_i log2 p_i, where p_i is the probability of the input i given its own answer: from the answer a random
     walk goes to one like it, and from that one's input to an input like it. Each step goes to a vector in proportion
     to its absolute cosine, p = P_answers P_inputs. This is the Inv-Entropy of Song and others (2025, arXiv 2506.09684)

@@ -41,7 +41,7 @@ AT_ONCE = 40
 """Questions whose laws of the first token are in memory at once."""
 
 
-class SpreadParameters(Strict):
+class Spread(Strict):
     """What is asked, and how often."""
 
     facts: PositiveInt | None  # questions; null: all of params/facts.yaml
@@ -116,7 +116,9 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
     return pd.DataFrame(rows, columns=COLUMNS).astype({"wording": "Int64", "layer": "Int64"})
 
 
-def _rows(model: LanguageModel, fact: Fact, replies: Sequence[Reply], layers: Sequence[int]) -> Iterator[dict[str, Any]]:
+def _rows(
+    model: LanguageModel, fact: Fact, replies: Sequence[Reply], layers: Sequence[int]
+) -> Iterator[dict[str, Any]]:
     for wording, reply in enumerate(replies):
         said = _said(fact, reply) | {"wording": wording}
         yield said | {"quantity": ENTROPY, "value": entropy(reply.law)}

@@ -22,6 +22,7 @@ MEAN_ENTROPY = "mean entropy"
 """The entropy of the first token, averaged over the wordings: it takes as many passes as the spread does."""
 PLAIN = [ENTROPY, MEAN_ENTROPY, SURPRISAL]
 """What needs no spread: ENTROPY and SURPRISAL after the first wording, and MEAN_ENTROPY."""
+PERMUTATIONS = 4999
 CHANCE = "chance"
 ALL, SAME = "all questions", "same kind"
 """Pairs of a wrong and a right answer to any two questions; only to two of the same kind."""
@@ -46,7 +47,7 @@ def areas(measured: pd.DataFrame, seed: int) -> pd.DataFrame:
         for key in values:
             scores = values[key].to_numpy()
             scored[key] = roc.area(scores, wrong, within), roc.areas(scores, wrong, counts, within)
-            null = roc.permuted(scores, wrong, within, seed=seed)
+            null = roc.permuted(scores, wrong, within, permutations=PERMUTATIONS, seed=seed)
             rows.append(_name(key, pairs) | _against_chance(*scored[key], null, len(values)))
         for key, name in product(values, (ENTROPY, MEAN_ENTROPY)):
             if key[0] != name and not (key[0] == ENTROPY and name == MEAN_ENTROPY):
