@@ -4,6 +4,8 @@ from bitskept.base.params import ParameterError
 from bitskept.sources import facts
 from bitskept.sources.facts import CARRIERS, Fact
 
+CITY = ("Paris", "Lutetia")
+
 
 def test_every_question_has_answers_and_as_many_wordings():
     found = facts.load()
@@ -73,10 +75,8 @@ def test_the_fingerprint_goes_with_the_file(project, checkout):
     ]
 
 
-@pytest.mark.parametrize(
-    "wrong", ["kind: 3", "kind: {statements: [no gap], answers: {a: b}}", "kind: {statements: ['{}']}"]
-)
+@pytest.mark.parametrize("wrong", ["3", "{statements: [no gap], answers: {a: b}}", "{statements: ['{}']}"])
 def test_a_file_that_cannot_be_read_is_refused(project, wrong):
-    (project / "params" / "facts.yaml").write_text(wrong)
-    with pytest.raises(ParameterError, match="kind: expected statements, with {} in each, and answers"):
+    (project / "params" / "facts.yaml").write_text(f"kind: {wrong}")
+    with pytest.raises(ParameterError, match=r"kind: expected statements, with .* in each, and answers"):
         facts.load()

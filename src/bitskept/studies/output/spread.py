@@ -192,8 +192,8 @@ def _continued(
     length: int,
     generator: torch.Generator | None = None,
 ) -> tuple[Int[np.ndarray, "row {length}"], Float[np.ndarray, "row {length}"]]:
-    """So many tokens after what `memory` holds, and their surprisals in bits: drawn by a generator, on the CPU so that a
-    seed gives the same on every device, or else the likeliest.
+    """So many tokens after what `memory` holds, and their surprisals in bits: drawn by a generator, on the CPU so that
+    a seed gives the same on every device, or else the likeliest.
     """
     tokens, bits = [], []
     for place in range(length):

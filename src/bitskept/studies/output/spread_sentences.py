@@ -35,13 +35,11 @@ def answered(table: pd.DataFrame) -> str:
     first = table.iloc[0]
     share = f"{first['model']} answers {first['right']:.0%} of {first['n']:,} questions right"
     if not _can_tell(table):
-        return (
-            f"{share}: **too few** right or wrong answers to tell the two apart. What follows cannot decide anything."
-        )
+        return f"{share}: **too few** right or wrong answers to tell the two apart. Nothing below decides anything."
     null = main(table)
     return (
-        f"{share}, so there are enough of both. With right and wrong permuted over the questions, 95 % of the areas lie "
-        f"between {null['null_low'].min():.2f} and {null['null_high'].max():.2f}, around the .5 of chance."
+        f"{share}, so there are enough of both. With right and wrong permuted over the questions, 95 % of the areas "
+        f"lie between {null['null_low'].min():.2f} and {null['null_high'].max():.2f}, around the .5 of chance."
     )
 
 
