@@ -72,9 +72,11 @@ def is_right(text: str, fact: Fact) -> bool:
 
 
 def _of_kind(kind: str, entry: dict[str, Any]) -> list[Fact]:
-    worded = [carrier.format(statement) for carrier, statement in product(CARRIERS, entry["statements"])]
+    worded = [carrier.replace("{}", statement) for carrier, statement in product(CARRIERS, entry["statements"])]
     return [
-        Fact(kind, str(about), tuple(text.format(about) for text in worded), tuple(map(str, _listed(right))))
+        Fact(
+            kind, str(about), tuple(text.replace("{}", str(about)) for text in worded), tuple(map(str, _listed(right)))
+        )
         for about, right in entry["answers"].items()
     ]
 
@@ -85,11 +87,25 @@ def _listed(answers: Any) -> list[Any]:
 
 def _entries() -> dict[str, Any]:
     path = root() / "params" / f"{FACTS}.yaml"
-    known, wrong = params.read_yaml(path), []
-    for kind, entry in known.items():
-        entry = entry if isinstance(entry, dict) else {}
-        worded = all(is_text(text) and "{}" in text for text in _listed(entry.get("statements")))
-        if not worded or not isinstance(entry.get("answers"), dict):
-            wrong.append(f"{kind}: expected statements, with {{}} in each, and answers")
-    params.refuse(path, wrong)
+    known = params.read_yaml(path)
+    expected = "expected statements, a list of texts with {} in each, and answers, by what is asked about"
+    params.refuse(path, [f"{params.shown(kind)}: {expected}" for kind, entry in known.items() if not _is_kind(entry)])
     return known
+
+
+def _is_kind(entry: Any) -> bool:
+    if not (isinstance(entry, dict) and entry.keys() == {"statements", "answers"}):
+        return False
+    statements, answers = entry["statements"], entry["answers"]
+    if not (isinstance(statements, list) and statements and isinstance(answers, dict)):
+        return False
+    worded = all(is_text(statement) and "{}" in statement for statement in statements)
+    return worded and all(_is_name(about) and _are_answers(right) for about, right in answers.items())
+
+
+def _are_answers(right: Any) -> bool:
+    return right != [] and all(_is_name(answer) and meaning(str(answer)) for answer in _listed(right))
+
+
+def _is_name(value: Any) -> bool:
+    return is_text(value) or (isinstance(value, int) and not isinstance(value, bool))

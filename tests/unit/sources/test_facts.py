@@ -75,8 +75,14 @@ def test_the_fingerprint_goes_with_the_file(project, checkout):
     ]
 
 
-@pytest.mark.parametrize("wrong", ["3", "{statements: [no gap], answers: {a: b}}", "{statements: ['{}']}"])
+@pytest.mark.parametrize(
+    "wrong", [
+        "3", "{statements: [no gap], answers: {a: b}}", "{statements: ['{}']}", "{statements: [], answers: {a: b}}",
+        "{statements: ['{}'], answers: {a: []}}", "{statements: ['{}'], answers: {a: true}}",
+        "{statements: ['{}'], answers: {a: '...'}}", "{statements: ['{}'], answers: [a]}",
+    ],
+)  # fmt: skip
 def test_a_file_that_cannot_be_read_is_refused(project, wrong):
     (project / "params" / "facts.yaml").write_text(f"kind: {wrong}")
-    with pytest.raises(ParameterError, match=r"kind: expected statements, with .* in each, and answers"):
+    with pytest.raises(ParameterError, match=r"expected statements, a list of texts with .* in each, and answers"):
         facts.load()
