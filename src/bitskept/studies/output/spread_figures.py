@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bitskept.base.figures import points
 from bitskept.studies.output.spread import ANSWERS, DISAGREEMENT, ENTROPY, INVERSE, SAMPLES, STATES, SURPRISAL, WORDING
-from bitskept.studies.output.spread_areas import ALL, CHANCE, MEAN_ENTROPY, SAME, by_layer, main
+from bitskept.studies.output.spread_areas import ALL, CHANCE, MEAN_ENTROPY, PLAIN, SAME, by_layer, main
 
 NAMES = {
     ENTROPY: "entropy of the first token",
@@ -48,6 +48,7 @@ def spread(table: pd.DataFrame) -> Figure:
                 null = {"left": rows["null_low"], "width": rows["null_high"] - rows["null_low"]}
                 axes.barh(heights[rows.index] + shift, height=2 * APART, color="0.88", zorder=0, **null)
         axes.grid(visible=False, axis="y")
+        axes.axhline(len(names) - len(PLAIN) + 0.5, color="grey", linewidth=1, linestyle=":")  # the spread begins
         axes.set_ylim(0.4, len(names) + 0.6)
     left.axvline(0.5, color="grey", linewidth=1)
     left.set_yticks(heights, [NAMES[name] for name in names])

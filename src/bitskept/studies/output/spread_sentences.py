@@ -65,15 +65,20 @@ def verdict(table: pd.DataFrame) -> str:
 
 
 def layers(table: pd.DataFrame) -> str:
-    """How far the area of the volume of states depends on the layer."""
-    rows = pd.DataFrame(by_layer(table))
+    """How far the area of the volume of states depends on the layer. Nothing without areas."""
+    if not _can_tell(table):
+        return "Nothing follows about its layers."
+    rows, same = (pd.DataFrame(by_layer(table, pairs)) for pairs in (ALL, SAME))
     best, worst = rows.loc[rows["estimate"].idxmax()], rows.loc[rows["estimate"].idxmin()]
     above, below = (rows["low"] > 0.5).sum(), (rows["high"] < 0.5).sum()
+    within = (same["low"] > 0.5).sum()
     said = (
-        f"By layer, the area of the volume of states goes from {quote(worst, '.2f')} (layer {worst['layer']}) to "
-        f"{quote(best, '.2f')} (layer {best['layer']}); its interval lies above .5 in {above} of {len(rows)} layers"
+        f"By layer, the area of the volume of states goes from {quote(worst, '.2f')} (layer {worst['layer']:.0f}) to "
+        f"{quote(best, '.2f')} (layer {best['layer']:.0f}). Its interval lies above .5 in {above} of {len(rows)} layers"
     )
-    return said + (f" and below in {below}: the layer decides the sign." if below else ".")
+    said += f" and below in {below}, so the layer decides the sign." if below else "."
+    said += f" Among questions of one kind it lies above .5 in {within} of {len(same)}"
+    return said + (": what it tells is the kind of question." if above and not within else ".")
 
 
 def _can_tell(table: pd.DataFrame) -> bool:

@@ -78,17 +78,29 @@ def test_without_intervals_nothing_would_have_been_seen():
     assert "we cannot tell (no interval)." in sentences.verdict(few)
 
 
-def layered(estimates):
-    rows = pd.DataFrame({"layer": range(0, 10 * len(estimates), 10), "estimate": estimates})
-    rows = rows.assign(measure=STATES, pairs=ALL, against=CHANCE)
+def layered(estimates, same, right=0.5):
+    rows = pd.DataFrame({"layer": 2 * list(range(0, 10 * len(estimates), 10)), "estimate": estimates + same})
+    rows["pairs"] = [ALL] * len(estimates) + [SAME] * len(same)
+    rows = rows.assign(measure=STATES, against=CHANCE, right=right)
     return rows.assign(low=rows["estimate"] - 0.05, high=rows["estimate"] + 0.05)
 
 
 def test_the_layer_may_decide_the_sign():
-    said = sentences.layers(layered([0.4, 0.52, 0.7]))
-    assert "goes from 0.40 [0.35, 0.45] (layer 0) to 0.70 [0.65, 0.75] (layer 20)" in said
-    assert "above .5 in 1 of 3 layers and below in 1: the layer decides the sign." in said
-    assert sentences.layers(layered([0.6, 0.7])).endswith("above .5 in 2 of 2 layers.")
+    said = sentences.layers(layered([0.4, 0.52, 0.7], [0.5, 0.5, 0.7]))
+    assert "goes from 0.40 [0.35, 0.45] (layer 0) to 0.70 [0.65, 0.75] (layer 20)." in said
+    assert "above .5 in 1 of 3 layers and below in 1, so the layer decides the sign." in said
+    assert said.endswith("Among questions of one kind it lies above .5 in 1 of 3.")
+
+
+def test_states_may_tell_no_more_than_the_kind():
+    said = sentences.layers(layered([0.6, 0.7], [0.5, 0.5]))
+    assert "above .5 in 2 of 2 layers. Among" in said
+    assert said.endswith("above .5 in 0 of 2: what it tells is the kind of question.")
+    assert sentences.layers(layered([0.5, 0.5], [0.5, 0.5])).endswith("above .5 in 0 of 2.")
+
+
+def test_layers_without_enough_answers():
+    assert sentences.layers(layered([0.6], [0.5], right=0.99)) == "Nothing follows about its layers."
 
 
 def test_claims_are_weighed():
