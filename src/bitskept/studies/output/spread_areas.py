@@ -82,6 +82,7 @@ def _against_chance(
     p = (1 + np.count_nonzero(null >= estimate - 1e-12)) / (1 + len(null)) if np.isfinite(estimate) else np.nan
     ends = np.quantile(null, [0.025, 0.975])
     effect = _effect(estimate, replicates, n) | {"unit": "AUROC"}
+    effect |= {name: np.clip(effect[name], 0, 1) for name in ("low", "high")}
     return effect | {"p": p, "null_low": ends[0], "null_high": ends[1]}
 
 

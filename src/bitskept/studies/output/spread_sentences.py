@@ -8,7 +8,7 @@ import pandas as pd
 from bitskept.base.words import has_interval, quote
 from bitskept.instruments.claims import UNTESTED
 from bitskept.studies.output.spread import ANSWERS, DISAGREEMENT, ENTROPY, INVERSE, SAMPLES, SPREAD, STATES
-from bitskept.studies.output.spread_areas import ALL, CHANCE, MEAN_ENTROPY, SAME, by_layer, main
+from bitskept.studies.output.spread_areas import ALL, CHANCE, MEAN_ENTROPY, PLAIN, SAME, by_layer, main
 from bitskept.theory.intervals import ONE_SIDED
 
 BETWEEN = (0.2, 0.8)
@@ -48,7 +48,7 @@ def verdict(table: pd.DataFrame) -> str:
     if not _can_tell(table):
         return "Nothing follows about the spread."
     areas = main(table)
-    plain = ", ".join(f"{name} {quote(areas.loc[name], '.2f')}" for name in (ENTROPY, MEAN_ENTROPY))
+    plain = ", ".join(f"{name} {quote(areas.loc[name], '.2f')}" for name in PLAIN)
     telling = [name for name in SPREAD if areas.loc[name, "low"] > 0.5]
     lines = [
         f"- **Without any spread** the areas are: {plain}.",

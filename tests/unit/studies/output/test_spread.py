@@ -120,6 +120,8 @@ def test_areas_of_what_tells_all_and_nothing(toy):
     assert set(found.index) == {ENTROPY, MEAN_ENTROPY, SURPRISAL, *SPREAD}
     assert found.loc[SAMPLES, "estimate"] == 1
     assert found.loc[SAMPLES, "p"] == 1 / 5000
+    assert found["low"].min() >= 0
+    assert found["high"].max() <= 1
     assert found.loc[DISAGREEMENT, "null_low"] < 0.5 < found.loc[DISAGREEMENT, "null_high"]
     assert found.loc[DISAGREEMENT, "p"] > 0.05
     middle = found.loc[[name for name in SPREAD if name not in (SAMPLES, DISAGREEMENT)]]

@@ -44,7 +44,7 @@ def test_too_few_of_either(right):
 
 def test_a_spread_that_tells_more():
     said = sentences.verdict(table(more=0.1))
-    assert f"areas are: {ENTROPY} 0.65 [0.61, 0.69], {MEAN_ENTROPY} 0.65 [0.61, 0.69]" in said
+    assert f"areas are: {ENTROPY} 0.65 [0.61, 0.69], {MEAN_ENTROPY} 0.65 [0.61, 0.69], {SURPRISAL} 0.65" in said
     assert f"tells wrong answers** in {len(SPREAD)} of {len(SPREAD)} measures: {STATES} 0.70 [0.66, 0.74]" in said
     assert f"**Against one plain entropy**: {STATES} (+0.10)" in said
     assert "(+0.10) more." in said
