@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bitskept.base import params
 from bitskept.run.notebooks import SECTIONS
-from bitskept.sources import corpora, model_files, prompts, registry, task_files, tasks
+from bitskept.sources import corpora, facts, model_files, prompts, registry, task_files, tasks
 
 quick = settings.get_profile("quick")
 CATALOGUES = {"models": model_files, "corpora": corpora, "tasks": tasks}
@@ -66,7 +66,7 @@ def test_bytes_that_are_not_a_parameter_file(data, folder, profile, outcome_of, 
 
 @quick
 @given(data=st.data())
-@pytest.mark.parametrize("name", [*CATALOGUES, "questions"])
+@pytest.mark.parametrize("name", [*CATALOGUES, "questions", "facts"])
 def test_what_a_registry_takes_can_be_used(name, data, folder, outcome_of, mutated_bytes, mutated_tree):
     path = folder / f"{name}.yaml"
     whole = path.read_bytes()
@@ -80,6 +80,9 @@ def test_what_a_registry_takes_can_be_used(name, data, folder, outcome_of, mutat
             outcome_of(
                 lambda: (prompts.load("questions", pairs=1), prompts.fingerprint("questions")), str(path), "prompts"
             )
+            return
+        if name == "facts":
+            outcome_of(lambda: (facts.load(facts=1), facts.fingerprint("facts")), str(path), "questions were asked for")
             return
         entries, _ = outcome_of(lambda: registry(name), str(path))
         if entries is not None:

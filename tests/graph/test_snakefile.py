@@ -31,7 +31,7 @@ class Project:
         self.folder, self.section = folder, dict(SWEEP)
         self.environment = os.environ | {"BITSKEPT_HOME": str(home), "OMP_NUM_THREADS": "1"}
         shutil.copy(checkout / "Snakefile", folder)
-        for name in ("models", "corpora", "tasks", "questions"):
+        for name in ("models", "corpora", "tasks", "questions", "facts"):
             shutil.copy(checkout / "params" / f"{name}.yaml", folder / "params")
 
     def change(self, **values: object) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PROFILES = ("smoke", "laptop", "paper")
 """The profiles that come with the project."""
-REGISTRIES = ("models", "corpora", "tasks", "questions")
+REGISTRIES = ("models", "corpora", "tasks", "questions", "facts")
 """Files of `params/` that are not profiles."""
 
 Name = Field(min_length=1)

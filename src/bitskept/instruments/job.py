@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from bitskept.base.files import on_disk, sha256
 from bitskept.instruments.measurement import Measurement
-from bitskept.sources import corpora, data_files, prompts, registry, tasks
+from bitskept.sources import corpora, data_files, facts, prompts, registry, tasks
 from bitskept.sources.random_weights import Weights
 
 DESCRIPTIVE = ("what", "licence", "parameters", "kind")
@@ -114,8 +114,9 @@ def key_of(
 
 def _origin(kind: str, id: str) -> list[Any]:
     """What identifies a model, corpus or task, which may not have been fetched yet: its entry and its local files."""
-    if id == prompts.QUESTIONS:
-        return [id, prompts.fingerprint(id)]
+    for source, written in ((prompts, prompts.QUESTIONS), (facts, facts.FACTS)):
+        if id == written:
+            return [id, source.fingerprint(id)]
     entry = registry(kind).get(id.partition("@")[0])
     if entry is None:
         path = on_disk(id)

@@ -15,3 +15,4 @@ from bitskept.studies.output.attention_figures import attention_runs, attention_
 from bitskept.studies.output.word_classes_figures import word_classes
 
 __all__ = ["attention_runs", "attention_spread", "word_classes"]
+from bitskept.studies.output.spread_figures import spread as spread

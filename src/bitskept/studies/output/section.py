@@ -21,6 +21,8 @@ from bitskept.instruments.training import twin_measures
 from bitskept.instruments.training.twin_runs import NEXT, TwinTraining
 from bitskept.instruments.training.twin_runs import weights as weight_count
 from bitskept.studies.output import attention, attention_runs, class_checkpoints, word_classes
+from bitskept.studies.output import spread
+from bitskept.studies.output.spread import Spread
 
 
 class OutputUncertainty(Section):
@@ -33,6 +35,7 @@ class OutputUncertainty(Section):
     capacity: Capacity
     retrieval: Retrieval
     switching: Switching
+    spread: Spread
     twin_seed: NonNegativeInt
     decoding: Decoding
     attention: attention.Attention
@@ -57,6 +60,9 @@ def attention_plan(section: OutputUncertainty) -> attention.Plan:
 def classes_plan(section: OutputUncertainty) -> word_classes.Plan:
     """How well states tell the classes of words, of the model."""
     return class_checkpoints.plan(section.word_classes, section.corpus, section.seed, section.dtype)
+def spread_plan(section: OutputUncertainty) -> spread.Plan:
+    """Questions with known answers, in several wordings."""
+    return spread.Plan(**section.spread.model_dump(), seed=section.seed, dtype=section.dtype)
 
 
 def jobs(section: OutputUncertainty) -> Iterator[Job]:
@@ -94,3 +100,5 @@ def class_jobs(section: OutputUncertainty) -> Iterator[Job]:
     work, options = class_checkpoints.measure, {"classes": classes}
     asks = [word_classes.measure.asks(of_twin)]
     yield from twin_measures.jobs(notebook, training, NEXT, [section.twin_seed], asks, work, **options)
+    asked = [(spread.measure, spread_plan(section))]
+    yield measuring(section.notebook, "spread", section.model, asked, section.accept_terms)

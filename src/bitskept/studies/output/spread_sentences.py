@@ -1,0 +1,131 @@
+"""What the tables of the section on semantic spread show, in words (Markdown), and its claims."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from bitskept.base.words import has_interval, quote
+from bitskept.instruments.claims import UNTESTED
+from bitskept.studies.output.spread import ANSWERS, DISAGREEMENT, ENTROPY, INVERSE, SAMPLES, SPREAD, STATES
+from bitskept.studies.output.spread_areas import ALL, CHANCE, MEAN_ENTROPY, PLAIN, SAME, by_layer, main
+from bitskept.theory.intervals import ONE_SIDED
+
+BETWEEN = (0.2, 0.8)
+"""The share of right answers, between which there are enough right and wrong ones to tell apart."""
+ABOVE, MORE = "AUROC above .5", "difference of AUROC"
+RELEVANT = {ABOVE: 0.05, MORE: 0.02}
+"""The least effect that counts, by unit."""
+TELLS = "the spread of states or answers tells wrong answers from right ones"
+TELLS_MORE = "the spread tells more of wrong answers than the entropy of the first token"
+TAKES = f"a model that answers {BETWEEN[0]:.0%} to {BETWEEN[1]:.0%} of the questions right"
+PAPERS = {
+    STATES: "Semantic Volume 2025",
+    ANSWERS: "Semantic Volume 2025",
+    INVERSE: "Inv-Entropy 2025",
+    SAMPLES: "Kuhn and others 2023",
+    DISAGREEMENT: "Kuhn and others 2023",
+}
+"""Who proposed a measure. DISAGREEMENT is the entropy of Kuhn and others over wordings instead of samples."""
+SECONDARY = (DISAGREEMENT,)
+
+
+def answered(table: pd.DataFrame) -> str:
+    """Whether the questions can tell, and whether chance does no better than it should."""
+    first = table.iloc[0]
+    share = f"{first['model']} answers {first['right']:.0%} of {first['n']:,} questions right"
+    if not _can_tell(table):
+        return f"{share}: **too few** right or wrong answers to tell the two apart. Nothing below decides anything."
+    null = main(table)
+    return (
+        f"{share}, so there are enough of both. With right and wrong permuted over the questions, 95 % of the areas "
+        f"lie between {null['null_low'].min():.2f} and {null['null_high'].max():.2f}, around the .5 of chance."
+    )
+
+
+def verdict(table: pd.DataFrame) -> str:
+    """Which measures tell wrong answers, and which tell more than plain entropy."""
+    if not _can_tell(table):
+        return "Nothing follows about the spread."
+    areas = main(table)
+    plain = ", ".join(f"{name} {quote(areas.loc[name], '.2f')}" for name in PLAIN)
+    telling = [name for name in SPREAD if areas.loc[name, "low"] > 0.5]
+    lines = [
+        f"- **Without any spread** the areas are: {plain}.",
+        f"- **The spread tells wrong answers** in {len(telling)} of {len(SPREAD)} measures: "
+        + "; ".join(f"{name} {quote(areas.loc[name], '.2f')}" for name in SPREAD)
+        + ".",
+    ]
+    for against, name in ((ENTROPY, "one plain entropy"), (MEAN_ENTROPY, "the mean entropy of the same passes")):
+        lines.append(f"- **Against {name}**: {_compared(main(table, ALL, against))}")
+    lines.append(
+        f"- **Among questions of one kind**, against one plain entropy: {_compared(main(table, SAME, ENTROPY))}"
+    )
+    return "\n".join(lines)
+
+
+def layers(table: pd.DataFrame) -> str:
+    """How far the area of the volume of states depends on the layer. Nothing without areas."""
+    if not _can_tell(table):
+        return "Nothing follows about its layers."
+    rows, same = (pd.DataFrame(by_layer(table, pairs)) for pairs in (ALL, SAME))
+    best, worst = rows.loc[rows["estimate"].idxmax()], rows.loc[rows["estimate"].idxmin()]
+    above, below = (rows["low"] > 0.5).sum(), (rows["high"] < 0.5).sum()
+    within = (same["low"] > 0.5).sum()
+    said = (
+        f"By layer, the area of the volume of states goes from {quote(worst, '.2f')} (layer {worst['layer']:.0f}) to "
+        f"{quote(best, '.2f')} (layer {best['layer']:.0f}). Its interval lies above .5 in {above} of {len(rows)} layers"
+    )
+    said += f" and below in {below}, so the layer decides the sign." if below else "."
+    said += f" Among questions of one kind it lies above .5 in {within} of {len(same)}"
+    return said + (": what it tells is the kind of question." if above and not within else ".")
+
+
+def _can_tell(table: pd.DataFrame) -> bool:
+    return bool(BETWEEN[0] <= table["right"].iloc[0] <= BETWEEN[1])
+
+
+def _compared(rows: pd.DataFrame) -> str:
+    """Which spreads tell more, which less, and what would have been seen of the others."""
+    rows = rows.loc[SPREAD]
+    known = rows[rows.apply(has_interval, axis=1)]
+    more, less = known[known["low"] > 0], known[known["high"] < 0]
+    open_ = rows.drop(index=[*more.index, *less.index])
+    parts = [f"{_listed(part)} {word}" for part, word in ((more, "more"), (less, "less")) if len(part)]
+    if len(open_):
+        seen = open_["error"].max() * ONE_SIDED
+        power = "no interval" if pd.isna(seen) else f"a difference of {seen:.2f} would have been seen"
+        parts.append(f"for {_listed(open_)} we cannot tell ({power})")
+    return "; ".join(parts) + "."
+
+
+def _listed(rows: pd.DataFrame) -> str:
+    return ", ".join(f"{name} ({row['estimate']:+.2f})" for name, row in rows.iterrows())
+
+
+def claims(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Rows for `instruments.claims.table`: each measure against chance and against the plain entropy. Primary are those
+    of the papers over all questions; other rows compare questions of one kind, or with the mean entropy.
+    """
+    for pairs, against in ((ALL, CHANCE), (ALL, ENTROPY), (ALL, MEAN_ENTROPY), (SAME, CHANCE), (SAME, ENTROPY)):
+        rows = main(table, pairs, against)
+        for name, paper in PAPERS.items():
+            primary = pairs == ALL and against != MEAN_ENTROPY and name not in SECONDARY
+            yield _claim(rows.loc[name], against, _can_tell(table)) | {
+                "paper": paper,
+                "reading": f"{name}, {pairs}",
+                "probe": None if against == CHANCE else f"against {against}",
+                "primary": primary,
+                "family": "output" if primary else None,
+            }
+
+
+def _claim(row: pd.Series, against: str, can_tell: bool) -> dict[str, Any]:
+    level, unit = (0.5, ABOVE) if against == CHANCE else (0.0, MORE)
+    effect = {name: row[name] - level for name in ("estimate", "low", "high")}
+    effect |= {"p": row["p"], "detectable": ONE_SIDED * row["error"]}
+    claim = TELLS if against == CHANCE else TELLS_MORE
+    if not can_tell:
+        claim, effect = f"{claim} (to be tested: {TAKES})", dict(UNTESTED)
+    facts = {"claim": claim, "model": row["model"], "unit": unit, "clusters": row["n"], "train_sentences": float("nan")}
+    return facts | effect
