@@ -14,7 +14,7 @@ from bitskept.studies.output.decoding_tables import ASTRAY
 BITS, SHARES = "z.2f", "z.1%"
 HOLDS = 0.1
 """Bits per token by which Mirostat may miss its target."""
-RELEVANT = {"bits per token": 0.1, "share of 4-grams": 0.02}
+RELEVANT = {"bits of surprisal": 0.1, "share of 4-grams": 0.02}
 """The least difference that counts, by unit."""
 MEISTER, MIROSTAT_PAPER, TOP_H_PAPER = "Meister 2022", "Basu 2020", "Baghaei Potraghloo 2025"
 CLAIMS = {

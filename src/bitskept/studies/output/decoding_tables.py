@@ -25,8 +25,8 @@ BLOCK = 8
 ROUNDING = 1e-3
 """Bits by which an entropy in float32 may miss its bound."""
 ARM = ["decoder", "setting"]
-MEANS = {"surprisal": "bits per token", "entropy": "bits per token", "excess": "bits per token"}
-MEANS |= {"distance": "bits per token", "expected_distance": "bits per token"}
+MEANS = {"surprisal": "bits of surprisal", "entropy": "bits of surprisal", "excess": "bits of surprisal"}
+MEANS |= {"distance": "bits of surprisal", "expected_distance": "bits of surprisal"}
 SHARES = {"repeated": "share of 4-grams", "bounded": "share of tokens", "astray": "share of texts"}
 ONLY = {"bounded": TOP_H, "astray": MIROSTAT}
 """The decoder of which a share says something, where it is but one."""
@@ -92,7 +92,7 @@ def along(tokens: pd.DataFrame, parameters: Decoding, *, seed: int) -> pd.DataFr
     rows: list[dict[str, Any]] = []
     for (name, setting, position), texts in means.groupby([*ARM, "position"], dropna=False, sort=False):
         low, high = ratio_interval(texts.to_numpy().T, np.ones(len(texts)), seed=seed)
-        facts = {"decoder": name, "setting": setting, "position": position, "n": len(texts), "unit": "bits per token"}
+        facts = {"decoder": name, "setting": setting, "position": position, "n": len(texts), "unit": "bits of surprisal"}
         for place, quantity in enumerate(texts):
             ends = {"estimate": texts[quantity].mean(), "low": low[place], "high": high[place]}
             rows.append(facts | {"quantity": quantity} | ends)
@@ -199,7 +199,7 @@ class _Differences:
         self, quantity: str, decoder: str, setting: float | None, estimate: float, low: Any, high: Any, **facts: Any
     ) -> dict[str, Any]:
         error = float(standard_error(low, high))
-        defaults = {"other": None, "other_setting": None, "unit": "bits per token", "n": len(self._arms[PEOPLE, None])}
+        defaults = {"other": None, "other_setting": None, "unit": "bits of surprisal", "n": len(self._arms[PEOPLE, None])}
         ends = {"low": float(low), "high": float(high), "p": float(norm.sf(estimate / error)) if error > 0 else np.nan}
         named = {"quantity": quantity, "decoder": decoder, "setting": setting, "estimate": estimate}
         return named | ends | {"detectable": ONE_SIDED * error} | defaults | facts

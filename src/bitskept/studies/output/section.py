@@ -6,23 +6,23 @@ from functools import partial
 from pydantic import NonNegativeInt
 
 from bitskept.base.params import Dtype, Name, Section
-from bitskept.instruments.job import Job, measuring
-from bitskept.instruments.training.twin_runs import TwinTraining
-from bitskept.studies.output import decoding
-from bitskept.studies.output.decoding import Decoding
-from bitskept.studies.output import capacity, detection
-from bitskept.studies.output.capacity import Capacity
-from bitskept.studies.output.detection import Detection
-from bitskept.studies.output import retrieval, switching
-from bitskept.studies.output.retrieval import Retrieval
-from bitskept.studies.output.switches import Switching
 from bitskept.instruments.job import Job, key_of, measuring
 from bitskept.instruments.training import twin_measures
 from bitskept.instruments.training.twin_runs import NEXT, TwinTraining
 from bitskept.instruments.training.twin_runs import weights as weight_count
-from bitskept.studies.output import attention, attention_runs, class_checkpoints, word_classes
-from bitskept.studies.output import spread
-from bitskept.studies.output.spread import Spread
+from bitskept.studies.output import (
+    attention,
+    attention_runs,
+    capacity,
+    class_checkpoints,
+    decoding,
+    detection,
+    retrieval,
+    spread,
+    switching,
+    word_classes,
+)
+from bitskept.studies.output.switches import Switching
 
 
 class OutputUncertainty(Section):
@@ -31,14 +31,14 @@ class OutputUncertainty(Section):
     training: TwinTraining
     model: str = Name
     corpus: str = Name
-    detection: Detection
-    capacity: Capacity
-    retrieval: Retrieval
-    switching: Switching
-    spread: Spread
     twin_seed: NonNegativeInt
-    decoding: Decoding
+    decoding: decoding.Decoding
+    detection: detection.Detection
+    capacity: capacity.Capacity
     attention: attention.Attention
+    retrieval: retrieval.Retrieval
+    switching: Switching
+    spread: spread.Spread
     word_classes: word_classes.WordClasses
     seed: NonNegativeInt
     dtype: Dtype
@@ -48,34 +48,40 @@ class OutputUncertainty(Section):
 def decoding_plan(section: OutputUncertainty) -> decoding.Plan:
     """Continuations of texts by each decoder, and by people."""
     return decoding.plan(section.decoding, seed=section.seed, dtype=section.dtype)
-def retrieval_plan(section: OutputUncertainty) -> retrieval.Plan:
-    """The kNN-LM, on held-out texts and on its own."""
-    return section.retrieval.plan(section.seed, section.dtype)
+
+
 def attention_plan(section: OutputUncertainty) -> attention.Plan:
     """How widely the heads of the model attend."""
     sizes = section.attention.sentences, section.attention.longest
     return attention.Plan(section.corpus, *sizes, seed=section.seed, dtype=section.dtype)
 
 
-def classes_plan(section: OutputUncertainty) -> word_classes.Plan:
-    """How well states tell the classes of words, of the model."""
-    return class_checkpoints.plan(section.word_classes, section.corpus, section.seed, section.dtype)
+def retrieval_plan(section: OutputUncertainty) -> retrieval.Plan:
+    """The kNN-LM, on held-out texts and on its own."""
+    return section.retrieval.plan(section.seed, section.dtype)
+
+
 def spread_plan(section: OutputUncertainty) -> spread.Plan:
     """Questions with known answers, in several wordings."""
     return spread.Plan(**section.spread.model_dump(), seed=section.seed, dtype=section.dtype)
 
 
+def classes_plan(section: OutputUncertainty) -> word_classes.Plan:
+    """How well states tell the classes of words, of the model."""
+    return class_checkpoints.plan(section.word_classes, section.corpus, section.seed, section.dtype)
+
+
 def jobs(section: OutputUncertainty) -> Iterator[Job]:
     """What each section of the notebook asks of its models."""
-    notebook, model, terms = section.notebook, section.model, section.accept_terms
+    notebook, training, model, terms = section.notebook, section.training, section.model, section.accept_terms
+    shared = {"twin_seed": section.twin_seed, "dtype": section.dtype, "terms": terms}
     yield measuring(notebook, "decoding", model, [(decoding.measure, decoding_plan(section))], terms)
-    notebook, training = section.notebook, section.training
-    shared = {"twin_seed": section.twin_seed, "dtype": section.dtype, "terms": section.accept_terms}
-    yield from detection.jobs(notebook, section.detection, training, section.model, seed=section.seed, **shared)
+    yield from detection.jobs(notebook, section.detection, training, model, seed=section.seed, **shared)
     yield from capacity.jobs(notebook, section.capacity, training, **shared)
-    yield measuring(notebook, "retrieval", model, [(retrieval.measure, retrieval_plan(section))], terms)
-    yield from switching.jobs(notebook, section.training, section.switching, section.twin_seed)
     yield from attention_jobs(section)
+    yield measuring(notebook, "retrieval", model, [(retrieval.measure, retrieval_plan(section))], terms)
+    yield from switching.jobs(notebook, training, section.switching, section.twin_seed)
+    yield measuring(notebook, "spread", model, [(spread.measure, spread_plan(section))], terms)
     yield from class_jobs(section)
 
 
@@ -100,5 +106,3 @@ def class_jobs(section: OutputUncertainty) -> Iterator[Job]:
     work, options = class_checkpoints.measure, {"classes": classes}
     asks = [word_classes.measure.asks(of_twin)]
     yield from twin_measures.jobs(notebook, training, NEXT, [section.twin_seed], asks, work, **options)
-    asked = [(spread.measure, spread_plan(section))]
-    yield measuring(section.notebook, "spread", section.model, asked, section.accept_terms)

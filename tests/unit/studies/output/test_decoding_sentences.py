@@ -33,7 +33,7 @@ def means(changes=()):
 def contrast(quantity, name, ends, setting=None, other=None, other_setting=None, **facts):
     row = {"quantity": quantity, "decoder": name, "setting": setting, "other": other, "other_setting": other_setting}
     row |= dict(zip(("estimate", "low", "high"), ends, strict=True))
-    defaults = {"p": 0.001, "detectable": 0.25, "unit": "bits per token", "n": 30, "primary": True}
+    defaults = {"p": 0.001, "detectable": 0.25, "unit": "bits of surprisal", "n": 30, "primary": True}
     return row | defaults | facts
 
 
