@@ -145,7 +145,7 @@ def _shapes(shapes: pd.DataFrame) -> Iterator[Row]:
     """The first and the last layer, beyond the larger of their distances from themselves under other texts."""
     rows = shapes[shapes["quantity"] == "gromov_wasserstein"]
     between = rows[rows["against"] == "layer"]
-    ends = between["layer"].min(), between["other"].max()
+    ends = int(between["layer"].min()), int(between["other"].max())
     row = between[(between["layer"] == ends[0]) & (between["other"] == ends[1])].iloc[0]
     sampled = rows[(rows["against"] == "other texts") & rows["layer"].isin(ends)]
     reading = f"layers {ends[0]} and {ends[1]}, above other texts in one layer"
