@@ -100,6 +100,7 @@ CHANGES = [
     ("07_inside_a_transformer", {"geometry_points": 9}, {"07.geometry"}),
     ("07_inside_a_transformer", {"twin_pairs": 5}, {"07.twins"}),
     ("08_uncertainty_at_the_output", {"spread": {"samples": 5}}, {"08.spread"}),
+    ("07_inside_a_transformer", {"bounds": {"steps": 9}}, {"07.bound"}),
 ]
 
 
@@ -138,7 +139,7 @@ def test_the_version_of_a_training_changes_the_jobs_that_need_it(found, sections
     monkeypatch.setattr(twins, "VERSION", twins.VERSION + 1)
     before = keys(found)
     changed = {kind(job) for job in jobs.jobs(sections) if json.dumps(job.key) != before[job.name]}
-    assert changed == {"05.grow", "05.checkpoints", "05.untrained", "06.twins", "07.twins"}
+    assert changed == {"05.grow", "05.checkpoints", "05.untrained", "06.twins", "07.bound", "07.twins"}
 
 
 def test_a_changed_file_of_a_model_or_a_text_changes_the_key(tmp_path):

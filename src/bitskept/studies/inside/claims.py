@@ -27,7 +27,7 @@ HALVES = "an embedding keeps what the two halves of a text share"
 PROMPT = "a prompt directs information into its answer, whichever the architecture"
 FEWER = "embeddings of tokens need fewer dimensions than the model has"
 SHAPES = "layers differ in their geometry"
-ENERGY = "what attention adds up lowers its energy"
+ENERGY = "what attention adds up lowers its energy, more often than the control"
 MEMORY = "the patterns that attention stores grow exponentially with the dimension"
 BOUND = "the training text alone bounds what a network costs by less than knowing nothing"
 THEOREMS = "the theorems on training, embedding, attention and generalisation (to be tested: the paper's full text)"
@@ -105,7 +105,7 @@ def _less(first: Any, second: Any) -> Row:
 def _tight(answers: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
     for corpus, rows in answers.dropna(subset="tokens").groupby("corpus", sort=False):
         share = rows.iloc[-1][["estimate", "low", "high"]].astype(float) / np.log2(section.bank)
-        reading = f"share of log2 of the bank after {section.length} tokens"
+        reading = f"share of the bank's bits, {section.length} tokens"
         yield _facts(TIGHT, reading, f"{section.model} ({corpus})", ARRIVED, rows["n"].iloc[-1]) | _weighed(share, NEAR)
 
 
@@ -137,7 +137,7 @@ def _fewer(distortions: pd.DataFrame, section: InsideTransformer) -> Iterator[Ro
     row = worst.loc[worst["dimension"].idxmax()]
     spared = {"estimate": section.distortion - row["estimate"]}
     spared |= {"low": section.distortion - row["high"], "high": section.distortion - row["low"]}
-    reading = f"{row['dimension']} of {width} dimensions: {section.distortion:g} minus the worst pair's distortion"
+    reading = f"{section.distortion:g} minus the worst pair's, {row['dimension']} of {width} dimensions"
     yield _facts(FEWER, reading, section.model, DISTORTION, section.projections) | _weighed(spared)
 
 
@@ -145,7 +145,7 @@ def _shapes(shapes: pd.DataFrame) -> Iterator[Row]:
     """The first and the last layer, beyond the larger of their distances from themselves under other texts."""
     rows = shapes[shapes["quantity"] == "gromov_wasserstein"]
     between = rows[rows["against"] == "layer"]
-    ends = between["layer"].min(), between["other"].max()
+    ends = int(between["layer"].min()), int(between["other"].max())
     row = between[(between["layer"] == ends[0]) & (between["other"] == ends[1])].iloc[0]
     sampled = rows[(rows["against"] == "other texts") & rows["layer"].isin(ends)]
     reading = f"layers {ends[0]} and {ends[1]}, above other texts in one layer"
@@ -173,15 +173,17 @@ def _memory(growth: pd.DataFrame) -> Iterator[Row]:
 
 def _bound(table: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
     """The gain over the uniform law on the training text, with the interval that the code leaves. p is the least
-    failure rate at which the bound would be below the uniform law.
+    failure rate at which the bound would be below the uniform law. Primary are networks of the usual size and text.
     """
+    usual = section.training.width, section.training.sentences
     for row in wide(table).to_dict("records"):
         gain, excess = row["uniform"] - row["coded_training"], row["excess"]
         power = min(0.0, np.log2(section.bounds.delta) + row["code"] - max(0.0, row["longest_code"]))
-        model = f"width {row['width']}, {row['sentences']:,} sentences"
-        reading = {ALL: "all weights", FEW: f"{row['numbers']:,} numbers", COUNTS: "token counts"}[row["kind"]]
+        model = {ALL: "all weights", FEW: f"{row['numbers']:,} numbers", COUNTS: "token counts"}[row["kind"]]
+        reading = f"{row['sentences']:,} sentences" + (f", width {row['width']}" if row["width"] else "")
         facts = _facts(BOUND, reading, model, BELOW, int(row["tokens"]))
+        facts |= {"primary": (row["width"], row["sentences"]) in (usual, (0, usual[1]))}
         if row["kind"] == COUNTS:
-            facts |= {"paper": CONTROL, "claim": "the same for a law without any context", "model": "token counts"}
+            facts |= {"paper": CONTROL, "claim": "the same for a law without any context"}
         ends = {"estimate": gain, "low": gain - excess, "high": gain + excess}
         yield facts | ends | {"p": float(2.0**power), "detectable": excess}

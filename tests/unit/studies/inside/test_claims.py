@@ -159,7 +159,7 @@ def test_an_effect_without_an_interval_cannot_be_told(section):
 def test_readings_are_fixed_and_not_chosen_by_the_result(section):
     rows = outcomes(section)
     assert rows[claims.HALVES, "e"]["estimate"] == 2.0
-    assert rows[claims.FEWER, section.model]["reading"] == "50 of 100 dimensions: 0.5 minus the worst pair's distortion"
+    assert rows[claims.FEWER, section.model]["reading"] == "0.5 minus the worst pair's, 50 of 100 dimensions"
     assert rows[claims.FEWER, section.model]["estimate"] == pytest.approx(0.2)
     assert rows[claims.SHAPES, "m"]["estimate"] == pytest.approx(0.6)
     assert rows[claims.ENERGY, "m (trained)"]["primary"]
@@ -182,3 +182,13 @@ def test_without_enough_dimensions_growth_is_not_tested(section):
     )
     table = claims.claims(few, section)
     assert f"{claims.MEMORY} {claims.SLOPES}" in set(table.loc[table["outcome"] == "not tested", "claim"])
+
+
+def test_networks_of_the_usual_size_and_text_are_primary(section):
+    rows = [row for row in outcomes(section).values() if row["unit"] == claims.BELOW]
+    assert not any(row["primary"] for row in rows)
+    training = section.training.model_copy(update={"width": 8, "sentences": 10})
+    usual = outcomes(section.model_copy(update={"training": training}))
+    assert usual[claims.BOUND, "all weights"]["primary"]
+    assert usual[claims.BOUND, "all weights"]["reading"] == "10 sentences, width 8"
+    assert usual[claims.BOUND, "5 numbers"]["primary"]
