@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bitskept.base.words import has_interval, quote
-from bitskept.instruments.claims import CONTROL, UNTESTED
+from bitskept.instruments.claims import UNTESTED
 from bitskept.studies.output.decoders import ANCESTRAL, MIROSTAT, PEOPLE, TOP_H, TYPICAL
 from bitskept.studies.output.decoding_figures import SYMBOLS
 from bitskept.studies.output.decoding_tables import ASTRAY
@@ -19,7 +19,6 @@ RELEVANT = {"bits of surprisal": 0.1, "share of 4-grams": 0.02}
 MEISTER, MIROSTAT_PAPER, TOP_H_PAPER = "Meister 2022", "Basu 2020", "Baghaei Potraghloo 2025"
 CLAIMS = {
     ("near", PEOPLE): (MEISTER, "people's tokens lie nearer to the entropy than draws from the model"),
-    ("near", ANCESTRAL): (CONTROL, "sampled tokens lie nearer to the entropy than expected of draws"),
     ("nearer", TYPICAL): (MEISTER, "locally typical sampling comes nearer to people's mean surprisal"),
     ("fewer", TYPICAL): (MEISTER, "locally typical sampling repeats less than a nucleus of equal surprisal"),
     ("fewer", TOP_H): (TOP_H_PAPER, "Top-H repeats less than a nucleus of equal surprisal"),
@@ -30,12 +29,18 @@ CLAIMS = {
 
 
 def claims(contrasts: pd.DataFrame, model: str) -> Iterator[dict[str, Any]]:
-    """Rows for `instruments.claims.table`, from a table of `decoding_tables.contrasts`."""
+    """Rows for `instruments.claims.table`, from a table of `decoding_tables.contrasts`. The check on ancestral sampling
+    is no claim. Who repeats less is not tested where the other decoder hardly repeats anything.
+    """
     for row in contrasts.to_dict("records"):
+        if (row["quantity"], row["decoder"]) not in CLAIMS:
+            continue
         paper, claim = CLAIMS[row["quantity"], row["decoder"]]
         ends = {name: row[name] for name in ("estimate", "low", "high", "p", "detectable")}
         if pd.isna(row["estimate"]):
             claim, ends = f"{claim} (to be tested: settings with surprisals in common)", UNTESTED
+        elif _at_the_floor(row):
+            claim, ends = f"{claim} (to be tested: longer texts, in which a nucleus repeats more)", UNTESTED
         against = f" against {_arm(row['other'], row['other_setting'])}" if pd.notna(row["other"]) else ""
         reading = f"{_arm(row['decoder'], row['setting'])}{against}"
         facts = {"model": model, "unit": row["unit"], "clusters": row["n"], "primary": bool(row["primary"])}
@@ -49,12 +54,13 @@ def along(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
     `decoding_tables`.
     """
     ancestral, people = (_of(by_decoder, name, "excess") for name in (ANCESTRAL, PEOPLE))
+    by_text = contrasts[contrasts["quantity"] == "near"].set_index("decoder")
+    near, as_expected = by_text.loc[PEOPLE], by_text.loc[ANCESTRAL]
     check = "**fails**: surprisals and laws do not belong together, and nothing below counts"
     if not has_interval(ancestral):
         check = "cannot be made on so few texts"
-    elif ancestral["low"] <= 0 <= ancestral["high"]:
+    elif all(row["low"] <= 0 <= row["high"] for row in (ancestral, as_expected)):
         check = "holds"
-    near = contrasts[contrasts["quantity"] == "near"].set_index("decoder").loc[PEOPLE]
     distance, expected = (_of(by_decoder, PEOPLE, name)["estimate"] for name in ("distance", "expected_distance"))
     said = "no nearer than a draw, nor further from it, as far as can be told"
     if not has_interval(near):
@@ -66,9 +72,10 @@ def along(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
     seen = "" if pd.isna(near["detectable"]) else f"; {near['detectable']:.2f} bits nearer would have been seen"
     return (
         "A draw from a law has the law's entropy as its mean surprisal, so along sampled text the two have to agree. "
-        f"Surprisal less entropy is {quote(ancestral, BITS, 'texts')} bits a token there: the check {check}. Along "
-        f"people's text it is {quote(people, BITS)}. Their tokens lie {distance:.2f} bits from the entropy on average, "
-        f"where draws from the same laws would lie {expected:.2f} away: {said} (the difference is {quote(near, BITS)}"
+        f"Surprisal less entropy is {quote(ancestral, BITS, 'texts')} bits a token there, and the distance of a token "
+        f"from the entropy is {quote(as_expected, BITS)} bits below the expected one: the check {check}. Along people's "
+        f"text surprisal less entropy is {quote(people, BITS)}. Their tokens lie {distance:.2f} bits from the entropy on "
+        f"average, where draws from the same laws would lie {expected:.2f} away: {said} (the difference is {quote(near, BITS)}"
         f"{seen})."
     )
 
@@ -103,6 +110,12 @@ def fewer(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
         verdict = "repeats neither less nor more than a nucleus of equal surprisal, as far as can be told"
         if pd.isna(row["estimate"]):
             lines.append(f"- **{row['decoder']}** has no surprisal in common with any nucleus: not tested.")
+            continue
+        if _at_the_floor(row):
+            lines.append(
+                f"- **{row['decoder']}** cannot show that it repeats less: a nucleus of equal surprisal repeats only "
+                f"{row['level']:{SHARES}} of the 4-grams here."
+            )
             continue
         if not has_interval(row):
             verdict = "against a nucleus of equal surprisal: too few texts to tell"
@@ -162,6 +175,11 @@ def bound(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
             f"times the whole, {verdict} (the bound less the entropy is {quote(row, BITS)} bits)."
         )
     return "\n".join(lines)
+
+
+def _at_the_floor(row: dict[str, Any]) -> bool:
+    """Whether the other decoder repeats less than the least difference that counts."""
+    return row["quantity"] == "fewer" and row["level"] < RELEVANT[row["unit"]]
 
 
 _SIDES = (("decoder", "setting"), ("other", "other_setting"))

@@ -31,7 +31,7 @@ SHARES = {"repeated": "share of 4-grams", "bounded": "share of tokens", "astray"
 ONLY = {"bounded": TOP_H, "astray": MIROSTAT}
 """The decoder of which a share says something, where it is but one."""
 ASTRAY = 0.5
-"""Bits per token between the mean surprisal of a text and Mirostat's target, from which on the text counts as astray."""
+"""A text is astray if its mean surprisal is more bits per token away from Mirostat's target than this."""
 
 
 def per_text(tokens: pd.DataFrame) -> pd.DataFrame:
@@ -101,7 +101,8 @@ def along(tokens: pd.DataFrame, parameters: Decoding, *, seed: int) -> pd.DataFr
 
 def contrasts(tokens: pd.DataFrame, parameters: Decoding, *, seed: int) -> pd.DataFrame:
     """Differences, paired by text, that are above 0 where a claim holds. Columns: quantity, decoder, setting, other,
-    other_setting, estimate, low, high, p (one-sided), detectable, unit, n, primary (the usual settings).
+    other_setting, estimate, low, high, p (one-sided), detectable, unit, n, primary (the usual settings), level (for
+    fewer, the share of 4-grams that the other decoder repeats).
 
     - near: how much nearer the surprisal of the text's tokens lies to the entropy than draws from the model would;
     - nearer: how much nearer a decoder's mean surprisal lies to people's than another's;
@@ -153,7 +154,9 @@ class _Differences:
                 continue
             columns = ("surprisal", "repeated")
             values = np.stack([[self._arms[arm][column] for arm in line + arms] for column in columns])
-            yield self._derived("fewer", name, None, values, partial(_how_many_fewer, line=len(line)), **facts)
+            level = _levels(*values.mean(-1), line=len(line)).mean()
+            fewer = partial(_how_many_fewer, line=len(line))
+            yield self._derived("fewer", name, None, values, fewer, level=float(level), **facts)
 
     def _steadier(self) -> Iterator[dict[str, Any]]:
         means = {setting: self._arms[TOP_K, setting]["surprisal"] for setting in self._settings(TOP_K)}
@@ -215,6 +218,12 @@ def _how_many_fewer(means: Float[np.ndarray, "surprisal_and_share arm"], *, line
     """How far the points after the first `line` ones lie below the line through these, on average: shares of repeated
     4-grams over mean surprisals.
     """
-    (known, others), (shares, other_shares) = (np.split(values, [line]) for values in means)
-    order = np.argsort(known)
-    return float((np.interp(others, known[order], shares[order]) - other_shares).mean())
+    return float((_levels(*means, line=line) - means[1, line:]).mean())
+
+
+def _levels(
+    bits: Float[np.ndarray, " arm"], shares: Float[np.ndarray, " arm"], *, line: int
+) -> Float[np.ndarray, " other"]:
+    """Shares on the line through the first `line` points, at the bits of the others."""
+    order = np.argsort(bits[:line])
+    return np.interp(bits[line:], bits[:line][order], shares[:line][order])

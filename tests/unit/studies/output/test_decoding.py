@@ -1,17 +1,19 @@
 """Continuations by decoders, and the tables that are made of them."""
 
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from bitskept.base.publishing import read_table
 from bitskept.instruments.likelihood import answers, heads
 from bitskept.instruments.training import byte_pairs
 from bitskept.instruments.training.builds import Build, network
 from bitskept.sources import models
-from bitskept.studies.output import decoding_tables
+from bitskept.studies.output import decoding_figures, decoding_tables
 from bitskept.studies.output.decoders import ANCESTRAL, MIROSTAT, NUCLEUS, PEOPLE, TOP_H, TOP_K, TYPICAL, decoder
 from bitskept.studies.output.decoding import COLUMNS, Decoding, Plan, Read, long_texts, measure, plan, usual
 from bitskept.theory import decoding as exact
@@ -209,6 +211,8 @@ def test_contrasts_are_above_0_where_the_claim_holds(tokens):
     lower, upper = means[NUCLEUS, 0.5], means[NUCLEUS, 0.9]
     [fewer] = table.loc[(table["quantity"] == "fewer") & (table["decoder"] == TOP_H), "estimate"]
     assert fewer == pytest.approx(12 / 13 * (upper - means[TOP_H, 0.4]) / (upper - lower))
+    row = table[(table["quantity"] == "fewer") & (table["decoder"] == TOP_H)].iloc[0]
+    assert row["level"] == pytest.approx(fewer)  # Top-H repeats nothing here
     [typical] = table.loc[(table["quantity"] == "fewer") & (table["decoder"] == TYPICAL), "estimate"]
     assert typical == pytest.approx(0)  # that of .2 has less surprisal than any nucleus
     steadier = table[table["quantity"] == "steadier"].set_index("setting")
@@ -226,3 +230,17 @@ def test_few_texts_and_no_common_surprisals_give_no_interval(tokens):
     apart = tokens.assign(surprisal=tokens["surprisal"] - 20 * (tokens["decoder"] == TOP_H))
     table = decoding_tables.contrasts(apart, PARAMETERS, seed=0)
     assert table.loc[(table["quantity"] == "fewer") & (table["decoder"] == TOP_H), "estimate"].isna().all()
+
+
+def test_figures_show_every_decoder(tokens):
+    """Also where texts are too few for intervals, and after a round trip through CSV."""
+    for part in (tokens, tokens[tokens["text"] < 5]):
+        course = decoding_tables.along(part, PARAMETERS, seed=0)
+        panels = decoding_figures.decoding_along(course).axes
+        titles = [axes.get_title() for axes in panels]
+        assert titles[:3] == [PEOPLE, ANCESTRAL, "top-k, k = 5"]
+        means = decoding_tables.by_decoder(part, seed=0)
+        left, right = decoding_figures.decoders(read_table(BytesIO(means.to_csv(index=False).encode()))).axes
+        assert [text.get_text() for text in left.get_legend().get_texts()] == [PEOPLE, ANCESTRAL, *SETTINGS]
+        assert len(left.lines) == 7
+        assert right.get_xlabel() == "target τ (bits a token)"

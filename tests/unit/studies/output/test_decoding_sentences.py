@@ -19,8 +19,8 @@ def means(changes=()):
         (PEOPLE, None, "repeated"): (0.01, 0.0, 0.02), (ANCESTRAL, None, "excess"): (0.02, -0.1, 0.14),
         (ANCESTRAL, None, "surprisal"): (5.0, 4.8, 5.2), (ANCESTRAL, None, "repeated"): (0.03, 0.0, 0.06),
         (TYPICAL, 0.9, "surprisal"): (3.5, 3.3, 3.7), (NUCLEUS, 0.9, "surprisal"): (3.0, 2.8, 3.2),
-        (MIROSTAT, 3.0, "surprisal"): (3.02, 2.98, 3.06), (TOP_H, 0.4, "bounded"): (0.25, 0.2, 0.3), (MIROSTAT, 3.0, "astray"): (0.2, 0.1, 0.4),
-        (MIROSTAT, 6.0, "astray"): (0.9, 0.8, 1.0), (TYPICAL, 0.9, "distance"): (2.0, 1.9, 2.1),
+        (MIROSTAT, 3.0, "surprisal"): (3.02, 2.98, 3.06), (TOP_H, 0.4, "bounded"): (0.25, 0.2, 0.3), 
+        (MIROSTAT, 3.0, "astray"): (0.2, 0.1, 0.4),        (MIROSTAT, 6.0, "astray"): (0.9, 0.8, 1.0), (TYPICAL, 0.9, "distance"): (2.0, 1.9, 2.1),
     } | dict(changes)  # fmt: skip
     names = ("estimate", "low", "high")
     rows = [
@@ -33,7 +33,7 @@ def means(changes=()):
 def contrast(quantity, name, ends, setting=None, other=None, other_setting=None, **facts):
     row = {"quantity": quantity, "decoder": name, "setting": setting, "other": other, "other_setting": other_setting}
     row |= dict(zip(("estimate", "low", "high"), ends, strict=True))
-    defaults = {"p": 0.001, "detectable": 0.25, "unit": "bits of surprisal", "n": 30, "primary": True}
+    defaults = {"p": 0.001, "detectable": 0.25, "unit": "bits of surprisal", "n": 30, "primary": True, "level": 0.06}
     return row | defaults | facts
 
 
@@ -41,18 +41,25 @@ def table(*arguments, **facts):
     return pd.DataFrame([contrast(*arguments, **facts)])
 
 
+def near(ends, sampled=AROUND, **facts):
+    return pd.concat([table("near", PEOPLE, ends, **facts), table("near", ANCESTRAL, sampled)])
+
+
 @pytest.mark.parametrize(
-    ("ends", "said"),
+    ("excess", "distance", "said"),
     [
-        ((0.02, -0.1, 0.14), "0.02 ([-0.10, 0.14], 95 %, 30 texts) bits a token there: the check holds"),
-        ((0.2, 0.1, 0.3), "the check **fails**"),
-        ((-0.2, -0.3, -0.1), "the check **fails**"),
-        (NONE, "the check cannot be made on so few texts"),
+        ((0.02, -0.1, 0.14), AROUND, "0.02 ([-0.10, 0.14], 95 %, 30 texts) bits a token there"),
+        ((0.02, -0.1, 0.14), AROUND, "0.10 [-0.20, 0.40] bits below the expected one: the check holds"),
+        ((0.2, 0.1, 0.3), AROUND, "the check **fails**"),
+        ((-0.2, -0.3, -0.1), AROUND, "the check **fails**"),
+        ((0.02, -0.1, 0.14), ABOVE, "the check **fails**"),
+        ((0.02, -0.1, 0.14), BELOW, "the check **fails**"),
+        (NONE, NONE, "the check cannot be made on so few texts"),
     ],
 )
-def test_the_check_on_sampled_text(ends, said):
-    changed = means({(ANCESTRAL, None, "excess"): ends})
-    assert said in sentences.along(changed, table("near", PEOPLE, AROUND))
+def test_the_check_on_sampled_text(excess, distance, said):
+    changed = means({(ANCESTRAL, None, "excess"): excess})
+    assert said in sentences.along(changed, near(AROUND, distance))
 
 
 @pytest.mark.parametrize(
@@ -65,12 +72,12 @@ def test_the_check_on_sampled_text(ends, said):
     ],
 )
 def test_how_near_people_are_to_the_entropy(ends, said):
-    found = sentences.along(means(), table("near", PEOPLE, ends))
+    found = sentences.along(means(), near(ends))
     assert said in found
     assert "lie 2.20 bits from the entropy on average, where draws from the same laws would lie 1.90 away" in found
-    assert "Along people's text it is 0.30 [0.10, 0.50]" in found
+    assert "Along people's text surprisal less entropy is 0.30 [0.10, 0.50]" in found
     assert "0.25 bits nearer would have been seen" in found
-    assert "would have been seen" not in sentences.along(means(), table("near", PEOPLE, ends, detectable=np.nan))
+    assert "would have been seen" not in sentences.along(means(), near(ends, detectable=np.nan))
 
 
 @pytest.mark.parametrize(
@@ -107,10 +114,12 @@ def test_who_is_nearer_to_people(ends, said):
     ],
 )
 def test_who_repeats_less(ends, said):
-    found = sentences.fewer(means(), table("fewer", TOP_H, ends, None, NUCLEUS))
+    found = sentences.fewer(means(), table("fewer", TOP_H, ends, None, NUCLEUS, unit="share of 4-grams"))
     assert said in found
     assert "People repeat 1.0% [0.0%, 2.0%] of their 4-grams, ancestral sampling 3.0%" in found
-    silent = sentences.fewer(means(), table("fewer", TOP_H, NONE, None, NUCLEUS, detectable=np.nan))
+    silent = sentences.fewer(
+        means(), table("fewer", TOP_H, NONE, None, NUCLEUS, unit="share of 4-grams", detectable=np.nan)
+    )
     assert "would have been seen" not in silent
 
 
@@ -165,17 +174,28 @@ def test_whether_the_entropy_is_bounded(ends, said):
     assert "α = 0.4: 25% [20%, 30%] of the tokens" in found
 
 
+def test_nobody_repeats_less_than_hardly_anything():
+    found = sentences.fewer(
+        means(), table("fewer", TYPICAL, AROUND, None, NUCLEUS, unit="share of 4-grams", level=0.012)
+    )
+    assert (
+        "**typical** cannot show that it repeats less: a nucleus of equal surprisal repeats only 1.2% of the" in found
+    )
+
+
 def test_claims_are_rows_with_outcomes():
     rows = [
         contrast("near", PEOPLE, BELOW, p=0.999, other=ANCESTRAL),
         contrast("near", ANCESTRAL, AROUND, p=0.3, other=ANCESTRAL, primary=False),
         contrast("nearer", TYPICAL, ABOVE, 0.9, NUCLEUS, 0.9),
+        contrast("fewer", TYPICAL, AROUND, None, NUCLEUS, unit="share of 4-grams", level=0.012),
         contrast("fewer", TOP_H, (np.nan, np.nan, np.nan), None, NUCLEUS, p=np.nan, unit="share of 4-grams"),
     ]
     found = claims.table(sentences.claims(pd.DataFrame(rows), "a model"), relevant=sentences.RELEVANT)
-    assert found["outcome"].tolist() == ["no", "cannot tell", "yes", "not tested"]
-    assert found["paper"].tolist() == ["Meister 2022", "control", "Meister 2022", "Baghaei Potraghloo 2025"]
-    assert found["reading"].tolist()[2] == "typical (p = 0.9) against nucleus (p = 0.9)"
-    assert found["primary"].tolist() == [True, False, True, True]
+    assert found["outcome"].tolist() == ["no", "yes", "not tested", "not tested"]
+    assert found["paper"].tolist() == ["Meister 2022"] * 3 + ["Baghaei Potraghloo 2025"]
+    assert found["reading"].tolist()[1] == "typical (p = 0.9) against nucleus (p = 0.9)"
+    assert found["primary"].all()
+    assert found["claim"].iloc[2].endswith("(to be tested: longer texts, in which a nucleus repeats more)")
     assert found["claim"].iloc[3].endswith("(to be tested: settings with surprisals in common)")
     assert (found["clusters"] == 30).all()
