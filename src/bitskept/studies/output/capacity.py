@@ -144,6 +144,11 @@ def twin_plans(topic: Capacity, training: TwinTraining, seed: int) -> list[tuple
     return [(f"{twin}, {size}", twin, twin_runs.plan(training, twin, seed, size=size)) for twin, size in shapes]
 
 
+def series(topic: Capacity, training: TwinTraining) -> tuple[str, str]:
+    """The names of the two next-token twins, which differ in size alone."""
+    return f"{NEXT}, {topic.other_width}", f"{NEXT}, {training.width}"
+
+
 def jobs(
     notebook: str, topic: Capacity, training: TwinTraining, *, twin_seed: int, dtype: str, terms: list[str]
 ) -> Iterator[Job]:

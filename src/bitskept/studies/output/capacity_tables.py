@@ -76,6 +76,11 @@ def fitted_constant(costs: pd.DataFrame, models: tuple[str, str], text: str = AL
     return aligning_constant(gains, operations)
 
 
+def fitted_constants(costs: pd.DataFrame, models: tuple[str, str]) -> dict[str, float]:
+    """`fitted_constant` on each kind of text."""
+    return {text: fitted_constant(costs, models, text) for (model, text), _ in by_text(costs) if model == models[0]}
+
+
 def orders(costs: pd.DataFrame, constants: list[float], *, replicates: int, seed: int) -> pd.DataFrame:
     """The difference of each pair of models, the first in the table less the second, in information capacity for each
     constant and kind of text, and, for the constant 0, per byte (`PER_BYTE`).

@@ -20,7 +20,16 @@ from bitskept.studies.output.capacity import (
     measure,
     operations,
 )
-from bitskept.studies.output.capacity_tables import ALL, CAPACITY, PER_BYTE, changed, fitted_constant, orders, summary
+from bitskept.studies.output.capacity_tables import (
+    ALL,
+    CAPACITY,
+    PER_BYTE,
+    changed,
+    fitted_constant,
+    fitted_constants,
+    orders,
+    summary,
+)
 from bitskept.studies.output.section import OutputUncertainty
 
 CONSTANTS = [0.0, PUBLISHED]
@@ -137,6 +146,8 @@ def test_an_interval_holds_the_estimate(table):
 
 def test_the_fitted_constant_makes_a_series_alike(costs):
     constant = fitted_constant(costs, MEMBERS)
+    assert fitted_constants(costs, MEMBERS)[ALL] == constant
+    assert set(fitted_constants(costs, MEMBERS)) == {ALL, "a", "b"}
     found = orders(costs, [constant], replicates=50, seed=0)
     pair = found[(found["first"] == "small") & (found["text"] == ALL) & (found["constant"] == constant)]
     assert pair["estimate"].iloc[0] == pytest.approx(0, abs=1e-9)
