@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bitskept.base.files import on_disk, sha256
-from bitskept.instruments.measurement import Measurement
+from bitskept.instruments.measurement import Measurement, texts_of
 from bitskept.sources import corpora, data_files, facts, prompts, registry, tasks
 from bitskept.sources.random_weights import Weights
 
@@ -84,7 +84,7 @@ def measuring(
             for copy in weights:
                 measure(model, plan, weights=copy, accept_terms=terms)
 
-    texts = list(dict.fromkeys(plan.corpus for _, plan in measurements))
+    texts = list(dict.fromkeys(text for _, plan in measurements for text in texts_of(plan)))
     key = key_of([measure.asks(plan) for measure, plan in measurements], texts=texts, model=model)
     key |= {"weights": [asdict(copy) if isinstance(copy, Weights) else copy for copy in weights]}
     return Job("measure", notebook, name, model, size(model), key, work, optional=optional)

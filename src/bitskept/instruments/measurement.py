@@ -29,7 +29,8 @@ class Measurement:
     """A function `(model, plan, *, progress)` whose tables are stored under the fingerprints of the model and the
     text.
 
-    A plan is a dataclass with a `dtype` and the `corpus` of a `source` (`corpora`, `prompts` or `tasks`). `name` and
+    A plan is a dataclass with a `dtype` and the `corpus` of a `source` (`corpora`, `prompts` or `tasks`), and perhaps
+    an `other_corpus`. `name` and
     `version` are those of the tables in the store: raise the version when the same plan would give other numbers.
     The log of a run mentions tables that are `logged`.
     """
@@ -95,8 +96,15 @@ def at_least(plan: Any, **least: int) -> None:
 
 def text_key(plan: Any, source: ModuleType = corpora) -> dict[str, Any]:
     """The part of a key that is the same for all models, as the store returns it (JSON has no tuples)."""
-    source.fetch(plan.corpus)
-    return json.loads(json.dumps(asdict(plan))) | {"text": source.fingerprint(plan.corpus)}
+    names = dict(zip(("text", "other_text"), texts_of(plan), strict=False))
+    for id in names.values():
+        source.fetch(id)
+    return json.loads(json.dumps(asdict(plan))) | {name: source.fingerprint(id) for name, id in names.items()}
+
+
+def texts_of(plan: Any) -> list[str]:
+    """The `corpus` of a plan and, if it has one, its `other_corpus`."""
+    return [plan.corpus, *([plan.other_corpus] if hasattr(plan, "other_corpus") else [])]
 
 
 def model_key(model_id: str, key: dict[str, Any], weights: int | Weights | None = None) -> dict[str, Any]:

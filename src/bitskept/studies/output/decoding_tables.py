@@ -92,7 +92,13 @@ def along(tokens: pd.DataFrame, parameters: Decoding, *, seed: int) -> pd.DataFr
     rows: list[dict[str, Any]] = []
     for (name, setting, position), texts in means.groupby([*ARM, "position"], dropna=False, sort=False):
         low, high = ratio_interval(texts.to_numpy().T, np.ones(len(texts)), seed=seed)
-        facts = {"decoder": name, "setting": setting, "position": position, "n": len(texts), "unit": "bits of surprisal"}
+        facts = {
+            "decoder": name,
+            "setting": setting,
+            "position": position,
+            "n": len(texts),
+            "unit": "bits of surprisal",
+        }
         for place, quantity in enumerate(texts):
             ends = {"estimate": texts[quantity].mean(), "low": low[place], "high": high[place]}
             rows.append(facts | {"quantity": quantity} | ends)
@@ -202,7 +208,12 @@ class _Differences:
         self, quantity: str, decoder: str, setting: float | None, estimate: float, low: Any, high: Any, **facts: Any
     ) -> dict[str, Any]:
         error = float(standard_error(low, high))
-        defaults = {"other": None, "other_setting": None, "unit": "bits of surprisal", "n": len(self._arms[PEOPLE, None])}
+        defaults = {
+            "other": None,
+            "other_setting": None,
+            "unit": "bits of surprisal",
+            "n": len(self._arms[PEOPLE, None]),
+        }
         ends = {"low": float(low), "high": float(high), "p": float(norm.sf(estimate / error)) if error > 0 else np.nan}
         named = {"quantity": quantity, "decoder": decoder, "setting": setting, "estimate": estimate}
         return named | ends | {"detectable": ONE_SIDED * error} | defaults | facts

@@ -36,7 +36,7 @@ class Retrieval(Strict):
     """A kNN-LM, and the texts that it is measured on."""
 
     corpus: str = Name  # of the texts, and of the store of the same domain
-    other: str = Name  # corpus of the store of another domain
+    other_corpus: str = Name  # corpus of the store of another domain
     texts: PositiveInt  # for measurements
     validation_texts: PositiveInt  # on which weight and temperature are chosen
     stored: PositiveInt  # tokens of each store
@@ -60,7 +60,7 @@ class Plan:
     """
 
     corpus: str
-    other: str
+    other_corpus: str
     texts: int
     validation_texts: int
     stored: int
@@ -99,7 +99,7 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
     measured = knn_texts.long_texts(texts, plan.texts, plan.longest)
     validation = knn_texts.long_texts(texts, plan.validation_texts, plan.longest)
     same = knn_texts.store_of(model, texts, plan.stored, bar)
-    foreign = knn_texts.read(model, plan.other, plan.longest, plan.seed)
+    foreign = knn_texts.read(model, plan.other_corpus, plan.longest, plan.seed)
     other = knn_texts.store_of(model, foreign, plan.stored, bar)
     stores = dict(zip(STORES, (same, same.shuffled(plan.seed), other), strict=True))
     shares = torch.bincount(same.tokens, minlength=len(model.embeddings)).numpy() / plan.stored

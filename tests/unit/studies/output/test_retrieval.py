@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from bitskept.instruments.likelihood import heads, surprisal
+from bitskept.instruments.measurement import text_key, texts_of
 from bitskept.instruments.training import byte_pairs
 from bitskept.instruments.training.builds import Build, network
 from bitskept.sources import corpora, models
@@ -223,3 +224,13 @@ def test_a_plan_that_cannot_be_is_refused(plan):
             Plan(**values | wrong)
     with pytest.raises(ValueError, match="above the context"):
         Plan(**values | {"longest": 5})
+
+
+def test_another_store_is_another_table(plan, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("\n".join(reversed(WORDS)), "utf-8")
+    foreign = Plan(**dict(vars(plan)) | {"other_corpus": str(other)})
+    key = text_key(foreign)
+    other.write_text("\n".join(WORDS[:4]), "utf-8")
+    assert text_key(foreign) != key
+    assert texts_of(foreign) == [plan.corpus, str(other)]
