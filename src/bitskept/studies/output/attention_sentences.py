@@ -70,9 +70,16 @@ def _compared(gap: dict[str, Any]) -> str:
 
 
 def _sink(gap: dict[str, Any]) -> str:
-    if has_interval(gap) and gap["high"] < 0:
-        return "more than from random ones: it is their sink."
+    if not has_interval(gap):
+        return "from too few sentences to say whether that is more than from random ones."
+    if gap["high"] < 0:
+        return f"{quote(gap | _reversed(gap))} more than from random ones: it is their sink."
     return "no more for certain than from random ones: it is no sink."
+
+
+def _reversed(gap: dict[str, Any]) -> dict[str, float]:
+    """The difference the other way round: trained less random."""
+    return {"estimate": -gap["estimate"], "low": -gap["high"], "high": -gap["low"]}
 
 
 def collapse(outcomes: pd.DataFrame) -> str:
