@@ -20,6 +20,16 @@ def test_the_ceiling_is_where_its_steps_lead(capsys):
         exercises.ceiling(11, target=3, mean=3.1, tokens=50)  # with the wrong sign
 
 
+def test_gains_make_up_for_losses(capsys):
+    saved = -9 * np.log2(0.95)
+    mean = 0.9 * np.log2(0.95) + 0.1 * saved
+    assert mean == pytest.approx(0)
+    exercises.break_even(saved, weight=0.05, losing=0.9)
+    assert "That is right" in capsys.readouterr().out
+    with pytest.raises(NotYet, match="make up for that"):
+        exercises.break_even(-np.log2(0.95), weight=0.05, losing=0.9)
+
+
 def test_what_is_left_within_kinds(capsys):
     rows = [(ALL, CHANCE, 0.9), (SAME, CHANCE, 0.6), (ALL, "entropy", 0.1), (SAME, "entropy", 0.2)]
     areas = pd.DataFrame(rows, columns=["pairs", "against", "estimate"]).assign(measure=SAMPLES, layer=np.nan)
