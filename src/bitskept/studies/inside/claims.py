@@ -111,7 +111,7 @@ def _tight(answers: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
 
 
 def _halves(halves: pd.DataFrame) -> Iterator[Row]:
-    """The last layer by the critic that is fitted least, so that nothing is chosen by the result; clusters are blocks."""
+    """The last layer by the critic that is fitted least, so that nothing is chosen by the result; n is of blocks."""
     rows = halves[(halves["layer"] == halves["layer"].max()) & (halves["critic"] == "cosine")]
     for row in rows.to_dict("records"):
         facts = _facts(
