@@ -17,6 +17,7 @@ COLUMNS = [
 ]
 OUTCOMES = ["yes", "no", "cannot tell", "not tested"]
 LEVEL = 0.05
+PAPERS = ("P1", "P2", "P3")
 CONTROL = "control"
 """In place of the paper: a claim of no paper, on which the papers' claims rest."""
 UNTESTED = dict.fromkeys(("estimate", "low", "high", "p", "detectable"), float("nan"))
@@ -98,16 +99,22 @@ def words(table: pd.DataFrame) -> str:
 
 
 def readme(tables: Mapping[str, pd.DataFrame]) -> str:
-    """A Markdown table of the primary claims of all notebooks, given by the notebook's name. Claims with the same text
-    before a bracket have one line: "training protects the token (random)" and "... (random: both)".
+    """A Markdown table of the papers' primary claims that were tested, from the tables of all notebooks, given by their
+    names; then the others, which were not. Claims with the same text before a bracket have one line: "encoders keep
+    more than decoders (language)" and "... (real text)". Controls are left to the notebooks.
     """
-    lines = [
-        f"| {_cell(claim)} | {_cell(str(rows['paper'].iloc[0]))} | {_cell(verdict(rows))} | "
-        f"[`{notebook}`](notebooks/{notebook}.ipynb) |"
-        for notebook, table in tables.items()
-        for claim, rows in _claims(table[table["primary"]])
-    ]
-    return "\n".join(["| claim | paper | found | notebook |", "|---|---|---|---|", *lines]) if lines else ""
+    lines, untested = [], []
+    for notebook, table in tables.items():
+        link = f"[`{notebook[:2]}`](notebooks/{notebook}.ipynb)"
+        for claim, rows in _claims(table[table["primary"] & table["paper"].isin(PAPERS)]):
+            if (rows["outcome"] == "not tested").all():
+                untested.append(f"- {claim}, {link}")
+            else:
+                lines.append(f"| {_cell(claim)} | {rows['paper'].iloc[0]} | {_cell(verdict(rows))} | {link} |")
+    parts = ["\n".join(["| claim | paper | found | notebook |", "|---|---|---|---|", *lines])] if lines else []
+    if untested:
+        parts += ["Not tested here:", "\n".join(untested)]
+    return "\n\n".join(parts)
 
 
 def verdict(rows: pd.DataFrame) -> str:

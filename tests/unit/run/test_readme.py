@@ -19,7 +19,7 @@ ROW = {
     "clusters": 250,
     "detectable": 0.25,
 }
-LINE = "| Late layers forget | P1 | yes for null | [`02_layer_sweep`](notebooks/02_layer_sweep.ipynb) |"
+LINE = "| Late layers forget | P1 | yes for null | [`02`](notebooks/02_layer_sweep.ipynb) |"
 EMPTY = f"# A title\n\n{readme.START}\n{readme.END}\n\nMore.\n"
 
 
