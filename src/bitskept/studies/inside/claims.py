@@ -15,6 +15,7 @@ from bitskept.base.publishing import makes_table
 from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.instruments.training import twin_runs
+from bitskept.studies.inside import infonce
 from bitskept.studies.inside.capacity import EXPONENTIAL
 from bitskept.studies.inside.generalisation import ALL, COUNTS, FEW
 from bitskept.studies.inside.generalisation_sentences import wide
@@ -67,7 +68,7 @@ class Found:
 def claims(found: Found, section: InsideTransformer) -> pd.DataFrame:
     """All claims in the columns of `instruments.claims`."""
     parts = [_tight(found.answers, section), _halves(found.halves), _prompt(found.twins)]
-    parts += [_fewer(found.distortions, section), _shapes(found.shapes), _energy(found.energies)]
+    parts += [_fewer(found.distortions, section), _shapes(found.shapes, section), _energy(found.energies)]
     parts += [_memory(found.growth), _bound(found.bounds, section)]
     rows = [row for part in parts for row in part]
     return outcomes.table([*rows, UNTESTED | _facts(THEOREMS, None, None, BITS, None)], relevant=RELEVANT)
@@ -110,10 +111,12 @@ def _tight(answers: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
 
 
 def _halves(halves: pd.DataFrame) -> Iterator[Row]:
-    """The last layer by the critic that is fitted least, so that nothing is chosen by the result."""
+    """The last layer by the critic that is fitted least, so that nothing is chosen by the result; n is of blocks."""
     rows = halves[(halves["layer"] == halves["layer"].max()) & (halves["critic"] == "cosine")]
     for row in rows.to_dict("records"):
-        facts = _facts(HALVES, f"InfoNCE, layer {row['layer']}, cosine", row["model"], BITS, row["n"])
+        facts = _facts(
+            HALVES, f"InfoNCE, layer {row['layer']}, cosine", row["model"], BITS, row["n"] // infonce.Plan.size
+        )
         if row["shuffled"]:
             facts |= {"paper": CONTROL, "claim": "halves of different texts share something"}
         yield facts | _weighed(row)
@@ -141,7 +144,7 @@ def _fewer(distortions: pd.DataFrame, section: InsideTransformer) -> Iterator[Ro
     yield _facts(FEWER, reading, section.model, DISTORTION, section.projections) | _weighed(spared)
 
 
-def _shapes(shapes: pd.DataFrame) -> Iterator[Row]:
+def _shapes(shapes: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
     """The first and the last layer, beyond the larger of their distances from themselves under other texts."""
     rows = shapes[shapes["quantity"] == "gromov_wasserstein"]
     between = rows[rows["against"] == "layer"]
@@ -150,7 +153,7 @@ def _shapes(shapes: pd.DataFrame) -> Iterator[Row]:
     sampled = rows[(rows["against"] == "other texts") & rows["layer"].isin(ends)]
     reading = f"layers {ends[0]} and {ends[1]}, above other texts in one layer"
     larger = sampled.loc[sampled["estimate"].idxmax()]
-    yield _facts(SHAPES, reading, row["model"], DISTANCE, None) | _weighed(_less(row, larger))
+    yield _facts(SHAPES, reading, row["model"], DISTANCE, section.geometry_groups) | _weighed(_less(row, larger))
 
 
 def _energy(energies: pd.DataFrame) -> Iterator[Row]:

@@ -74,7 +74,7 @@ class Material:
 
     network: nn.Module
     rows: Rows
-    held_out: Rows
+    held_out: Int[np.ndarray, "other _token"]
     types: int
 
 

@@ -90,15 +90,15 @@ def few_numbers(table: pd.DataFrame) -> str:
         f"so the bound is {best['bound'] - best['held_out']:.2f} bits above what it is meant to limit"
     )
     text += "." if len(below) else f". {_takes(best)}"
-    less = best["bound"] < control["bound"]
-    verdict = (
-        "so the bound shows that the network has learned more than how frequent tokens are"
-        if less and control["bound"] < control["uniform"]
-        else "so the bound does not show that the network has learned more than how frequent tokens are"
-    )
+    better = "above the network's, whose guarantee is the better one"
+    if not best["bound"] < control["bound"]:
+        better = "not above the network's, so the network was not worth its code"
+    least = control["coded_training"] - control["excess"]
+    shown = "shows" if best["bound"] < least else "does not show"
     return (
         f"{text} The control, a law without any context, has a bound of {control['bound']:.2f} bits with a code of "
-        f"{control['code']:,.0f}: {'above' if less else 'not above'} the network's, **{verdict}**. {_trade(networks)}"
+        f"{control['code']:,.0f}: {better}. By the same inequality the control costs at least {least:.2f} bits, so the "
+        f"bound **{shown}** that the network has learned more than how frequent tokens are. {_trade(networks)}"
     )
 
 

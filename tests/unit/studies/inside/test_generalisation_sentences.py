@@ -77,18 +77,18 @@ def test_no_code_may_be_short_enough(loss, said):
     assert said in sentences.all_weights(network(ALL, 500, 12.0, loss=loss, longest=-3.0))
 
 
-def few(bounds, control, uniform_control=None):
+def few(bounds, control, loss=6.0):
     parts = [network(FEW, 10**place, bound, loss=8.0 - place) for place, bound in enumerate(bounds, 1)]
-    return pd.concat([*parts, network(COUNTS, 512, control)])
+    return pd.concat([*parts, network(COUNTS, 512, control, loss=loss)])
 
 
 @pytest.mark.parametrize(
     ("bounds", "control", "said"),
     [
         ((8.5, 8.0, 9.5), 8.2, "2 of 3 bounds are **not vacuous** (with 10, 100 numbers). The lowest is 8.00 bits"),
-        ((8.5, 8.0, 9.5), 8.2, "above the network's, **so the bound shows that the network has learned more"),
-        ((8.5, 8.0, 9.5), 7.9, "not above the network's, **so the bound does not show"),
-        ((10.0, 9.8, 9.5), 9.9, "above the network's, **so the bound does not show"),
+        ((8.5, 8.0, 9.5), 8.2, "8.20 bits with a code of 1,000: above the network's, whose guarantee is the better"),
+        ((8.5, 8.0, 9.5), 8.2, "the control costs at least 3.80 bits, so the bound **does not show** that"),
+        ((8.5, 8.0, 9.5), 7.9, ": not above the network's, so the network was not worth its code. By"),
         ((10.0, 9.8, 9.5), 8.0, "none of 3 bounds is below the uniform law: **all are vacuous**"),
         ((10.0, 9.8, 9.5), 8.0, "meant to limit. At the same loss, the code would have to be shorter"),
         (
@@ -107,3 +107,8 @@ def test_what_networks_cost_on_other_text_is_compared_with_their_bounds():
     fine, broken = network(ALL, 500, 10.0), network(ALL, 500, 6.05, sentences=4)
     assert "None of 1 networks costs more on other text" in sentences.held_out(fine)
     assert "1 of 2 networks cost more on other text" in sentences.held_out(pd.concat([fine, broken]))
+
+
+def test_a_bound_below_the_least_that_the_control_costs_shows_that_context_is_used():
+    found = sentences.few_numbers(few((8.5, 8.0, 9.5), 8.6, loss=8.5))
+    assert "the control costs at least 8.40 bits, so the bound **shows** that the network has learned more" in found
