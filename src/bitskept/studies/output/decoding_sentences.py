@@ -73,10 +73,10 @@ def along(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
     return (
         "A draw from a law has the law's entropy as its mean surprisal, so along sampled text the two have to agree. "
         f"Surprisal less entropy is {quote(ancestral, BITS, 'texts')} bits a token there, and the distance of a token "
-        f"from the entropy is {quote(as_expected, BITS)} bits below the expected one: the check {check}. Along people's "
-        f"text surprisal less entropy is {quote(people, BITS)}. Their tokens lie {distance:.2f} bits from the entropy on "
-        f"average, where draws from the same laws would lie {expected:.2f} away: {said} (the difference is {quote(near, BITS)}"
-        f"{seen})."
+        f"from the entropy is {quote(as_expected, BITS)} bits below the expected one: the check {check}. Along "
+        f"people's text surprisal less entropy is {quote(people, BITS)}. Their tokens lie {distance:.2f} bits from the "
+        f"entropy on average, where draws from the same laws would lie {expected:.2f} away: {said} (the difference is "
+        f"{quote(near, BITS)}{seen})."
     )
 
 
