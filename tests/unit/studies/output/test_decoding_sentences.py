@@ -20,7 +20,8 @@ def means(changes=()):
         (ANCESTRAL, None, "surprisal"): (5.0, 4.8, 5.2), (ANCESTRAL, None, "repeated"): (0.03, 0.0, 0.06),
         (TYPICAL, 0.9, "surprisal"): (3.5, 3.3, 3.7), (NUCLEUS, 0.9, "surprisal"): (3.0, 2.8, 3.2),
         (MIROSTAT, 3.0, "surprisal"): (3.02, 2.98, 3.06), (TOP_H, 0.4, "bounded"): (0.25, 0.2, 0.3),
-        (MIROSTAT, 3.0, "astray"): (0.2, 0.1, 0.4),        (MIROSTAT, 6.0, "astray"): (0.9, 0.8, 1.0), (TYPICAL, 0.9, "distance"): (2.0, 1.9, 2.1),
+        (MIROSTAT, 3.0, "astray"): (0.2, 0.1, 0.4), (MIROSTAT, 6.0, "astray"): (0.9, 0.8, 1.0),
+        (TYPICAL, 0.9, "distance"): (2.0, 1.9, 2.1),
     } | dict(changes)  # fmt: skip
     names = ("estimate", "low", "high")
     rows = [
