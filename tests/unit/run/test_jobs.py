@@ -99,6 +99,7 @@ CHANGES = [
     ("07_inside_a_transformer", {"training": {"draws": 3}}, {"07.twins"}),
     ("07_inside_a_transformer", {"geometry_points": 9}, {"07.geometry"}),
     ("07_inside_a_transformer", {"twin_pairs": 5}, {"07.twins"}),
+    ("08_uncertainty_at_the_output", {"decoding": {"length": 13}}, {"08.decoding"}),
 ]
 
 
