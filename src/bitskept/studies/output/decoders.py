@@ -5,27 +5,19 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers import LogitsProcessor, TopKLogitsWarper, TopPLogitsWarper, TypicalLogitsWarper
-from transformers.generation.logits_process import TopHLogitsWarper
 
 from bitskept.theory.decoding import MOST, mirostat_size
 
 PEOPLE, ANCESTRAL = "people", "ancestral"
 TOP_K, NUCLEUS, TYPICAL, TOP_H, MIROSTAT = "top-k", "nucleus", "typical", "Top-H", "Mirostat"
-CUTS: dict[str, Callable[[float], LogitsProcessor]] = {
-    TOP_K: lambda setting: TopKLogitsWarper(int(setting)),
-    NUCLEUS: TopPLogitsWarper,
-    TYPICAL: TypicalLogitsWarper,
-    TOP_H: TopHLogitsWarper,
-}
-"""transformers' implementations, by decoder; their setting is k, a probability, and for Top-H a share of the terms."""
 Logits = Float[Tensor, "text vocab"]
+Cut = Callable[[None, Logits], Logits]
 
 
 class Decoder:
     """Chooses from which tokens each text's next one is drawn: those that a `processor` leaves; without one, all."""
 
-    def __init__(self, processor: LogitsProcessor | None = None) -> None:
+    def __init__(self, processor: Cut | None = None) -> None:
         self._processor = processor
 
     def cut(self, logits: Logits) -> Logits:
@@ -62,7 +54,15 @@ class MirostatBatch(Decoder):
 
 
 def decoder(name: str, setting: float) -> Decoder:
-    """A decoder by its name, `ANCESTRAL`, `MIROSTAT` or one of `CUTS`, ready for the first tokens of some texts."""
+    """A decoder by its name, ready for the first tokens of some texts: ancestral sampling, Mirostat with a target in
+    bits, or one that transformers has. Its setting is k, a probability, or for Top-H a share of the terms.
+    """
+    from transformers import TopKLogitsWarper, TopPLogitsWarper, TypicalLogitsWarper
+    from transformers.generation.logits_process import TopHLogitsWarper
+
     if name == MIROSTAT:
         return MirostatBatch(setting)
-    return Decoder(None if name == ANCESTRAL else CUTS[name](setting))
+    if name == TOP_K:
+        return Decoder(TopKLogitsWarper(int(setting)))
+    cuts = {NUCLEUS: TopPLogitsWarper, TYPICAL: TypicalLogitsWarper, TOP_H: TopHLogitsWarper}
+    return Decoder(None if name == ANCESTRAL else cuts[name](setting))

@@ -57,7 +57,7 @@ def decoders(table: pd.DataFrame) -> Figure:
         _repetition(left, str(name), rows)
     left.set(xlabel="mean surprisal (bits a token)", ylabel="repeated 4-grams (share)")
     left.set_ylim(-0.01, None)
-    left.legend(loc="upper right")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=7)
     held = table[(table["decoder"] == MIROSTAT) & (table["quantity"] == "surprisal")].sort_values("setting")
     targets = held["setting"].to_numpy(float)
     reach = np.array([0, 1.1 * targets.max()])

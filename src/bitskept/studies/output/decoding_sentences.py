@@ -72,8 +72,8 @@ def along(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
     seen = "" if pd.isna(near["detectable"]) else f"; {near['detectable']:.2f} bits nearer would have been seen"
     return (
         "A draw from a law has the law's entropy as its mean surprisal, so along sampled text the two have to agree. "
-        f"Surprisal less entropy is {quote(ancestral, BITS, 'texts')} bits a token there, and the distance of a "
-        f"token from the entropy is {quote(as_expected, BITS)} bits below the expected one: the check {check}. Along "
+        f"Surprisal less entropy is {quote(ancestral, BITS, 'texts')} bits a token there, and a token's expected "
+        f"distance from the entropy less the measured one is {quote(as_expected, BITS)}: the check {check}. Along "
         f"people's text surprisal less entropy is {quote(people, BITS)}. Their tokens lie {distance:.2f} bits from the "
         f"entropy on average, where draws from the same laws would lie {expected:.2f} away: {said} (the difference is "
         f"{quote(near, BITS)}{seen})."
@@ -135,7 +135,8 @@ def mirostat(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
         target = row["setting"]
         mean = _of(by_decoder, MIROSTAT, "surprisal", target)
         off = {end: mean[end] - target for end in ("estimate", "low", "high")}
-        verdict = f"within {HOLDS:g} bits or not cannot be told"
+        most = max(abs(off["low"]), abs(off["high"]))
+        verdict = f"off by at most {most:.2f} bits (whether by less than {HOLDS:g} cannot be told)"
         if not has_interval(off):
             verdict = "too few texts to tell"
         elif off["low"] > -HOLDS and off["high"] < HOLDS:

@@ -240,7 +240,8 @@ def test_figures_show_every_decoder(tokens):
         titles = [axes.get_title() for axes in panels]
         assert titles[:3] == [PEOPLE, ANCESTRAL, "top-k, k = 5"]
         means = decoding_tables.by_decoder(part, seed=0)
-        left, right = decoding_figures.decoders(read_table(BytesIO(means.to_csv(index=False).encode()))).axes
-        assert [text.get_text() for text in left.get_legend().get_texts()] == [PEOPLE, ANCESTRAL, *SETTINGS]
+        figure = decoding_figures.decoders(read_table(BytesIO(means.to_csv(index=False).encode())))
+        left, right = figure.axes
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == [PEOPLE, ANCESTRAL, *SETTINGS]
         assert len(left.lines) == 7
         assert right.get_xlabel() == "target τ (bits a token)"

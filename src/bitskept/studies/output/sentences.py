@@ -1,1 +1,0 @@
-"""What the tables of notebook 08 show, in words (Markdown)."""
