@@ -16,7 +16,7 @@ from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.instruments.training import twin_runs
 from bitskept.studies.inside import infonce
-from bitskept.studies.inside.capacity import EXPONENTIAL
+from bitskept.studies.inside.capacity import EXPONENTIAL, TOLD
 from bitskept.studies.inside.generalisation import ALL, COUNTS, FEW
 from bitskept.studies.inside.generalisation_sentences import wide
 from bitskept.studies.inside.section import InsideTransformer
@@ -33,7 +33,7 @@ MEMORY = "the patterns that attention stores grow exponentially with the dimensi
 BOUND = "the training text alone bounds what a network costs by less than knowing nothing"
 THEOREMS = "the theorems on training, embedding, attention and generalisation (to be tested: the paper's full text)"
 LAW = "(to be tested: a law of the next token, which masked diffusion does not give)"
-SLOPES = "(to be tested: three dimensions at which half of the patterns are lost)"
+SLOPES = "(to be tested: dimensions that tell the laws of growth apart)"
 
 ARRIVED, BITS, GAIN, DISTORTION = "of the bank's bits", "bits", "bits per token", "of a squared distance"
 DISTANCE, QUERIES, SLOPE = "of a mean distance", "of the queries", "bits per dimension"
@@ -166,12 +166,17 @@ def _energy(energies: pd.DataFrame) -> Iterator[Row]:
 
 
 def _memory(growth: pd.DataFrame) -> Iterator[Row]:
-    rows = growth[growth["law"] == EXPONENTIAL]
-    for row in rows.to_dict("records"):
-        facts = _facts(MEMORY, f"one step, {row['n']} dimensions", f"random patterns, {row['scale']}", SLOPE, row["n"])
-        yield facts | _weighed(row)
-    if rows.empty:
-        yield UNTESTED | _facts(f"{MEMORY} {SLOPES}", None, "random patterns", SLOPE, None)
+    """The slope of an exponential law, where the sample can tell this law from the others."""
+    untested = UNTESTED | _facts(f"{MEMORY} {SLOPES}", None, "random patterns", SLOPE, None)
+    if growth.empty:
+        yield untested
+    for scale, fits in growth.groupby("scale", sort=False):
+        row = fits[fits["law"] == EXPONENTIAL].iloc[0]
+        model = f"random patterns, {scale}"
+        if row["worse"] < TOLD and (fits["worse"] < TOLD).sum() > 1:
+            yield untested | {"model": model}
+            continue
+        yield _facts(MEMORY, f"one step, {row['n']} dimensions", model, SLOPE, row["n"]) | _weighed(row)
 
 
 def _bound(table: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:

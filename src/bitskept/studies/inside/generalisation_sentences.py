@@ -61,7 +61,7 @@ def _each(network: pd.Series) -> float:
 
 def _takes(network: pd.Series) -> str:
     """What would bring a bound below the cost of the uniform law."""
-    if network["longest_code"] <= 0:
+    if network["longest_code"] < 1:
         return (
             "No code would be short enough: with so few tokens, even a network that needs no code is not bounded below "
             "the uniform law."

@@ -69,7 +69,8 @@ def found(
         {"weights": weights, "step": step, "form": "full", "model": "m", "quantity": "lowered"} | within(share, reach)
         for weights, step, share in steps
     ]
-    growth = [{"scale": "b = 1", "law": law} | within(slope, reach) for law in (EXPONENTIAL, "another")]
+    laws = [(EXPONENTIAL, 0.0), ("another", 50.0)]
+    growth = [{"scale": "b = 1", "law": law, "worse": worse} | within(slope, reach) for law, worse in laws]
     values = {
         "coded_training": loss,
         "bound": loss + 1,
@@ -192,3 +193,15 @@ def test_networks_of_the_usual_size_and_text_are_primary(section):
     assert usual[claims.BOUND, "all weights"]["primary"]
     assert usual[claims.BOUND, "all weights"]["reading"] == "10 sentences, width 8"
     assert usual[claims.BOUND, "5 numbers"]["primary"]
+
+
+def test_laws_that_cannot_be_told_apart_are_not_weighed(section):
+    made = found()
+    made.growth["worse"] = [0.0, 5.0]
+    table = claims.claims(made, section)
+    (row,) = table[table["unit"] == claims.SLOPE].to_dict("records")
+    assert row["outcome"] == "not tested"
+    assert row["model"] == "random patterns, b = 1"
+    made.growth["worse"] = [50.0, 0.0]
+    table = claims.claims(made, section)
+    assert table[table["unit"] == claims.SLOPE]["outcome"].tolist() == ["yes"]
