@@ -110,7 +110,7 @@ CHANGES = [
     ("07_inside_a_transformer", {"geometry_points": 9}, {"07.geometry"}),
     ("07_inside_a_transformer", {"twin_pairs": 5}, {"07.twins"}),
     ("08_uncertainty_at_the_output", {"spread": {"samples": 5}}, {"08.spread"}),
-    ("07_inside_a_transformer", {"bounds": {"steps": 9}}, {"07.bound"}),
+    ("07_inside_a_transformer", {"generalisation": {"steps": 9}}, {"07.bound"}),
     ("08_uncertainty_at_the_output", {"decoding": {"length": 13}}, {"08.decoding"}),
 ]
 

@@ -186,7 +186,7 @@ def _bound(table: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
     usual = section.training.width, section.training.sentences
     for row in wide(table).to_dict("records"):
         gain, excess = row["uniform"] - row["coded_training"], row["excess"]
-        power = min(0.0, np.log2(section.bounds.delta) + row["code"] - max(0.0, row["longest_code"]))
+        power = min(0.0, np.log2(section.generalisation.delta) + row["code"] - max(0.0, row["longest_code"]))
         model = {ALL: "all weights", FEW: f"{row['numbers']:,} numbers", COUNTS: "token counts"}[row["kind"]]
         reading = f"{row['sentences']:,} sentences" + (f", width {row['width']}" if row["width"] else "")
         facts = _facts(BOUND, reading, model, BELOW, int(row["tokens"]))

@@ -50,8 +50,8 @@ class InsideTransformer(Section):
     loads: list[Annotated[float, Field(gt=0)]] = Names
     trials: PositiveInt
     repetitions: PositiveInt
-    bounds: Bounds
-    bounds_seed: NonNegativeInt
+    generalisation: Bounds
+    generalisation_seed: NonNegativeInt
     seed: NonNegativeInt
     dtype: Dtype
     accept_terms: list[str]
@@ -109,4 +109,4 @@ def jobs(section: InsideTransformer) -> Iterator[Job]:
         cost = bits_per_byte.measure.asks(twin_runs.cost_plan(training, twin))
         asked, options = [cost, information_density.measure.asks(plan)], {"plan": plan, "texts": [plan.corpus]}
         yield from twin_measures.jobs(notebook, training, twin, seeds, asked, twin_measures.architectures, **options)
-    yield from generalisation.jobs(notebook, training, section.bounds, section.bounds_seed)
+    yield from generalisation.jobs(notebook, training, section.generalisation, section.generalisation_seed)

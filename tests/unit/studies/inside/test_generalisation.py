@@ -102,11 +102,12 @@ def test_twins_of_other_sizes_and_amounts_are_planned():
     from bitskept.studies.inside.section import InsideTransformer
 
     section = InsideTransformer.read({"profile": "laptop"})
-    plans = generalisation.plans(section.training, section.bounds, 0)
+    plans = generalisation.plans(section.training, section.generalisation, 0)
     shapes = [(plan.build.width, plan.sentences) for plan in plans]
     usual = (section.training.width, section.training.sentences)
     assert shapes[0] == usual
-    assert len(set(shapes)) == len(shapes) == 1 + len(section.bounds.sizes) + len(section.bounds.amounts)
+    others = len(section.generalisation.sizes) + len(section.generalisation.amounts)
+    assert len(set(shapes)) == len(shapes) == 1 + others
 
 
 @pytest.mark.parametrize(
