@@ -147,7 +147,8 @@ def test_the_version_of_a_training_changes_the_jobs_that_need_it(found, sections
     monkeypatch.setattr(twins, "VERSION", twins.VERSION + 1)
     before = keys(found)
     changed = {kind(job) for job in jobs.jobs(sections) if json.dumps(job.key) != before[job.name]}
-    assert changed == {"05.grow", "05.checkpoints", "05.untrained", "06.twins", "07.twins", "08.switching"}
+    expected = {"05.grow", "05.checkpoints", "05.untrained", "06.twins", "07.twins", "08.switching"}
+    assert changed == expected
 
 
 def test_a_changed_file_of_a_model_or_a_text_changes_the_key(tmp_path):
