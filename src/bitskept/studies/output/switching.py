@@ -111,7 +111,8 @@ def checks(training: TwinTraining, switching: Switching, seed: int) -> pd.DataFr
     """
     rows = []
     for width, id in zip(switching.widths, trained(training, switching, seed), strict=True):
-        table = next_token.measure(id, twin_measures.next_plan(training), progress=False)
+        with cut_as_planned():
+            table = next_token.measure(id, twin_measures.next_plan(training), progress=False)
         row = table[table["quantity"] == "gathered"].iloc[0]
         rows.append({"width": width, "quantity": "gathered"} | row[["estimate", "low", "high", "n"]].to_dict())
     test = pair(training, switching, seed).test
