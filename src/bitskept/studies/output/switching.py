@@ -2,9 +2,9 @@
 
 Entropy Adaptive Decoding (Simonds 2025, arXiv 2502.06833) generates with a small model, and with a large one where
 the rolling entropy is above a threshold. Here the text is given (teacher forcing), so quality is the cost of people's
-text in bits. A forward pass is counted as two operations a weight (Kaplan and others 2020, arXiv 2001.08361), without
-attention over the context, and a model is taken to know the text that it did not read: in use the large one has to
-read the tokens that it was spared before it can predict the next.
+text in bits. A token is counted as two operations a weight, a product and a sum, without attention over the context,
+and a model is taken to know the text that it did not read: in use the large one has to read the tokens that it was
+spared before it can predict the next.
 """
 
 from collections.abc import Iterator
