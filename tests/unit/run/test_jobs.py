@@ -70,7 +70,18 @@ def test_the_listing_is_plain_json_and_names_every_file_of_every_notebook(sectio
     assert "build/smoke/results/02_tokens.csv" in sweeps["tables"]
     assert sweeps["parameters"] == 134_515_008
     together = {kind(job) for job, row in zip(found, listed["jobs"], strict=True) if row["one_thread"]}
-    small = {"03.tune", "03.tasks", "05.language", "05.grow", "05.checkpoints", "05.untrained", "06.twins", "07.twins"}
+    small = {
+        "03.tune",
+        "03.tasks",
+        "05.language",
+        "05.grow",
+        "05.checkpoints",
+        "05.untrained",
+        "06.twins",
+        "07.twins",
+        "08.capacity",
+        "08.detection",
+    }
     assert small <= together
     assert not {"02.sweep", "04.compression", "06.density", "07.geometry"} & together
 
@@ -137,7 +148,15 @@ def test_the_version_of_a_training_changes_the_jobs_that_need_it(found, sections
     monkeypatch.setattr(twins, "VERSION", twins.VERSION + 1)
     before = keys(found)
     changed = {kind(job) for job in jobs.jobs(sections) if json.dumps(job.key) != before[job.name]}
-    assert changed == {"05.grow", "05.checkpoints", "05.untrained", "06.twins", "07.twins"}
+    assert changed == {
+        "05.grow",
+        "05.checkpoints",
+        "05.untrained",
+        "06.twins",
+        "07.twins",
+        "08.capacity",
+        "08.detection",
+    }
 
 
 def test_a_changed_file_of_a_model_or_a_text_changes_the_key(tmp_path):

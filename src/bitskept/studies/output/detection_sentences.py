@@ -7,8 +7,8 @@ from scipy.stats import norm
 from bitskept.base.words import has_interval, quote
 from bitskept.instruments.claims import verdict
 from bitskept.studies.output.detection import HIDDEN, OWN, TEXT, TOKENS
-from bitskept.studies.output.detection_claims import FALLS, HELPS, SIZE, TOLD
-from bitskept.studies.output.detection_errors import ALARM, CONSTANT, MISS, PLURAL, Z
+from bitskept.studies.output.detection_claims import FALLS, HELPS, SIZE, TESTED_BY, TOLD
+from bitskept.studies.output.detection_errors import ALARM, CONSTANT, LESS_ENTROPY, MISS, PLAIN, PLURAL, Z
 from bitskept.theory.error_exponents import Errors
 from bitskept.theory.intervals import POWER
 
@@ -125,15 +125,17 @@ def _which(row: pd.Series) -> str:
     return f"{row['model']}: {str(row['probe']).rpartition(', ')[2]}"
 
 
-def entropy_helps(claims: pd.DataFrame) -> str:
-    """Whether subtracting the entropy helps; a table of `instruments.claims`."""
+def entropy_helps(table: pd.DataFrame, claims: pd.DataFrame) -> str:
+    """Whether subtracting the entropy helps; tables of `detection_errors.summary` and `instruments.claims`."""
+    rows = _at_longest(table, "errors", TEXT).set_index(["evaluator", "writer", "test"])
+    said = {"yes": "**helps**", "no": "makes no difference that matters", "cannot tell": "cannot be judged"}
     lines = []
     for _, row in claims[claims["claim"] == HELPS].iterrows():
-        said = {"yes": "**helps**", "no": "makes no difference that matters", "cannot tell": "cannot be judged"}
-        seen = "" if has_interval(row) or row["estimate"] else ": neither test misses any text"
+        writer, _, evaluator = row["model"].partition(TESTED_BY)
+        plain, less = (rows.loc[(evaluator, writer, test), "estimate"] for test in (PLAIN, LESS_ENTROPY))
         lines.append(
-            f"- {row['model']}: subtracting the entropy {said[row['outcome']]}; with it the test misses fewer texts by "
-            f"{quote(row)} of {row['clusters']:.0f}{seen}."
+            f"- {row['model']}: log-perplexity alone misses {plain:.0%} of {row['clusters']:.0f} texts, less the "
+            f"entropy {less:.0%}: {quote(row)} fewer. Subtracting the entropy {said[row['outcome']]}."
         )
     return "\n".join(lines)
 
