@@ -13,6 +13,8 @@ from bitskept.theory.error_exponents import Errors
 from bitskept.theory.intervals import POWER
 
 BITS = ".2f"
+LEARNED = 0.9
+"""The share of the largest entropy that the laws of a model stay below if it has learned anything."""
 
 
 def known_source(exact: pd.DataFrame, rates: Errors) -> str:
@@ -29,8 +31,10 @@ def known_source(exact: pd.DataFrame, rates: Errors) -> str:
     )
 
 
-def concentration(table: pd.DataFrame) -> str:
-    """Where T is at the longest length, for each evaluator and writer; a table of `detection_errors.summary`."""
+def concentration(table: pd.DataFrame, types: int) -> str:
+    """Where T is at the longest length, for each evaluator and writer, and whether the evaluator has learned: a table
+    of `detection_errors.summary`, and the types of the smallest vocabulary, that of the twins.
+    """
     rows = _at_longest(table, "concentration", TEXT)
     lines = []
     for evaluator, part in rows.groupby("evaluator", sort=False):
@@ -46,8 +50,16 @@ def concentration(table: pd.DataFrame) -> str:
             f"- **{evaluator}**, {part['length'].iloc[0]} tokens: along its own texts T is "
             f"{quote(own.loc['mean'], BITS, 'texts')} bits per token. It spreads by {quote(spread, BITS)}, {close} its "
             f"own laws say ({theory['estimate']:.2f}). Along other texts T is, {'; '.join(others)}."
+            + _unlearned(own.loc["entropy", "estimate"], types)
         )
     return "\n".join(lines)
+
+
+def _unlearned(entropy: float, types: int) -> str:
+    """A warning, if a model's laws are nearly as uncertain as one that gives all types the same probability."""
+    if entropy < LEARNED * np.log2(types):
+        return ""
+    return f" **It has learned too little**: its laws have {entropy:.1f} of {np.log2(types):.1f} bits."
 
 
 def told_apart(table: pd.DataFrame, alpha: float) -> str:

@@ -169,7 +169,7 @@ def test_errors_that_hardly_fall_cannot_be_judged():
 
 
 def test_where_t_is(table):
-    said = sentences.concentration(table)
+    said = sentences.concentration(table, 512)
     assert "- **m**, 40 tokens: along its own texts T is" in said
     assert ", as its own laws say (0.16)" in said
     assert "people:" in said
@@ -182,7 +182,7 @@ def test_where_t_is(table):
 def test_a_spread_that_is_not_that_of_theory(table, spread, said):
     chosen = (table["quantity"] == "spread") & (table["writer"] == OWN)
     wider = table.assign(low=table["low"].mask(chosen, spread[0]), high=table["high"].mask(chosen, spread[1]))
-    assert said in sentences.concentration(wider)
+    assert said in sentences.concentration(wider, 512)
 
 
 def test_what_the_test_finds(table):
