@@ -26,7 +26,7 @@ def known_source(exact: pd.DataFrame, rates: Errors) -> str:
         for name, rate in rates._asdict().items()
     )
     return (
-        f"Between {lengths[-2]:.0f} and {lengths[-1]:.0f} symbols the logarithms of the errors fall steadily: {both}. "
+        f"Between {lengths[-2]:.0f} and {lengths[-1]:.0f} symbols, −log2 of the errors rises: for {both}. "
         "A rate of 0.1 bits halves an error with every ten symbols."
     )
 
