@@ -80,8 +80,6 @@ def test_the_listing_is_plain_json_and_names_every_file_of_every_notebook(sectio
         "06.twins",
         "07.twins",
         "08.switching",
-        "08.capacity",
-        "08.detection",
     }
     assert small <= together
     assert not {"02.sweep", "04.compression", "06.density", "07.geometry"} & together
