@@ -11,13 +11,17 @@ from bitskept.base.files import sha256
 from bitskept.sources.records import is_text, shuffled
 
 FACTS = "facts"
-READING = 1  # raise it when the same file would give other questions
+READING = 2  # raise it when the same file would give other questions, or the same text another meaning
 CARRIERS = ("{}", "Here is a fact. {}", "Everybody knows this. {}")
 """What a statement stands in."""
 NUMBERS = {
     word: str(number)
     for number, word in enumerate(
-        ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+        (
+            *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+            *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+            "twenty",
+        )
     )
 }
 SKIPPED = {"the", "a", "an", "letter"}

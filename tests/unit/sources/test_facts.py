@@ -45,7 +45,7 @@ def test_what_is_not_there_is_said_so():
 @pytest.mark.parametrize(
     ("text", "means"),
     [(" Paris.\n\n", "paris"), (' "went" and', "went"), (" the Letter B,", "b"), (" twelve", "12"), (" 12.", "12"),
-     ("\n\n", ""), (" the", "the"), (" potato-like", "potato")],
+     (" twenty.", "20"), ("\n\n", ""), (" the", "the"), (" potato-like", "potato")],
 )  # fmt: skip
 def test_the_first_word_is_what_is_meant(text, means):
     assert facts.meaning(text) == means
