@@ -51,7 +51,7 @@ def claims(checks: pd.DataFrame, advantages: pd.DataFrame) -> Iterator[dict[str,
 def _claim(claim: str, row: pd.Series, tested: bool) -> dict[str, Any]:
     window = "" if pd.isna(row["window"]) else f", last {row['window']:.0f}"
     facts = {"paper": PAPER, "claim": claim if tested else claim + TO_TEST, "model": "twins", "unit": UNIT}
-    facts |= {"probe": f"best of all thresholds: {row['share']:.0%}{window}", "clusters": row["n"]}
+    facts |= {"probe": f"best of all windows and thresholds: {row['share']:.0%}{window}", "clusters": row["n"]}
     names = ("estimate", "low", "high", "p", "detectable")
     return facts | ({name: row[name] for name in names} if tested else UNTESTED)
 
@@ -69,17 +69,39 @@ def switching(checks: pd.DataFrame, curve: pd.DataFrame, advantages: pd.DataFram
     best = advantages.set_index(["policy", "quantity"])
     entropy, equal, one = (best.loc[names] for names in CLAIMS)
     oracle = best.loc[(ORACLE, SAVED), "estimate"]
+    gains = curve[curve["quantity"] == GAIN].sort_values("level")
     return (
         f"{saved}. A switch by the small twin's entropy saves at most {quote(entropy, BITS)} bits more than a random "
-        f"switch with the same share ({entropy['share']:.0%} of the tokens): {_verdict(entropy)}. The oracle saves "
-        f"{oracle:.3f} bits more than chance, so entropy finds {max(0, entropy['estimate']) / oracle:.0%} of what a "
-        f"choice of tokens could save. {_why(curve[curve['quantity'] == GAIN].sort_values('level'))} Its price is that "
-        f"the small twin reads every token. At the same computation it saves at most {quote(equal, BITS)} bits beyond "
+        f"switch with the same share ({entropy['share']:.0%} of the tokens): {_verdict(entropy)}. {_windows(curve)} "
+        f"The oracle saves {oracle:.3f} bits more than chance, so entropy finds "
+        f"{max(0, entropy['estimate']) / oracle:.0%} of what a choice of tokens could save. {_why(gains)} Its price is "
+        f"that the small twin reads every token. At the same computation it saves at most {quote(equal, BITS)} bits beyond "
         "chance or, where that costs more, beyond the large twin alone: "
         f"{_verdict(equal)}. Where only one twin runs at a time there is no such price, and at most {quote(one, BITS)} "
-        f"bits are saved: {_verdict(one)}. All of this is of one pair of twins, whose sizes differ far less than those "
-        "of the paper, and no computation is counted for the tokens that the large twin has to catch up on."
+        f"bits are saved: {_verdict(one)}. All of this is of one pair of twins, and no computation is counted for the "
+        "tokens that the large twin has to catch up on."
     )
+
+
+def _windows(curve: pd.DataFrame) -> str:
+    """What the switch by the small twin's entropy saves at most by window, and whether the window decides if that
+    matters. The windows are those of `switch_curve.curve`.
+    """
+    rows = curve[(curve["policy"] == ENTROPY) & (curve["quantity"] == SAVED)]
+    most = rows.groupby("window")["estimate"].max()
+    chosen = rows.loc[rows["chosen"], "window"].iloc[0]
+    listed = ", ".join(f"{value:{BITS}} ({_tokens(window)})" for window, value in most.items())
+    said = (
+        f"This is the best of all windows and thresholds; by window, the most is {listed}, and validation texts choose"
+    )
+    said += f" the window of {chosen:.0f}"
+    if most.min() < RELEVANT <= most.max():
+        return f"{said}: **whether it is {RELEVANT:g} bits depends on the window**."
+    return f"{said}: the window does not decide whether it is {RELEVANT:g} bits."
+
+
+def _tokens(window: float) -> str:
+    return "one token" if window == 1 else f"mean of {window:.0f}"
 
 
 def _verdict(row: pd.Series) -> str:

@@ -78,8 +78,11 @@ def advantages(entropy=0.03, equal=0.03, one=0.03, reach=0.005):
     return table.assign(p=np.where(table["low"] > 0, 0.001, 0.9))
 
 
-def curve(gains=(0.1, 0.6, 0.4, 0.5)):
+def curve(gains=(0.1, 0.6, 0.4, 0.5), windows=(0.03, 0.01)):
     rows = [{"quantity": GAIN, "level": place, "estimate": gain} for place, gain in enumerate(gains)]
+    for window, saved in zip((1.0, 4.0), windows, strict=True):
+        known = {"quantity": SAVED, "policy": ENTROPY, "window": window, "chosen": window == 4}
+        rows += [known | {"level": level, "estimate": saved - level} for level in (0, 0.01)]
     return pd.DataFrame(rows).assign(
         low=lambda rows: rows["estimate"] - 0.01, high=lambda rows: rows["estimate"] + 0.01
     )
@@ -128,13 +131,27 @@ def test_each_reason(gains, said):
     assert said in sentences.switching(checks(), curve(gains), advantages())
 
 
+@pytest.mark.parametrize(
+    ("windows", "said"),
+    [
+        ((0.03, 0.01), "the window of 4: **whether it is 0.02 bits depends on the window**."),
+        ((0.03, 0.02), "the window of 4: the window does not decide whether it is 0.02 bits."),
+        ((0.01, 0.01), "the window of 4: the window does not decide whether it is 0.02 bits."),
+    ],
+)
+def test_the_window_may_decide(windows, said):
+    text = sentences.switching(checks(), curve(windows=windows), advantages())
+    assert said in text
+    assert f"the most is {windows[0]:.3f} (one token), {windows[1]:.3f} (mean of 4), and" in text
+
+
 def test_claims_in_their_form():
     table = outcomes.table(sentences.claims(checks(), advantages()), relevant=sentences.RELEVANT, sides=2)
     assert table["outcome"].tolist() == ["yes", "yes", "yes", "yes", "yes", "yes", "yes"]
     assert table["primary"].sum() == 3
     less = outcomes.table(sentences.claims(checks(), advantages(equal=0.0)), relevant=sentences.RELEVANT, sides=2)
     assert less["outcome"].tolist()[:3] == ["yes", "no", "yes"]
-    assert less["probe"].iloc[0] == "best of all thresholds: 79%, last 4"
+    assert less["probe"].iloc[0] == "best of all windows and thresholds: 79%, last 4"
     few = checks().assign(low=np.nan, high=np.nan)
     assert next(sentences.claims(few, advantages()))["claim"].endswith(sentences.TO_TEST)
 
