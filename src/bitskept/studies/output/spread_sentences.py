@@ -71,14 +71,30 @@ def layers(table: pd.DataFrame) -> str:
     rows, same = (pd.DataFrame(by_layer(table, pairs)) for pairs in (ALL, SAME))
     best, worst = rows.loc[rows["estimate"].idxmax()], rows.loc[rows["estimate"].idxmin()]
     above, below = (rows["low"] > 0.5).sum(), (rows["high"] < 0.5).sum()
-    within = (same["low"] > 0.5).sum()
     said = (
         f"By layer, the area of the volume of states goes from {quote(worst, '.2f')} (layer {worst['layer']:.0f}) to "
         f"{quote(best, '.2f')} (layer {best['layer']:.0f}). Its interval lies above .5 in {above} of {len(rows)} layers"
     )
     said += f" and below in {below}, so the layer decides the sign." if below else "."
-    said += f" Among questions of one kind it lies above .5 in {within} of {len(same)}"
-    return said + (": what it tells is the kind of question." if above and not within else ".")
+    varies = same[same.apply(has_interval, axis=1)]
+    within = (varies["low"] > 0.5).sum()
+    said += f" Among questions of one kind it lies above .5 in {within} of {len(varies)}"
+    said += "" if len(varies) == len(same) else ", without the layers whose states are the same for all of a kind"
+    return said + (": it may tell nothing but the kind of question." if above and not within else ".")
+
+
+def wordings(measured: pd.DataFrame) -> str:
+    """Whether the wordings ask the same of the model: the share of right answers by wording, and to how many questions
+    the first word of the answers is the same in all of them (`spread.measure`).
+    """
+    rows = measured[measured["quantity"] == ENTROPY]
+    right = rows.groupby("wording")["right"].mean()
+    same = (rows.groupby("fact")["answer"].nunique() == 1).mean()
+    return (
+        f"By wording, from {right.min():.0%} to {right.max():.0%} of the answers are right, and {same:.0%} of the "
+        "questions get one answer in all wordings. So the spread is about the wordings too, not only about what the "
+        "model knows."
+    )
 
 
 def _can_tell(table: pd.DataFrame) -> bool:

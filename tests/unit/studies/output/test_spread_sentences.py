@@ -95,8 +95,22 @@ def test_the_layer_may_decide_the_sign():
 def test_states_may_tell_no_more_than_the_kind():
     said = sentences.layers(layered([0.6, 0.7], [0.5, 0.5]))
     assert "above .5 in 2 of 2 layers. Among" in said
-    assert said.endswith("above .5 in 0 of 2: what it tells is the kind of question.")
+    assert said.endswith("above .5 in 0 of 2: it may tell nothing but the kind of question.")
     assert sentences.layers(layered([0.5, 0.5], [0.5, 0.5])).endswith("above .5 in 0 of 2.")
+
+
+def test_a_layer_whose_states_are_the_same_within_a_kind_does_not_count():
+    rows = layered([0.6, 0.7], [0.5, 0.7])
+    rows.loc[rows["estimate"] == 0.5, ["low", "high"]] = float("nan")
+    said = sentences.layers(rows)
+    assert said.endswith("above .5 in 1 of 1, without the layers whose states are the same for all of a kind.")
+
+
+def test_wordings_that_do_not_ask_the_same():
+    rows = [(0, 0, "paris", True), (0, 1, "paris", True), (1, 0, "rome", True), (1, 1, "the", False)]
+    measured = pd.DataFrame(rows, columns=["fact", "wording", "answer", "right"]).assign(quantity=ENTROPY)
+    said = sentences.wordings(pd.concat([measured, measured.assign(quantity=SURPRISAL, answer="x", right=False)]))
+    assert said.startswith("By wording, from 50% to 100% of the answers are right, and 50% of the questions get one")
 
 
 def test_layers_without_enough_answers():
