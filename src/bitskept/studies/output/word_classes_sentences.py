@@ -21,6 +21,8 @@ WORDS = "share of words"
 RELEVANT = {WORDS: 0.1}
 """The smallest effect that would matter."""
 CLAIMS = {RANDOM: (EMERGE, PAPER), TRAINING: (EMERGE, PAPER), DEPTH: (DEEPER, CONTROL)}
+ENDS = (("trained", 0), ("trained", -1), ("random", -1))
+"""Weights and places in the list of layers whose discrimination values are compared."""
 NOTES = {
     "before": "In the state before a word, which predicts it,",
     "at": "In the state at a word, which knows the word itself,",
@@ -50,7 +52,7 @@ def _reading(rows: pd.DataFrame, note: str) -> str:
         f"{_change(_row(rows, 'trained', DEPTH), 'with depth the share')}. Against random weights, "
         f"{_change(_row(rows, 'trained', RANDOM), 'with training the share')}. In the twin, "
         f"{_change(_row(rows, 'twin', TRAINING), 'from the first to the last step the share')}, and "
-        f"{_change(_row(rows, 'twin', DEPTH), 'with depth the share')}. {_paper(start, last)}"
+        f"{_change(_row(rows, 'twin', DEPTH), 'with depth the share')}. {_paper(rows)}"
     )
 
 
@@ -71,21 +73,37 @@ def _row(rows: pd.DataFrame, weights: str, quantity: str) -> dict[str, Any]:
 
 
 def _change(row: dict[str, Any], what: str) -> str:
-    size = quote(row, "+.0%")
+    falls = row["high"] < 0
+    ends = ("high", "low") if falls else ("low", "high")
+    sign = -1 if falls else 1
+    size = {
+        name: 100 * sign * row[of] for name, of in zip(("estimate", "low", "high"), ("estimate", *ends), strict=True)
+    }
+    points = f"{quote(size, 'z.0f')} percentage points"
     if not has_interval(row):
-        return f"{what} changes by {size}, from too few words to judge"
-    if row["low"] > 0:
-        return f"{what} rises by {size}"
-    if row["high"] < 0:
-        return f"{what} falls by {size}"
-    return f"{what} changes by {size}, which may be nothing"
+        return f"{what} changes by {points}, from too few words to judge"
+    if falls or row["low"] > 0:
+        return f"{what} {'falls' if falls else 'rises'} by {points}"
+    return f"{what} changes by {points}, which may be nothing"
 
 
-def _paper(start: dict[str, dict[str, Any]], last: dict[str, dict[str, Any]]) -> str:
-    """What the paper's own statistic says of depth."""
-    first, end = (level["discrimination"]["estimate"] for level in (start, last))
-    facts = f"The paper's discrimination value goes from {first:.3f} at layer 0 to {end:.3f} at the last"
-    return f"{facts}: classes lie {'further apart' if end < first else 'no further apart'} by this measure."
+def _paper(rows: pd.DataFrame) -> str:
+    """What the paper's own statistic says of depth and of training."""
+    values = rows[rows["quantity"] == "discrimination"]
+    first, last, random = (
+        part.sort_values("layer")["estimate"].iloc[place]
+        for part, place in ((values[values["weights"] == name], end) for name, end in ENDS)
+    )
+    twin = values[values["weights"] == "twin"].sort_values(["step", "layer"])["estimate"].iloc[-1]
+    return (
+        f"The paper's discrimination value is {last:z.3f} in the last layer, {random:z.3f} with random weights and "
+        f"{twin:z.3f} in the trained twin: with training, classes lie {_apart(random, last)}. At layer 0 it is "
+        f"{first:z.3f}: with depth, they lie {_apart(first, last)}."
+    )
+
+
+def _apart(before: float, after: float) -> str:
+    return f"{'further' if after < before else 'no further'} apart by this measure"
 
 
 def claims(table: pd.DataFrame) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,9 @@ from bitskept.studies.output.word_classes_sentences import DEEPER, EMERGE, RELEV
 NAN = float("nan")
 
 
-def table(rights=(0.3, 0.6), *, reach=0.05, differences=(0.3, 0.5, 0.4, 0.2), values=(-0.02, -0.1), shuffled=0.1):
+def table(
+    rights=(0.3, 0.6), *, reach=0.05, differences=(0.3, 0.5, 0.4, 0.2), values=(-0.02, -0.1), random=0, shuffled=0.1
+):
     """A table of `by_layer` whose model has these shares in its first and last layer, and these differences."""
     facts = {"step": None, "unit": "share", "n": 90}
 
@@ -24,6 +26,9 @@ def table(rights=(0.3, 0.6), *, reach=0.05, differences=(0.3, 0.5, 0.4, 0.2), va
                 row(shuffled, quantity="shuffled", **of_layer),
                 row(value, quantity="discrimination", **of_layer) | {"low": NAN, "high": NAN},
             ]
+        for weights, step, value in (("random", None, random), ("twin", 0, 0), ("twin", 8, -0.05)):
+            facts_of = {"model": "m", "weights": weights, "step": step, "layer": 1, "reading": reading}
+            rows.append(row(value, quantity="discrimination", **facts_of))
         kinds = [("m", "trained", DEPTH), ("m", "trained", RANDOM), ("t", "twin", TRAINING), ("t", "twin", DEPTH)]
         for (model, weights, quantity), estimate in zip(kinds, differences, strict=True):
             rows.append(row(estimate, model=model, weights=weights, quantity=quantity, layer=None, reading=reading))
@@ -35,14 +40,22 @@ def test_classes_that_emerge():
     assert text.count("\n\n") == 1
     assert "which predicts it, m's last layer names the class of 60% ([55%, 65%], 95 %, 90 words) of the words" in text
     assert "10% where classes are shuffled" in text
-    assert "Layer 0 names 30% [25%, 35%]: with depth the share rises by +30% [+25%, +35%]" in text
-    assert "Against random weights, with training the share rises by +50%" in text
-    assert "from the first to the last step the share rises by +40%" in text
-    assert "from -0.020 at layer 0 to -0.100 at the last: classes lie further apart" in text
+    assert "Layer 0 names 30% [25%, 35%]: with depth the share rises by 30 [25, 35] percentage points" in text
+    assert "Against random weights, with training the share rises by 50 [45, 55]" in text
+    assert "from the first to the last step the share rises by 40 [35, 45]" in text
+    assert (
+        "is -0.100 in the last layer, 0.000 with random weights and -0.050 in the trained twin: with training" in text
+    )
+    assert "with training, classes lie further apart by this measure. At layer 0 it is -0.020: with depth" in text
+    assert "with depth, they lie further apart by this measure." in text
 
 
 @pytest.mark.parametrize(
-    ("differences", "words"), [((-0.2,) * 4, "the share falls by -20%"), ((0.02,) * 4, "+2% [-3%, +7%], which may be")]
+    ("differences", "words"),
+    [
+        ((-0.2,) * 4, "the share falls by 20 [15, 25] percentage"),
+        ((0.02,) * 4, "by 2 [-3, 7] percentage points, which may be"),
+    ],
 )
 def test_shares_that_fall_or_may_not_change(differences, words):
     assert words in word_classes(table(differences=differences))
@@ -55,7 +68,8 @@ def test_differences_without_intervals():
 
 
 def test_values_of_the_paper_that_do_not_fall():
-    assert "classes lie no further apart" in word_classes(table(values=(-0.1, -0.02)))
+    assert "with depth, they lie no further apart" in word_classes(table(values=(-0.1, -0.02)))
+    assert "with training, classes lie no further apart" in word_classes(table(random=-0.2))
 
 
 @pytest.mark.parametrize("options", [{"rights": (0.1, 0.12)}, {"reach": NAN}])
