@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bitskept.instruments import claims_figure
+from bitskept.studies.output import claims_figures
 from bitskept.studies.output.attention_figures import attention_runs as attention_runs
 from bitskept.studies.output.attention_figures import attention_spread as attention_spread
 from bitskept.studies.output.capacity_figures import capacity as capacity
@@ -19,5 +19,5 @@ from bitskept.studies.output.word_classes_figures import word_classes as word_cl
 
 
 def claims(table: pd.DataFrame) -> Figure:
-    """The primary claims of all sections with their intervals, and the least effects that count."""
-    return claims_figure.draw(table[table["primary"]], relevant=RELEVANT)
+    """The primary claims of all sections with their intervals, in multiples of the least effect that counts."""
+    return claims_figures.draw(table[table["primary"]], relevant=RELEVANT)
