@@ -85,16 +85,18 @@ def _strictest(tests: int, sides: int) -> float:
     return float((norm.isf(LEVEL / sides / tests) + POWER) / (norm.isf(LEVEL / sides) + POWER))
 
 
-def words(table: pd.DataFrame) -> str:
-    """The table in Markdown, row by row."""
+def words(table: pd.DataFrame, *, papers: bool = False) -> str:
+    """The table in Markdown, row by row; `papers`: with a column that names them."""
     head = ["claim", "reading, probe", "model", "outcome", "estimate", "clusters", "would have been seen"]
+    head = ["paper", *head] if papers else head
     lines = [head, ["---"] * len(head)]
     for _, row in table.iterrows():
         tested = row["outcome"] != "not tested"
         estimate = f"{quote(row, _style(row))} {row['unit']}" if tested else ""
         seen = f"{row['detectable']:{_style(row)}} {row['unit']}" if tested and not pd.isna(row["detectable"]) else ""
         clusters = f"{row['clusters']:,.0f}" if tested and not pd.isna(row["clusters"]) else ""
-        lines.append([row["claim"], setting(row), model_name(row["model"]), row["outcome"], estimate, clusters, seen])
+        line = [row["claim"], setting(row), model_name(row["model"]), row["outcome"], estimate, clusters, seen]
+        lines.append([row["paper"], *line] if papers else line)
     return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
 
 

@@ -129,6 +129,7 @@ def test_the_table_in_words():
     )
     assert lines[4] == "| X | token, centroid, 3,000 sentences |  | not tested |  |  |  |"
     assert len({line.replace(r"\|", "").count("|") for line in lines}) == 1
+    assert claims.words(result, papers=True).splitlines()[4].startswith("| P1 | X | ")
 
 
 def test_a_verdict_names_the_models_by_outcome():
