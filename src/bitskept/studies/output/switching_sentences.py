@@ -75,11 +75,11 @@ def switching(checks: pd.DataFrame, curve: pd.DataFrame, advantages: pd.DataFram
         f"switch with the same share ({entropy['share']:.0%} of the tokens): {_verdict(entropy)}. {_windows(curve)} "
         f"The oracle saves {oracle:.3f} bits more than chance, so entropy finds "
         f"{max(0, entropy['estimate']) / oracle:.0%} of what a choice of tokens could save. {_why(gains)} Its price is "
-        f"that the small twin reads every token. At the same computation it saves at most {quote(equal, BITS)} bits beyond "
-        "chance or, where that costs more, beyond the large twin alone: "
-        f"{_verdict(equal)}. Where only one twin runs at a time there is no such price, and at most {quote(one, BITS)} "
-        f"bits are saved: {_verdict(one)}. All of this is of one pair of twins, and no computation is counted for the "
-        "tokens that the large twin has to catch up on."
+        f"that the small twin reads every token. At the same computation it saves at most {quote(equal, BITS)} bits "
+        f"beyond chance or, where that costs more, beyond the large twin alone: {_verdict(equal)}. Where only one twin "
+        f"runs at a time there is no such price, and at most {quote(one, BITS)} bits are saved: {_verdict(one)}. All "
+        "of this is of one pair of twins, and no computation is counted for the tokens that the large twin has to "
+        "catch up on."
     )
 
 
