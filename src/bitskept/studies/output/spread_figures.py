@@ -18,7 +18,7 @@ NAMES = {
     SURPRISAL: "surprisal of the answer",
     STATES: "volume of states",
     ANSWERS: "volume of answers",
-    INVERSE: "Inv-Entropy",
+    INVERSE: "inverse entropy",
     DISAGREEMENT: "entropy of answers",
     SAMPLES: "semantic entropy (samples)",
     WORDING: "information of the wording",

@@ -13,6 +13,8 @@ from bitskept.theory.intervals import ONE_SIDED
 
 BETWEEN = (0.2, 0.8)
 """The share of right answers, between which there are enough right and wrong ones to tell apart."""
+ALIKE = 0.1
+"""The difference in the share of right answers below which wordings are about as hard."""
 ABOVE, MORE = "AUROC above .5", "difference of AUROC"
 RELEVANT = {ABOVE: 0.05, MORE: 0.02}
 """The least effect that counts, by unit."""
@@ -90,11 +92,13 @@ def wordings(measured: pd.DataFrame) -> str:
     rows = measured[measured["quantity"] == ENTROPY]
     right = rows.groupby("wording")["right"].mean()
     same = (rows.groupby("fact")["answer"].nunique() == 1).mean()
-    return (
+    said = (
         f"By wording, from {right.min():.0%} to {right.max():.0%} of the answers are right, and {same:.0%} of the "
-        "questions get one answer in all wordings. So the spread is about the wordings too, not only about what the "
-        "model knows."
+        "questions get one answer in all wordings"
     )
+    if right.max() - right.min() < ALIKE:
+        return f"{said}: no wording is much harder than another."
+    return f"{said}: some wordings are harder, so the spread is about them too, not only about what the model knows."
 
 
 def _can_tell(table: pd.DataFrame) -> bool:

@@ -106,11 +106,14 @@ def test_a_layer_whose_states_are_the_same_within_a_kind_does_not_count():
     assert said.endswith("above .5 in 1 of 1, without the layers whose states are the same for all of a kind.")
 
 
-def test_wordings_that_do_not_ask_the_same():
+def test_wordings_may_differ_in_how_hard_they_are():
     rows = [(0, 0, "paris", True), (0, 1, "paris", True), (1, 0, "rome", True), (1, 1, "the", False)]
     measured = pd.DataFrame(rows, columns=["fact", "wording", "answer", "right"]).assign(quantity=ENTROPY)
     said = sentences.wordings(pd.concat([measured, measured.assign(quantity=SURPRISAL, answer="x", right=False)]))
     assert said.startswith("By wording, from 50% to 100% of the answers are right, and 50% of the questions get one")
+    assert "some wordings are harder, so the spread is about them too" in said
+    alike = sentences.wordings(measured.assign(right=True))
+    assert alike.endswith("in all wordings: no wording is much harder than another.")
 
 
 def test_layers_without_enough_answers():

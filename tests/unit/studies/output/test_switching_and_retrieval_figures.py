@@ -17,6 +17,7 @@ def test_switching(informative, setting):
     figure = drawn(switching, switch_curve.curve(informative, setting, 0))
     assert [axes.get_ylabel() for axes in figure.axes] == ["bits per token"] * 3
     assert len(figure.axes[0].get_lines()) == 6  # five switches, and where the large twin alone is
+    assert [text.get_text() for text in figure.axes[1].texts] == [f"W = {window}" for window in setting.windows]
 
 
 def test_retrieval(knn_tokens, knn_weights):
