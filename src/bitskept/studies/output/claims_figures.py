@@ -16,9 +16,9 @@ from bitskept.instruments.claims_figure import LOOK
 
 LINE, POINT, LEAST, WIDTH = 0.3, 0.16, 0.34, 78
 """Inches for each line of text, for each point, and for each claim at least; characters in a line of text."""
-ENDS = (-30, 30)
+ENDS = (-30, 100)
 """The range of effects, in multiples of the least that counts; what reaches further is cut."""
-TICKS = (-10, -1, 0, 1, 10)
+TICKS = (-10, -1, 0, 1, 10, 100)
 
 
 def draw(table: pd.DataFrame, *, relevant: Mapping[str, float]) -> Figure:

@@ -29,7 +29,7 @@ def test_effects_are_multiples_of_the_least_that_counts():
     axes = drawn(
         row(), row(claim="B", unit="share", estimate=0.01, low=0.0, high=0.015), row(estimate=99.0, high=100.0)
     )
-    assert estimates(axes) == pytest.approx([0.5, 5, 30])  # what is beyond the axis is drawn at its end
+    assert estimates(axes) == pytest.approx([0.5, 5, 100])  # what is beyond the axis is drawn at its end
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["A saves bits", "B"]
 
 
