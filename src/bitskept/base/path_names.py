@@ -18,8 +18,9 @@ def without_paths(
 ) -> tuple[dict[str, Any], dict[str, str], pd.DataFrame]:
     """Parameters, the fingerprints of models, and a table, with names in place of paths wherever they occur."""
     of_models = table["model"].dropna().astype(str).unique() if "model" in table else ()
-    given = [value for value in _strings(parameters) if not _is_path(value) or on_disk(value)]  # or it is a text
-    names = names_of_paths([*given, *fingerprints, *of_models], fingerprints)
+    values = [*_strings(parameters), *of_models]
+    given = [value for value in values if not _is_path(value) or on_disk(value)]  # others are texts: "b = 1/√d"
+    names = names_of_paths([*given, *fingerprints], fingerprints)
     if names:
         texts = [name for name, kind in table.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]
         columns = {name: table[name].map(lambda cell: _replaced(cell, names)) for name in texts}
