@@ -110,7 +110,7 @@ def _tight(answers: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
         share = rows.iloc[-1][["estimate", "low", "high"]].astype(float) / np.log2(section.bank)
         reading, weighed = f"share of the bank's bits, {section.length} tokens", _weighed(share, NEAR)
         if weighed["detectable"] > 1:  # no share is that large
-            reading, weighed["detectable"] = f"{reading}, too few answers for a yes", 1.0
+            reading, weighed["detectable"] = f"{reading}, too few for a yes", 1.0
         yield _facts(TIGHT, reading, f"{section.model} ({corpus})", ARRIVED, rows["n"].iloc[-1]) | weighed
 
 
@@ -153,7 +153,7 @@ def _fewer(distortions: pd.DataFrame, section: InsideTransformer) -> Iterator[Ro
 def _shapes(shapes: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
     """The first and the last layer stand for all."""
     pairs = beyond_sampling(shapes)
-    first, last = pairs["layer"].min(), pairs["other"].max()
+    first, last = int(pairs["layer"].min()), int(pairs["other"].max())
     row = pairs[(pairs["layer"] == first) & (pairs["other"] == last)].iloc[0]
     reading = f"layers {first} and {last}, above other texts in one layer"
     yield _facts(SHAPES, reading, row["model"], DISTANCE, section.geometry_groups) | _weighed(row)

@@ -208,7 +208,7 @@ def _law(fits: pd.DataFrame) -> str:
     best = fits.loc[fits["worse"].idxmin()]
     close = fits[(fits["worse"] < TOLD) & (fits["law"] != best["law"])]
     far = fits[fits["worse"] >= TOLD]
-    text = f"Of the laws {', '.join(fits['law'])}, **{best['law']}** fits best to {best['n']} dimensions"
+    text = f"Of the laws {', '.join(fits['law'])}, **{best['law']}** fits best to {best['n']} values of d"
     if len(close):
         text += f", but the sample **cannot tell** it from {' or '.join(close['law'])}"
     if len(far):
@@ -261,12 +261,10 @@ def _raised(energies: pd.DataFrame) -> tuple[int, int]:
 
 
 def _capacity(rows: pd.DataFrame) -> str:
-    """The capacities of one memory by dimension, and their growth."""
+    """The capacities of one memory in its least and its most dimensions, and how near they are to what is expected."""
     known = rows.dropna(subset="estimate").sort_values("dimension")
-    text = ", ".join(
-        f"{row['estimate']:,.0f} {_ends(row)} at d = {row['dimension']}" for row in known.to_dict("records")
-    )
-    text = text.replace(" at d", " patterns at d", 1)
+    ends = known.iloc[sorted({0, len(known) - 1})].to_dict("records")
+    text = " and ".join(f"{row['estimate']:,.0f} {_ends(row)} patterns at d = {row['dimension']}" for row in ends)
     if beyond := sorted(set(rows["dimension"]) - set(known["dimension"])):
         text += f"; more than was tried at d = {', '.join(map(str, beyond))}"
     if len(known) > 1:
@@ -279,7 +277,8 @@ def _ends(row: Mapping[str, Any]) -> str:
     """The interval of a capacity, whose upper end may be more than was tried."""
     if np.isnan(row["low"]):
         return "(no interval)"
-    return f"[{row['low']:,.0f}, {'more' if np.isnan(row['high']) else format(row['high'], ',.0f')}]"
+    low, high = (f"{row[end]:,.{0 if row[end] > 100 else 1}f}" for end in ("low", "high"))
+    return f"[{low}, {'more' if np.isnan(row['high']) else high}]"
 
 
 def _spread(rows: pd.DataFrame) -> str:

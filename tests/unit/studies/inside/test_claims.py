@@ -233,7 +233,7 @@ def test_no_share_above_one_would_have_been_seen(section):
     rows = [outcomes(section, reach=reach)[claims.TIGHT, f"{section.model} (c)"] for reach in (0.02, 5.0)]
     assert rows[0]["reading"] == "share of the bank's bits, 2 tokens"
     assert rows[0]["detectable"] == pytest.approx(claims.NEAR, abs=0.1)
-    assert rows[1]["reading"] == "share of the bank's bits, 2 tokens, too few answers for a yes"
+    assert rows[1]["reading"] == "share of the bank's bits, 2 tokens, too few for a yes"
     assert rows[1]["detectable"] == 1
 
 

@@ -193,21 +193,24 @@ NO_LAW = pd.DataFrame(columns=["scale", "law", "worse", "p", "n"])
 
 def test_a_capacity_that_was_not_reached_is_said_so():
     said = sentences.memory(pd.concat([held(), learnt(1.0, 0.5)]), NO_LAW).split("\n")[0]
-    assert "10 [9, 11] patterns at d = 4, 160 [150, more] at d = 8; more than was tried at d = 12. " in said
+    assert (
+        "10 [9.0, 11.0] patterns at d = 4 and 160 [150, more] patterns at d = 8; more than was tried at d = 12. "
+        in said
+    )
     assert "1.00 to 4.00 times what is expected. With fewer than three dimensions" in said
     first = held()[:1]
     none = sentences.memory(pd.concat([first.assign(low=np.nan, high=np.nan), learnt(1.0, 0.5)]), NO_LAW)
     assert none.startswith("- b: 10 (no interval) patterns at d = 4. With fewer")
     alone = sentences.memory(pd.concat([first, learnt(1.0, 0.5)]), NO_LAW)
-    assert alone.startswith("- b: 10 [9, 11] patterns at d = 4. With fewer")
+    assert alone.startswith("- b: 10 [9.0, 11.0] patterns at d = 4. With fewer")
 
 
 @pytest.mark.parametrize(
     ("worse", "p", "said", "unsaid"),
     [
-        ((0.0, 20.0, 30.0), 0.5, "**exp(d)** fits best to 5 dimensions; exp(√d) and a power of d are more", "cannot"),
+        ((0.0, 20.0, 30.0), 0.5, "**exp(d)** fits best to 5 values of d; exp(√d) and a power of d are more", "cannot"),
         ((0.0, 5.0, 30.0), 0.5, "the sample **cannot tell** it from exp(√d); a power of d is more than", "Even"),
-        ((4.0, 5.0, 0.0), 0.5, "to 5 dimensions, but the sample **cannot tell** it from exp(d) or", ";"),
+        ((4.0, 5.0, 0.0), 0.5, "to 5 values of d, but the sample **cannot tell** it from exp(d) or", ";"),
         ((0.0, 20.0, 30.0), 0.001, "misses the points by more than their errors (p = 0.001)", "cannot"),
     ],
 )  # fmt: skip
