@@ -138,13 +138,17 @@ def _prompt(twins: pd.DataFrame) -> Iterator[Row]:
 
 
 def _fewer(distortions: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
-    """The most dimensions that were tried up to half of the width, for embeddings and for random points."""
+    """The most dimensions that were tried up to half of the width, for embeddings and for random points. The claim says
+    so where both are within the distortion.
+    """
+    control = projected_embeddings.at_half(distortions[distortions["points"] != EMBEDDINGS])
+    claim = FEWER + (", as random points do" if control["high"] < section.distortion else "")
     for points, rows in distortions.groupby("points", sort=False):
         row, width = projected_embeddings.at_half(rows), rows["width"].iloc[0]
         spared = {"estimate": section.distortion - row["estimate"]}
         spared |= {"low": section.distortion - row["high"], "high": section.distortion - row["low"]}
         reading = f"{section.distortion:g} minus the worst pair's, {row['dimension']} of {width} dimensions"
-        facts = _facts(FEWER, reading, section.model, DISTORTION, section.projections)
+        facts = _facts(claim, reading, section.model, DISTORTION, section.projections)
         if points != EMBEDDINGS:
             facts |= {"paper": CONTROL, "claim": "points need fewer dimensions than they have", "model": points}
         yield facts | _weighed(spared)
@@ -211,15 +215,18 @@ def _memory(growth: pd.DataFrame) -> Iterator[Row]:
 
 def _bound(table: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
     """The gain over the uniform law on the training text, with the interval that the code leaves. p is the least
-    failure rate at which the bound would be below the uniform law. Primary are networks of the usual size and text.
+    failure rate at which the bound would be below the uniform law. Primary are networks of the usual size and text. The
+    claim says so where the control, a law without context, is bounded below the uniform law too.
     """
-    usual = section.training.width, section.training.sentences
-    for row in wide(table).to_dict("records"):
+    usual, networks = (section.training.width, section.training.sentences), wide(table)
+    control = networks[networks["kind"] == COUNTS].iloc[0]
+    claim = BOUND + (", as that of a law without context" if control["bound"] < control["uniform"] else "")
+    for row in networks.to_dict("records"):
         gain, excess = row["uniform"] - row["coded_training"], row["excess"]
         power = min(0.0, np.log2(section.generalisation.delta) + row["code"] - row["longest_code"])
         model = {ALL: "all weights", FEW: f"{row['numbers']:,} numbers", COUNTS: "token counts"}[row["kind"]]
         reading = f"{row['sentences']:,} sentences" + (f", width {row['width']}" if row["width"] else "")
-        facts = _facts(BOUND, reading, model, BELOW, int(row["tokens"]))
+        facts = _facts(claim, reading, model, BELOW, int(row["tokens"]))
         facts |= {"primary": (row["width"], row["sentences"]) in (usual, (0, usual[1]))}
         if row["kind"] == COUNTS:
             facts |= {"paper": CONTROL, "claim": "the training text alone bounds the cost of a law without context"}

@@ -105,9 +105,9 @@ def found(
 
 
 def outcomes(section, **numbers):
-    """The outcome of each claim, by its text."""
+    """The outcome of each claim, by its text up to a comma that names a control."""
     table = claims.claims(found(**numbers), section)
-    return {(row["claim"], row["model"]): row for row in table.to_dict("records")}
+    return {(row["claim"].partition(", as ")[0], row["model"]): row for row in table.to_dict("records")}
 
 
 def test_large_effects_are_found(section):
@@ -143,7 +143,7 @@ def test_large_effects_are_found(section):
     ],
 )
 def test_small_effects_are_ruled_out(section, claim, numbers):
-    told = {row["claim"]: row["outcome"] for row in outcomes(section, **numbers).values()}
+    told = {told: row["outcome"] for (told, _), row in outcomes(section, **numbers).items()}
     assert told[claim] == "no"
 
 
@@ -151,7 +151,7 @@ def test_small_effects_are_ruled_out(section, claim, numbers):
     "claim", [claims.TIGHT, claims.HALVES, claims.PROMPT, claims.FEWER, claims.SHAPES, claims.ENERGY, claims.MEMORY]
 )
 def test_wide_intervals_cannot_tell(section, claim):
-    rows = [row for row in outcomes(section, reach=5.0).values() if row["claim"] == claim]
+    rows = [row for (told, _), row in outcomes(section, reach=5.0).items() if told == claim]
     assert {row["outcome"] for row in rows} == {"cannot tell"}
     assert all(row["detectable"] > 1 or claim == claims.TIGHT for row in rows)
 
@@ -242,3 +242,19 @@ def test_layers_are_weighed_against_the_larger_of_their_anchors():
     assert pairs[["layer", "other"]].astype(int).to_numpy().tolist() == [[0, 30], [0, 15]][: len(pairs)]
     assert pairs["estimate"].iloc[0] == pytest.approx(0.6)
     assert pairs["high"].iloc[0] - 0.6 == pytest.approx(0.02 * 2**0.5, rel=0.01)
+
+
+@pytest.mark.parametrize(("random", "ending"), [(0.3, ", as random points do"), (0.49, ""), (0.7, "")])
+def test_the_claim_about_dimensions_says_whether_any_points_fare_the_same(section, random, ending):
+    made = found()
+    made.distortions.loc[made.distortions["points"] == RANDOM, ["estimate", "low", "high"]] = [
+        random, random - 0.02, random + 0.02,
+    ]  # fmt: skip
+    table = claims.claims(made, section)
+    assert f"{claims.FEWER}{ending}" in set(table["claim"])
+
+
+@pytest.mark.parametrize(("loss", "ending"), [(6.0, ", as that of a law without context"), (8.5, "")])
+def test_the_claim_about_bounds_says_whether_no_context_is_needed(section, loss, ending):
+    table = claims.claims(found(loss=loss), section)
+    assert f"{claims.BOUND}{ending}" in set(table["claim"])
