@@ -196,14 +196,15 @@ def reward(table: pd.DataFrame) -> Figure:
         left.annotate(f"{row['at']:.0f}", place, (8, -14), textcoords="offset points", fontsize=11)
     left.set(xlabel="rate (bits)", ylabel="mean reward (share of words)", title="rate and reward")
     _legend(figure, left, ncols=4)
-    right.hist(ways["sample"]["reward"], bins=np.arange(-0.01, ways["sample"]["reward"].max() + BIN, BIN), color="C0")
+    rewards = ways["sample"]["reward"]
+    right.hist(rewards, bins=np.arange(-BIN / 2, rewards.max() + 1.5 * BIN, BIN), color="C0")
     right.set(xlabel="reward of a continuation", ylabel="samples", title="what the model says by itself")
     return figure
 
 
 def _panels(number: int, figsize: tuple[float, float] = WIDE, **options: object) -> tuple[Figure, Sequence[Axes]]:
     figure = Figure(figsize=figsize, layout="constrained")
-    return figure, figure.subplots(1, number, squeeze=False, **options)[0]
+    return figure, list(figure.subplots(1, number, squeeze=False, **options)[0])
 
 
 def _legend(figure: Figure, axes: Axes, ncols: int) -> None:
