@@ -30,9 +30,8 @@ class Measurement:
     text.
 
     A plan is a dataclass with a `dtype` and the `corpus` of a `source` (`corpora`, `prompts` or `tasks`), and perhaps
-    an `other_corpus`. `name` and
-    `version` are those of the tables in the store: raise the version when the same plan would give other numbers.
-    The log of a run mentions tables that are `logged`.
+    an `other_corpus`. `name` and `version` are those of the tables in the store: raise the version when the same plan
+    would give other numbers. The log of a run mentions tables that are `logged`.
     """
 
     compute: Callable[..., pd.DataFrame]
