@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest
 
 from bitskept.base.words import has_interval, quote
 from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.studies.output.attention import GAP
 from bitskept.studies.output.attention_runs import RISE
-from bitskept.theory.intervals import detectable, share_interval, standard_error
+from bitskept.studies.output.effects import effect
+from bitskept.theory.intervals import share_interval
 from bitskept.theory.statistics import detectable_correlation, permutation_p, rank_interval, spearman
 
 PAPER = "Zhai 2023"
@@ -166,11 +167,8 @@ def claims(table: pd.DataFrame, outcomes: pd.DataFrame, *, seed: int) -> Iterato
     gaps, model = _of_all(table, GAP), table["model"].iloc[0]
     for place, (quantity, reading) in enumerate(READINGS.items()):
         gap = gaps[quantity]
-        error = standard_error(gap["low"], gap["high"])
         facts = {"claim": SHARPER, "paper": CONTROL, "reading": reading, "probe": "entropy", "model": model}
-        facts |= {name: gap[name] for name in ("estimate", "low", "high")}
-        facts |= {"unit": MAXIMUM, "clusters": gap["n"], "detectable": detectable(gap["low"], gap["high"])}
-        yield facts | {"p": float(norm.sf(gap["estimate"] / error)), **_family(place == 0)}
+        yield facts | {"unit": MAXIMUM, "clusters": gap["n"]} | effect(gap) | _family(place == 0)
     free, fixed = outcomes[~outcomes["fixed"]], outcomes[outcomes["fixed"]]
     yield _correlation(free, seed) | _family(True)
     yield _prevention(free, fixed) | _family(True)

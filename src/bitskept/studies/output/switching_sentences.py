@@ -45,7 +45,7 @@ def claims(checks: pd.DataFrame, advantages: pd.DataFrame) -> Iterator[dict[str,
     for row, name in zip(checks.to_dict("records"), ("small", "large", ""), strict=True):
         claim = HAS_LEARNED.format(name) if name else BETTER
         facts = {"paper": CONTROL, "claim": claim, "model": f"next token, width {row['width']}", "clusters": row["n"]}
-        yield facts | effect(row) | {"unit": UNIT, "primary": False}
+        yield facts | effect(row, sides=2) | {"unit": UNIT, "primary": False}
 
 
 def _claim(claim: str, row: pd.Series, tested: bool) -> dict[str, Any]:
