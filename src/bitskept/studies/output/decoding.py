@@ -1,6 +1,5 @@
 """How decoders continue texts, next to how people did: surprisal and entropy of every token under the model's law."""
 
-import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from tqdm import tqdm
 
 from bitskept.base.params import Name, Names, Strict
 from bitskept.instruments.likelihood import answers, heads
+from bitskept.instruments.likelihood.answers import Reader
 from bitskept.instruments.likelihood.heads import Head
 from bitskept.instruments.likelihood.information_density import require_decoder
 from bitskept.instruments.likelihood.surprisal import start_tokens
@@ -110,12 +110,12 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
     head, ids = heads.head(model), long_texts(model, plan)
     known, written = np.split(ids, [-plan.length], axis=1)
     arms: list[tuple[str, float | None]] = [(PEOPLE, None), (ANCESTRAL, None), *plan.decoders]
-    read = Read(model, torch.from_numpy(known))
+    reader = answers.start(model, torch.from_numpy(known))
     parts = []
     for name, setting in tqdm(arms, desc=label(model), unit="decoder", disable=not progress, leave=False):
         people = torch.from_numpy(written) if name == PEOPLE else None
         chosen = decoder(ANCESTRAL if name == PEOPLE else name, setting or math.nan)
-        parts.append(_rows(model, name, setting, read.continued(head, chosen, plan.length, plan.seed, people)))
+        parts.append(_rows(model, name, setting, continued(reader, head, chosen, plan.length, plan.seed, people)))
     return to_table(model, chain.from_iterable(parts), COLUMNS, corpus=plan.corpus)
 
 
@@ -133,37 +133,24 @@ def long_texts(model: LanguageModel, plan: Plan) -> Int[np.ndarray, "text token"
     raise ValueError(f"of {plan.corpus}, {len(rows)} texts have {wanted} tokens or more, and {plan.prompts} are needed")
 
 
-class Read:
-    """Beginnings of texts that a model has read, all of one length, to be continued by several decoders."""
-
-    @torch.inference_mode()
-    def __init__(self, model: LanguageModel, ids: Int[Tensor, "text token"]) -> None:
-        self._model, self._ids = model, ids
-        self._cached = answers.continues(model)
-        states, self._memory = answers.advance(model, ids, cached=self._cached)
-        self._last = states[:, -1]
-
-    @torch.inference_mode()
-    def continued(
-        self, head: Head, decoder: Decoder, length: int, seed: int, written: Int[Tensor, "text token"] | None = None
-    ) -> dict[str, np.ndarray]:
-        """The tokens that a decoder draws, or those that are `written`, with their bits: arrays [text, token] by the
-        name of the column.
-        """
-        tokens, memory, states, steps = self._ids, copy.deepcopy(self._memory), self._last, []
-        generator = torch.Generator().manual_seed(seed)
-        for place in range(length):
-            if place:
-                unread = tokens[:, -1:] if self._cached else tokens
-                after, memory = answers.advance(self._model, unread, memory, cached=self._cached)
-                states = after[:, -1]
-            logits = head(states).float()
-            cut = decoder.cut(logits).softmax(-1)
-            drawn = cut.cpu().multinomial(1, generator=generator) if written is None else written[:, place : place + 1]
-            steps.append({"id": drawn[:, 0]} | _bits(logits.log_softmax(-1), cut, drawn.to(logits.device)))
-            decoder.told(steps[-1]["surprisal"])
-            tokens = torch.cat([tokens, drawn], dim=1)
-        return {name: torch.stack([step[name] for step in steps], dim=1).cpu().numpy() for name in steps[0]}
+@torch.inference_mode()
+def continued(
+    read: Reader, head: Head, decoder: Decoder, length: int, seed: int, written: Int[Tensor, "text token"] | None = None
+) -> dict[str, np.ndarray]:
+    """The tokens that a decoder draws after what was `read`, or those that are `written`, with their bits: arrays
+    [text, token] by the name of the column.
+    """
+    reader, steps = read.copy(torch.arange(len(read.ids))), []
+    generator = torch.Generator().manual_seed(seed)
+    for place in range(length):
+        if place:
+            reader.read(drawn)
+        logits = head(reader.last).float()
+        cut = decoder.cut(logits).softmax(-1)
+        drawn = cut.cpu().multinomial(1, generator=generator) if written is None else written[:, place : place + 1]
+        steps.append({"id": drawn[:, 0]} | _bits(logits.log_softmax(-1), cut, drawn.to(logits.device)))
+        decoder.told(steps[-1]["surprisal"])
+    return {name: torch.stack([step[name] for step in steps], dim=1).cpu().numpy() for name in steps[0]}
 
 
 def _bits(

@@ -106,21 +106,18 @@ def draw(
     up to rounding.
     """
     generator, allowed = torch.Generator().manual_seed(seed), ordinary(model)
-    # Whether a model's cache can be used is found out where one prompt is read.
-    cached = answers.Context(model, starts[0]).memory is not None
     tokens, bits = [], []
-    for first in range(0, len(starts), ROWS):
-        read, memory = torch.from_numpy(starts[first : first + ROWS]), None
-        for _ in range(length):
-            if read.shape[1] > model.longest:
-                read, memory = read[:, -(model.longest // 2) :], None
-            unread = read if memory is None else read[:, -1:]
-            states, memory = answers.advance(model, unread, memory, cached=cached)
-            laws = log2_laws(head, states[:, -1], allowed, temperature)
-            token = laws.exp2().cpu().multinomial(1, generator=generator)
-            tokens.append(token)
-            bits.append(terms(laws, token[:, 0]))
-            read = torch.cat([read, token], dim=1)
+    for rows in torch.from_numpy(starts).split(ROWS):
+        reader = answers.start(model, rows)
+        for place in range(length):
+            if place and reader.ids.shape[1] < model.longest:
+                reader.read(tokens[-1])
+            elif place:
+                read = torch.cat([reader.ids, tokens[-1]], dim=1)
+                reader = answers.start(model, read[:, -(model.longest // 2) :])
+            laws = log2_laws(head, reader.last, allowed, temperature)
+            tokens.append(laws.exp2().cpu().multinomial(1, generator=generator))
+            bits.append(terms(laws, tokens[-1][:, 0]))
     groups = range(0, len(tokens), length)  # of texts that were written side by side
     ids = [torch.cat(tokens[group : group + length], dim=1).numpy() for group in groups]
     return np.concatenate(ids), np.concatenate([np.stack(bits[group : group + length], axis=1) for group in groups])

@@ -15,7 +15,7 @@ from bitskept.instruments.training.builds import Build, network
 from bitskept.sources import models
 from bitskept.studies.output import decoding_figures, decoding_tables
 from bitskept.studies.output.decoders import ANCESTRAL, MIROSTAT, NUCLEUS, PEOPLE, TOP_H, TOP_K, TYPICAL, decoder
-from bitskept.studies.output.decoding import COLUMNS, Decoding, Plan, Read, long_texts, measure, plan, usual
+from bitskept.studies.output.decoding import COLUMNS, Decoding, Plan, continued, long_texts, measure, plan, usual
 from bitskept.theory import decoding as exact
 from bitskept.theory.information import entropy
 
@@ -92,7 +92,7 @@ def test_bits_are_those_of_the_law(small, cached, monkeypatch):
     monkeypatch.setattr(answers, "continues", lambda model: cached)
     model = models.load("causal")
     head, ids = heads.head(model), torch.from_numpy(long_texts(model, small)[:, :5])
-    values = Read(model, ids).continued(head, decoder(NUCLEUS, 0.8), 3, 0)
+    values = continued(answers.start(model, ids), head, decoder(NUCLEUS, 0.8), 3, 0)
     whole = torch.cat([ids, torch.from_numpy(values["id"])], dim=1)
     states, _ = answers.advance(model, whole, cached=False)
     with torch.inference_mode():
@@ -114,7 +114,7 @@ def test_sampled_surprisals_have_the_entropy_as_their_mean(small):
     ids = torch.from_numpy(long_texts(model, small)[:1, :5]).expand(3000, -1)
     head, off = heads.head(model), {}
     for name, setting in ((ANCESTRAL, np.nan), (TOP_K, 20.0)):
-        values = Read(model, ids).continued(head, decoder(name, setting), 1, 0)
+        values = continued(answers.start(model, ids), head, decoder(name, setting), 1, 0)
         excess = (values["surprisal"] - values["entropy"])[:, 0]
         errors = [excess, np.abs(excess) - values["expected_distance"][:, 0]]
         off[name] = [abs(error.mean()) / (error.std() / np.sqrt(len(error))) for error in errors]
