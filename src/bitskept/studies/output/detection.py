@@ -7,8 +7,8 @@ texts it concentrates at the cross-entropy of their writer and the model, less t
 
 The sum of the variances V_t of these differences, the varentropies, is known from the model's laws alone. Hence the
 test here: z = Σ(-log2 p - H_t) / √ΣV_t is about standard normal for the model's own texts (the martingale central limit
-theorem), and the model is rejected where |z| is large. The paper's test compares |T| with a constant; both are
-measured.
+theorem), and the model is rejected where z is far from 0. The paper's test compares the size of T with a constant;
+both are measured.
 """
 
 from collections.abc import Iterator, Sequence

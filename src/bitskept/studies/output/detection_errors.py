@@ -79,8 +79,8 @@ def rejected(texts: pd.DataFrame, own: pd.DataFrame, test: str, alpha: float) ->
 
 
 def concentration(scores: pd.DataFrame, *, replicates: int, seed: int) -> pd.DataFrame:
-    """The mean of T over texts by length, the spread (standard deviation) of T, and that which the model's laws give to
-    its own texts, √(mean of ΣV) / n; columns `NAMES`, length, quantity, estimate, low, high, unit, n.
+    """The mean of T over texts by length; the spread (standard deviation) of T; and the spread that it would have over
+    texts of the model's own, √(mean of ΣV) / length. Columns `NAMES`, length, quantity, estimate, low, high, unit, n.
     """
     rows = []
     for names, part in scores.groupby([*NAMES, "length"], sort=False):

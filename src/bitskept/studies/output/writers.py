@@ -1,8 +1,8 @@
 """Who goes on with a text: people, or a model that draws every token from its law.
 
-All writers get the same openings. A model's law leaves out special tokens, for those who draw from it and for those
-who score with it, so that texts have the length that was asked for. A model that has read as many tokens as it takes
-goes on from the last half of them.
+All writers get the same openings. Special tokens are taken out of a model's law, both where texts are drawn from it
+and where they are scored with it, so that texts have the length that was asked for. A model that has read as many
+tokens as it takes goes on from half as many, the last ones.
 """
 
 import math
@@ -33,7 +33,8 @@ ROWS = 128
 class Plan:
     """The first `texts` texts with at least `words` words, among the first `sentences` (default: all) of a corpus in
     the order drawn by `seed`. The `opening` words of each are given, and its last `opening` tokens are read; `length`
-    tokens are written. `lengths` are those at which sums are taken. Each token is drawn at a `temperature`.
+    tokens are written, each drawn at a `temperature`. Sums are taken over the first tokens, as many as each of the
+    `lengths` says.
     """
 
     corpus: str
@@ -54,7 +55,7 @@ class Plan:
 @measurement("written", 1)
 def written(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """The model's continuations, one row per text and length: text (its number), continuation (all that was written),
-    length, and `SUMS` over so many tokens, under the law that they were drawn from.
+    length, and `SUMS` over the first `length` tokens, under the law that they were drawn from.
 
     ValueError for an encoder and for too few texts; other errors as `corpora.load` and `heads.head`.
     """
