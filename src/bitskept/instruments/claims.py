@@ -113,7 +113,11 @@ def readme(tables: Mapping[str, pd.DataFrame]) -> str:
                 lines.append(f"| {_cell(claim)} | {rows['paper'].iloc[0]} | {_cell(verdict(rows))} | {link} |")
     parts = ["\n".join(["| claim | paper | found | notebook |", "|---|---|---|---|", *lines])] if lines else []
     if untested:
-        parts += ["Not tested here:", "\n".join(untested)]
+        parts += [
+            "<details><summary>Not tested here, and what it would take</summary>",
+            "\n".join(untested),
+            "</details>",
+        ]
     return "\n\n".join(parts)
 
 

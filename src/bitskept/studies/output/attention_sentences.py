@@ -98,11 +98,18 @@ def collapse(outcomes: pd.DataFrame) -> str:
     if diverged.empty or learned.empty:
         missing = "diverged" if diverged.empty else "learned"
         return f"{counts} As none {missing}, nothing can be said of collapse: take other rates."
-    return " ".join([counts, _apart(learned, diverged), _warning(learned), _timing(diverged), _held(fixed)]).strip()
+    parts = [_limits(free, diverged), _apart(learned, diverged), _warning(learned), _timing(diverged), _held(fixed)]
+    return " ".join([counts, *filter(None, parts)])
 
 
 def _rates(runs: pd.DataFrame) -> str:
     return ", ".join(f"{rate:g}" for rate in sorted(runs["rate"].unique())) or "none"
+
+
+def _limits(free: pd.DataFrame, diverged: pd.DataFrame) -> str:
+    """Which other limits to the rise of the loss would find the same runs to diverge."""
+    calm, wild = free.loc[free["outcome"] != "diverged", "rise"].max(), diverged["rise"].min()
+    return f"Any limit from {calm:.2f} to {wild:.2f} bits would sort them alike." if calm < wild else ""
 
 
 def _apart(learned: pd.DataFrame, diverged: pd.DataFrame) -> str:

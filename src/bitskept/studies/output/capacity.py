@@ -142,12 +142,12 @@ def plan(topic: Capacity, training: TwinTraining, *, dtype: str) -> Plan:
 def twin_plans(topic: Capacity, training: TwinTraining, seed: int) -> list[tuple[str, str, twins.Plan]]:
     """Name, twin and plan of each run: the next-token twins of two widths, and the state-space twin."""
     shapes = [(NEXT, topic.other_width), (NEXT, training.width), (STATE_SPACE, training.width)]
-    return [(f"{twin}, {size}", twin, twin_runs.plan(training, twin, seed, size=size)) for twin, size in shapes]
+    return [(f"{twin} ({size})", twin, twin_runs.plan(training, twin, seed, size=size)) for twin, size in shapes]
 
 
 def series(topic: Capacity, training: TwinTraining) -> tuple[str, str]:
     """The names of the two next-token twins, which differ in size alone."""
-    return f"{NEXT}, {topic.other_width}", f"{NEXT}, {training.width}"
+    return f"{NEXT} ({topic.other_width})", f"{NEXT} ({training.width})"
 
 
 def jobs(

@@ -1,7 +1,7 @@
 """How decoders continue texts, next to how people did: surprisal and entropy of every token under the model's law."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from bitskept.base.params import Name, Names, Strict
 from bitskept.instruments.likelihood import answers, heads
-from bitskept.instruments.likelihood.answers import Reader
 from bitskept.instruments.likelihood.heads import Head
 from bitskept.instruments.likelihood.information_density import require_decoder
 from bitskept.instruments.likelihood.surprisal import start_tokens
@@ -94,7 +93,7 @@ def _settings(parameters: Decoding) -> Iterator[tuple[str, float]]:
         yield from ((name, float(setting)) for setting in settings)
 
 
-@measurement("decoding", 1)
+@measurement("decoding", 2)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """One row per decoder, setting, text and token. Columns: `COLUMNS`.
 
@@ -108,14 +107,11 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
     """
     require_decoder(model)
     head, ids = heads.head(model), long_texts(model, plan)
-    known, written = np.split(ids, [-plan.length], axis=1)
+    known, written = map(torch.from_numpy, np.split(ids, [-plan.length], axis=1))
     arms: list[tuple[str, float | None]] = [(PEOPLE, None), (ANCESTRAL, None), *plan.decoders]
-    reader = answers.start(model, torch.from_numpy(known))
-    parts = []
-    for name, setting in tqdm(arms, desc=label(model), unit="decoder", disable=not progress, leave=False):
-        people = torch.from_numpy(written) if name == PEOPLE else None
-        chosen = decoder(ANCESTRAL if name == PEOPLE else name, setting or math.nan)
-        parts.append(_rows(model, name, setting, continued(reader, head, chosen, plan.length, plan.seed, people)))
+    decoders = [decoder(ANCESTRAL if name == PEOPLE else name, setting or math.nan) for name, setting in arms]
+    values = continued(model, head, known, written, decoders, plan.seed, label(model) if progress else None)
+    parts = (_rows(model, *arm, part) for arm, part in zip(arms, values, strict=True))
     return to_table(model, chain.from_iterable(parts), COLUMNS, corpus=plan.corpus)
 
 
@@ -135,22 +131,34 @@ def long_texts(model: LanguageModel, plan: Plan) -> Int[np.ndarray, "text token"
 
 @torch.inference_mode()
 def continued(
-    read: Reader, head: Head, decoder: Decoder, length: int, seed: int, written: Int[Tensor, "text token"] | None = None
-) -> dict[str, np.ndarray]:
-    """The tokens that a decoder draws after what was `read`, or those that are `written`, with their bits: arrays
-    [text, token] by the name of the column.
+    model: LanguageModel,
+    head: Head,
+    ids: Int[Tensor, "text token"],
+    written: Int[Tensor, "text place"],
+    decoders: Sequence[Decoder],
+    seed: int,
+    progress: str | None = None,
+) -> list[dict[str, np.ndarray]]:
+    """The tokens that each decoder draws after `ids`, with their bits: arrays [text, place] by the name of the column.
+    The first decoder draws nothing: its tokens are those that are `written`. All texts of all decoders are one batch.
     """
-    reader, steps = read.copy(torch.arange(len(read.ids))), []
-    generator = torch.Generator().manual_seed(seed)
-    for place in range(length):
+    draws = [torch.Generator().manual_seed(seed) for _ in decoders]
+    reader, steps = answers.start(model, ids.repeat(len(decoders), 1)), []
+    for place in tqdm(range(written.shape[1]), desc=progress, unit="token", disable=progress is None, leave=False):
         if place:
-            reader.read(drawn)
-        logits = head(reader.last).float()
-        cut = decoder.cut(logits).softmax(-1)
-        drawn = cut.cpu().multinomial(1, generator=generator) if written is None else written[:, place : place + 1]
-        steps.append({"id": drawn[:, 0]} | _bits(logits.log_softmax(-1), cut, drawn.to(logits.device)))
-        decoder.told(steps[-1]["surprisal"])
-    return {name: torch.stack([step[name] for step in steps], dim=1).cpu().numpy() for name in steps[0]}
+            reader.read(torch.cat([step["id"] for step in steps[-1]])[:, None])
+        steps.append([])
+        for last, chosen, generator in zip(reader.last.chunk(len(decoders)), decoders, draws, strict=True):
+            logits = head(last).float()
+            cut = chosen.cut(logits).softmax(-1)
+            given = written[:, place : place + 1] if chosen is decoders[0] else None
+            drawn = cut.cpu().multinomial(1, generator=generator) if given is None else given
+            steps[-1].append({"id": drawn[:, 0]} | _bits(logits.log_softmax(-1), cut, drawn.to(logits.device)))
+            chosen.told(steps[-1][-1]["surprisal"])
+    return [
+        {name: torch.stack([step[name] for step in arm], dim=1).cpu().numpy() for name in arm[0]}
+        for arm in zip(*steps, strict=True)
+    ]
 
 
 def _bits(

@@ -23,6 +23,8 @@ from bitskept.theory.intervals import EVEN, derived_interval, detectable, ratio_
 from bitskept.theory.statistics import cluster_bootstrap
 
 PAPER = "Radvand et al. 2025"
+TESTED_BY = ", tested by "
+"""Between the writer and the evaluator, which a row names as its model."""
 SIZE = "the test rejects more of the model's own texts than its size"
 TOLD = "the test tells the model's texts from those of others"
 FALLS = "the errors of the test fall exponentially with the length of the text"
@@ -48,7 +50,7 @@ def claims(scores: pd.DataFrame, alpha: float, *, replicates: int, seed: int) ->
         if facts["writer"] == OWN:
             yield row | {"paper": CONTROL, "claim": SIZE, "model": facts["evaluator"]} | _above(called, alpha)
             continue
-        row |= {"paper": PAPER, "model": f"{facts['writer']}, tested by {facts['evaluator']}"}
+        row |= {"paper": PAPER, "model": f"{facts['writer']}{TESTED_BY}{facts['evaluator']}"}
         yield row | {"claim": TOLD} | _above(called, alpha, of=0.0, unit=FOUND)
         for error, wrong in wrong_by_constant(scores, facts).items():
             yield (

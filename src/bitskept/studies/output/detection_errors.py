@@ -79,8 +79,9 @@ def rejected(texts: pd.DataFrame, own: pd.DataFrame, test: str, alpha: float) ->
 
 
 def concentration(scores: pd.DataFrame, *, replicates: int, seed: int) -> pd.DataFrame:
-    """The mean of T over texts by length; the spread (standard deviation) of T; and the spread that it would have over
-    texts of the model's own, √(mean of ΣV) / length. Columns `NAMES`, length, quantity, estimate, low, high, unit, n.
+    """The mean of T over texts by length; the spread (standard deviation) of T; the spread that it would have over the
+    model's own texts, √(mean of ΣV) / length; and the mean entropy of its laws along the texts. Columns: `NAMES`,
+    length, quantity, estimate, low, high, unit, n.
     """
     rows = []
     for names, part in scores.groupby([*NAMES, "length"], sort=False):
@@ -88,9 +89,13 @@ def concentration(scores: pd.DataFrame, *, replicates: int, seed: int) -> pd.Dat
         values, expected = _mean(part), part["varentropy"].to_numpy() / length**2
         centred = (values - values.mean()) ** 2
         low, high = ratio_interval(values, np.ones(len(values)), least=EVEN, replicates=replicates, seed=seed)
-        spread = np.sqrt(np.array(ratio_interval(np.stack([centred, expected]), np.ones(len(values)), seed=seed)))
+        variances = ratio_interval(np.stack([centred, expected]), np.ones(len(values)), seed=seed)
+        spread = np.sqrt(np.maximum(0, variances))
         shared = facts | {"unit": "bits per token", "n": len(values)}
+        uncertain = (part["entropy"] / length).to_numpy()
+        least, most = ratio_interval(uncertain, np.ones(len(values)), least=EVEN, replicates=replicates, seed=seed)
         rows += [
+            shared | {"quantity": "entropy", "estimate": uncertain.mean(), "low": least, "high": most},
             shared | {"quantity": "mean", "estimate": values.mean(), "low": low, "high": high},
             shared | {"quantity": "spread", "estimate": values.std(), "low": spread[0, 0], "high": spread[1, 0]},
             shared

@@ -7,12 +7,14 @@ from scipy.stats import norm
 from bitskept.base.words import has_interval, quote
 from bitskept.instruments.claims import verdict
 from bitskept.studies.output.detection import HIDDEN, OWN, TEXT, TOKENS
-from bitskept.studies.output.detection_claims import FALLS, HELPS, SIZE, TOLD
-from bitskept.studies.output.detection_errors import ALARM, CONSTANT, MISS, PLURAL, Z
+from bitskept.studies.output.detection_claims import FALLS, HELPS, SIZE, TESTED_BY, TOLD
+from bitskept.studies.output.detection_errors import ALARM, CONSTANT, LESS_ENTROPY, MISS, PLAIN, PLURAL, Z
 from bitskept.theory.error_exponents import Errors
 from bitskept.theory.intervals import POWER
 
 BITS = ".2f"
+LEARNED = 0.9
+"""The share of the largest entropy that the laws of a model stay below if it has learned anything."""
 
 
 def known_source(exact: pd.DataFrame, rates: Errors) -> str:
@@ -24,13 +26,15 @@ def known_source(exact: pd.DataFrame, rates: Errors) -> str:
         for name, rate in rates._asdict().items()
     )
     return (
-        f"Between {lengths[-2]:.0f} and {lengths[-1]:.0f} symbols the logarithms of the errors fall steadily: {both}. "
+        f"Between {lengths[-2]:.0f} and {lengths[-1]:.0f} symbols, −log2 of the errors rises: for {both}. "
         "A rate of 0.1 bits halves an error with every ten symbols."
     )
 
 
-def concentration(table: pd.DataFrame) -> str:
-    """Where T is at the longest length, for each evaluator and writer; a table of `detection_errors.summary`."""
+def concentration(table: pd.DataFrame, types: int) -> str:
+    """Where T is at the longest length, for each evaluator and writer, and whether the evaluator has learned: a table
+    of `detection_errors.summary`, and the types of the smallest vocabulary, that of the twins.
+    """
     rows = _at_longest(table, "concentration", TEXT)
     lines = []
     for evaluator, part in rows.groupby("evaluator", sort=False):
@@ -46,8 +50,16 @@ def concentration(table: pd.DataFrame) -> str:
             f"- **{evaluator}**, {part['length'].iloc[0]} tokens: along its own texts T is "
             f"{quote(own.loc['mean'], BITS, 'texts')} bits per token. It spreads by {quote(spread, BITS)}, {close} its "
             f"own laws say ({theory['estimate']:.2f}). Along other texts T is, {'; '.join(others)}."
+            + _unlearned(own.loc["entropy", "estimate"], types)
         )
     return "\n".join(lines)
+
+
+def _unlearned(entropy: float, types: int) -> str:
+    """A warning, if a model's laws are nearly as uncertain as one that gives all types the same probability."""
+    if entropy < LEARNED * np.log2(types):
+        return ""
+    return f" **It has learned too little**: its laws have {entropy:.1f} of {np.log2(types):.1f} bits."
 
 
 def told_apart(table: pd.DataFrame, alpha: float) -> str:
@@ -125,15 +137,17 @@ def _which(row: pd.Series) -> str:
     return f"{row['model']}: {str(row['probe']).rpartition(', ')[2]}"
 
 
-def entropy_helps(claims: pd.DataFrame) -> str:
-    """Whether subtracting the entropy helps; a table of `instruments.claims`."""
+def entropy_helps(table: pd.DataFrame, claims: pd.DataFrame) -> str:
+    """Whether subtracting the entropy helps; tables of `detection_errors.summary` and `instruments.claims`."""
+    rows = _at_longest(table, "errors", TEXT).set_index(["evaluator", "writer", "test"])
+    said = {"yes": "**helps**", "no": "makes no difference that matters", "cannot tell": "cannot be judged"}
     lines = []
     for _, row in claims[claims["claim"] == HELPS].iterrows():
-        said = {"yes": "**helps**", "no": "makes no difference that matters", "cannot tell": "cannot be judged"}
-        seen = "" if has_interval(row) or row["estimate"] else ": neither test misses any text"
+        writer, _, evaluator = row["model"].partition(TESTED_BY)
+        plain, less = (rows.loc[(evaluator, writer, test), "estimate"] for test in (PLAIN, LESS_ENTROPY))
         lines.append(
-            f"- {row['model']}: subtracting the entropy {said[row['outcome']]}; with it the test misses fewer texts by "
-            f"{quote(row)} of {row['clusters']:.0f}{seen}."
+            f"- {row['model']}: log-perplexity alone misses {plain:.0%} of {row['clusters']:.0f} texts, less the "
+            f"entropy {less:.0%}: {quote(row)} fewer. Subtracting the entropy {said[row['outcome']]}."
         )
     return "\n".join(lines)
 

@@ -4,7 +4,7 @@ of a store of text.
     p_r(y) ∝ sum over the k states s_i nearest to the query q, where y_i = y, of exp(-‖q - s_i‖² / T)
 
 It is mixed with the model's law: (1 - w) p + w p_r. The keys here are the states that the head reads; those of
-Khandelwal and others go into the last feed-forward part. A temperature T was left out there, and added later.
+Khandelwal and others go into the last feed-forward part, and they have no temperature T.
 """
 
 from dataclasses import dataclass

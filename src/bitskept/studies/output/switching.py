@@ -2,9 +2,9 @@
 
 Entropy Adaptive Decoding (Simonds 2025, arXiv 2502.06833) generates with a small model, and with a large one where
 the rolling entropy is above a threshold. Here the text is given (teacher forcing), so quality is the cost of people's
-text in bits. A forward pass is counted as two operations a weight (Kaplan and others 2020, arXiv 2001.08361), without
-attention over the context, and a model is taken to know the text that it did not read: in use the large one has to
-read the tokens that it was spared before it can predict the next.
+text in bits. A token is counted as two operations a weight, a product and a sum, without attention over the context,
+and a model is taken to know the text that it did not read: in use the large one has to read the tokens that it was
+spared before it can predict the next.
 """
 
 from collections.abc import Iterator
@@ -108,7 +108,8 @@ def checks(training: TwinTraining, switching: Switching, seed: int) -> pd.DataFr
     """
     rows = []
     for width, id in zip(switching.widths, trained(training, switching, seed), strict=True):
-        table = next_token.measure(id, twin_measures.next_plan(training), progress=False)
+        with cut_as_planned():
+            table = next_token.measure(id, twin_measures.next_plan(training), progress=False)
         row = table[table["quantity"] == "gathered"].iloc[0]
         rows.append({"width": width, "quantity": "gathered"} | row[["estimate", "low", "high", "n"]].to_dict())
     test = pair(training, switching, seed).test

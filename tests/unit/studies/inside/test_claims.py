@@ -128,7 +128,7 @@ def test_large_effects_are_found(section):
 @pytest.mark.parametrize(
     ("claim", "numbers"),
     [
-        (claims.TIGHT, {"arrived": 1.0}),
+        (claims.TIGHT, {"arrived": 0.5}),
         (claims.HALVES, {"halves": 0.1}),
         (claims.PROMPT, {"gain": 0.0}),
         (claims.FEWER, {"distortion": 0.9}),

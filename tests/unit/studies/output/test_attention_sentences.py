@@ -67,6 +67,7 @@ def test_collapse_that_comes_with_divergence_but_is_not_what_it_takes():
     text = collapse(runs(*SLOW, *FAST, *BROKEN, fixed=FIXED))
     assert "Of 6 runs with free scores 4 learned, 0 came to no more" in text
     assert "2 diverged (rates 3)" in text
+    assert "Any limit from 0.10 to 80.00 bits would sort them alike." in text
     assert "to 0.2% of its maximum or less in every run that diverged" in text
     assert "no less than 40.0% in those that learned: the two are apart" in text
     assert "a fall of entropy is no harm by itself" in text
@@ -93,6 +94,11 @@ def test_collapse_and_what_was_learned():
     assert "Runs learned at one rate only" in collapse(runs(*SLOW, *BROKEN))
     untimed = [(3.0, "diverged", 0.6, 7.6, 90.0, NAN, 4)]
     assert "No run that diverged was seen to halve its entropy" in collapse(runs(*SLOW, *untimed))
+
+
+def test_a_run_that_stopped_before_its_loss_rose_is_found_by_no_limit():
+    stopped = [(3.0, "diverged", 0.001, 7.6, 0.0, 2, NAN)]
+    assert "Any limit" not in collapse(runs(*SLOW, *FAST, *stopped))
 
 
 def test_nothing_is_said_of_collapse_without_both_kinds_of_run():

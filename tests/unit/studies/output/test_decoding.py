@@ -92,7 +92,9 @@ def test_bits_are_those_of_the_law(small, cached, monkeypatch):
     monkeypatch.setattr(answers, "continues", lambda model: cached)
     model = models.load("causal")
     head, ids = heads.head(model), torch.from_numpy(long_texts(model, small)[:, :5])
-    values = continued(answers.start(model, ids), head, decoder(NUCLEUS, 0.8), 3, 0)
+    written, decoders = torch.zeros((4, 3), dtype=torch.long), [decoder(ANCESTRAL, np.nan), decoder(NUCLEUS, 0.8)]
+    people, values = continued(model, head, ids, written, decoders, 0)
+    assert people["id"].tolist() == written.tolist()
     whole = torch.cat([ids, torch.from_numpy(values["id"])], dim=1)
     states, _ = answers.advance(model, whole, cached=False)
     with torch.inference_mode():
@@ -113,9 +115,10 @@ def test_sampled_surprisals_have_the_entropy_as_their_mean(small):
     """And lie as far from it as expected; both fail for a decoder that cuts."""
     model = models.load("causal")
     ids = torch.from_numpy(long_texts(model, small)[:1, :5]).expand(3000, -1)
-    head, off = heads.head(model), {}
-    for name, setting in ((ANCESTRAL, np.nan), (TOP_K, 20.0)):
-        values = continued(answers.start(model, ids), head, decoder(name, setting), 1, 0)
+    names, off = [ANCESTRAL, ANCESTRAL, TOP_K], {}
+    decoders = [decoder(name, 20.0) for name in names]
+    parts = continued(model, heads.head(model), ids, ids[:, :1], decoders, 0)
+    for name, values in zip(names[1:], parts[1:], strict=True):
         excess = (values["surprisal"] - values["entropy"])[:, 0]
         errors = [excess, np.abs(excess) - values["expected_distance"][:, 0]]
         off[name] = [abs(error.mean()) / (error.std() / np.sqrt(len(error))) for error in errors]

@@ -29,6 +29,7 @@ from bitskept.studies.output.detection_errors import (
     CONSTANT,
     LESS_ENTROPY,
     MISS,
+    PLAIN,
     Z,
     concentration,
     errors,
@@ -168,7 +169,7 @@ def test_errors_that_hardly_fall_cannot_be_judged():
 
 
 def test_where_t_is(table):
-    said = sentences.concentration(table)
+    said = sentences.concentration(table, 512)
     assert "- **m**, 40 tokens: along its own texts T is" in said
     assert ", as its own laws say (0.16)" in said
     assert "people:" in said
@@ -181,7 +182,7 @@ def test_where_t_is(table):
 def test_a_spread_that_is_not_that_of_theory(table, spread, said):
     chosen = (table["quantity"] == "spread") & (table["writer"] == OWN)
     wider = table.assign(low=table["low"].mask(chosen, spread[0]), high=table["high"].mask(chosen, spread[1]))
-    assert said in sentences.concentration(wider)
+    assert said in sentences.concentration(wider, 512)
 
 
 def test_what_the_test_finds(table):
@@ -222,17 +223,15 @@ def test_how_errors_fall(table, claimed):
     ("outcome", "said"),
     [("yes", "**helps**"), ("no", "makes no difference that matters"), ("cannot tell", "cannot be judged")],
 )
-def test_whether_the_entropy_helps(outcome, said):
-    row = {"claim": HELPS, "model": "a, tested by m", "outcome": outcome, "estimate": 0.2, "low": 0.1, "high": 0.3}
-    line = sentences.entropy_helps(pd.DataFrame([row | {"clusters": 50}]))
-    assert line.startswith(f"- a, tested by m: subtracting the entropy {said}; with it the test misses fewer texts by")
-    assert line.endswith(" 20% [10%, 30%] of 50.")
-
-
-def test_two_tests_that_miss_nothing():
-    row = {"claim": HELPS, "model": "a", "outcome": "cannot tell", "estimate": 0.0, "low": np.nan, "high": np.nan}
-    line = sentences.entropy_helps(pd.DataFrame([row | {"clusters": 50}]))
-    assert line.endswith("0% (no interval) of 50: neither test misses any text.")
+def test_whether_the_entropy_helps(table, outcome, said):
+    row = {"claim": HELPS, "model": "a twin, tested by m", "outcome": outcome, "estimate": 0.2, "low": 0.1, "high": 0.3}
+    errors = (table["writer"] == "a twin") & (table["length"] == 40)
+    known = table.assign(estimate=table["estimate"].mask(errors & (table["test"] == PLAIN), 0.9))
+    known["estimate"] = known["estimate"].mask(errors & (table["test"] == LESS_ENTROPY), 0.7)
+    assert sentences.entropy_helps(known, pd.DataFrame([row | {"clusters": 50}])) == (
+        "- a twin, tested by m: log-perplexity alone misses 90% of 50 texts, less the entropy 70%: 20% [10%, 30%] "
+        f"fewer. Subtracting the entropy {said}."
+    )
 
 
 def test_the_verdict_names_every_claim(claimed):

@@ -137,3 +137,35 @@ def test_claims_in_their_form():
     assert less["probe"].iloc[0] == "best of all thresholds: 79%, last 4"
     few = checks().assign(low=np.nan, high=np.nan)
     assert next(sentences.claims(few, advantages()))["claim"].endswith(sentences.TO_TEST)
+
+
+@pytest.fixture
+def two_models(home, tmp_path, monkeypatch, section):
+    """Two tiny models in place of the twins, and the parameters to measure them by."""
+    words = np.random.default_rng(0).choice(["the", "whale", "sea", "swims", "a", "captain"], (60, 8))
+    texts = [f"{place} {' '.join(row)}" for place, row in enumerate(words)]
+    tokenizer = byte_pairs.ready(byte_pairs.learn(texts, 280), 64)
+    for seed, name in enumerate(("small", "large")):
+        whole = network(Build(width=16, depth=1, heads=2, initial=0.1), tokenizer, causal=True, seed=seed)
+        for part in (whole, tokenizer):
+            part.save_pretrained(home / "models" / name)
+    path = tmp_path / "corpus.txt"
+    path.write_text("\n".join(texts), "utf-8")
+    monkeypatch.setattr(switching, "trained", lambda *_: ["small", "large"])
+    values = {"corpus": str(path), "held_out": 40, "test_sentences": 25, "sentences": 10}
+    sizes = {"validation_sentences": 15, "test_sentences": 25}
+    return section.training.model_copy(update=values), section.switching.model_copy(update=sizes), 0
+
+
+def test_both_models_read_the_same_tokens(two_models):
+    both = switching.pair(*two_models)
+    assert both.test["text"].unique().tolist() == list(range(25))
+    assert both.validation["text"].unique().tolist() == list(range(25, 40))
+    assert both.ratio == pytest.approx((24 * 48**2 + 512 * 48) / (24 * 96**2 + 512 * 96))
+    of = switching.plan(*two_models[:2])
+    large = switching.measure("large", of, progress=False)
+    assert both.test["large_bits"].tolist() == large.loc[large["text"] < 25, "bits"].tolist()
+    table = switching.checks(*two_models)
+    assert table["quantity"].tolist() == ["gathered", "gathered", "larger"]
+    saved = (both.test["small_bits"] - both.test["large_bits"]).mean()
+    assert table["estimate"].iloc[2] == pytest.approx(saved)
