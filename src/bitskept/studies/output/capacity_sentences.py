@@ -75,7 +75,7 @@ def claims(differences: pd.DataFrame, members: tuple[str, str]) -> Iterator[dict
     """
     rows = _between(differences, members)
     row = rows[(rows["text"] == ALL) & (rows["constant"] == PUBLISHED)].iloc[0]
-    facts = {"paper": PAPER, "clusters": row["n"], "family": "output", "unit": UNIT, "primary": True}
+    facts = {"paper": PAPER, "clusters": row["n"], "unit": UNIT, "primary": True}
     name = {"claim": APART, "reading": f"b = {PUBLISHED:g}", "model": " − ".join(members)}
     yield facts | name | _turned(row, np.sign(row["estimate"]))
     usual = differences[(differences["text"] == ALL) & (differences["constant"] == 0)].set_index(["first", "second"])
@@ -88,7 +88,7 @@ def claims(differences: pd.DataFrame, members: tuple[str, str]) -> Iterator[dict
             after = differences[same & mask].iloc[0]
             numbers = _turned(after, np.sign(before["estimate"]))
             name = {"paper": CONTROL, "claim": ORDER, "reading": reading, "model": f"{first}, {second}"}
-            yield facts | name | numbers | {"primary": False, "family": None, "unit": unit}
+            yield facts | name | numbers | {"primary": False, "unit": unit}
 
 
 def capacity_verdict(table: pd.DataFrame) -> str:

@@ -39,7 +39,7 @@ def claims(checks: pd.DataFrame, advantages: pd.DataFrame) -> Iterator[dict[str,
     tested = passed(checks)
     rows = advantages.set_index(["policy", "quantity"])
     for (policy, quantity), claim in CLAIMS.items():
-        yield _claim(claim, rows.loc[(policy, quantity)], tested) | {"primary": True, "family": "output"}
+        yield _claim(claim, rows.loc[(policy, quantity)], tested)
     difference = rows.loc[(f"{ENTROPY} − {SURPRISAL}", SAVED)]
     yield _claim(MORE, difference, tested) | {"paper": CONTROL, "primary": False}
     for row, name in zip(checks.to_dict("records"), ("small", "large", ""), strict=True):

@@ -12,7 +12,6 @@ from bitskept.studies.output.effects import effect
 from bitskept.studies.output.word_classes import READINGS
 
 PAPER = "Surendra 2023"
-FAMILY = "output"
 EMERGE = "words' classes emerge with training on the next word"
 DEEPER = "words' classes grow with depth"
 WORDS = "share of words"
@@ -93,5 +92,5 @@ def claims(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
         of_twin, primary = row["weights"] == "twin", row["reading"] == "before"
         facts = {"claim": claim, "paper": paper, "reading": f"{row['reading']} the word", "unit": WORDS}
         facts |= {"probe": f"nearest class, {row['quantity']}", "clusters": row["n"], "primary": primary}
-        facts |= {"model": f"{row['model']} twin" if of_twin else row["model"], "family": FAMILY if primary else None}
+        facts |= {"model": f"{row['model']} twin" if of_twin else row["model"]}
         yield facts | effect(row)
