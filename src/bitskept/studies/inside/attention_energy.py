@@ -91,11 +91,10 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
 
 @makes_table
 def lowered_by_layer(energies: pd.DataFrame) -> pd.DataFrame:
-    """The share of queries whose energy a step does not raise, as means over the heads of each block. Measured by
-    `studies.inside.attention_energy.measure`.
+    """The share of queries whose energy a step does not raise, as means over the heads of each block, and over all
+    blocks (without a layer). Measured by `studies.inside.attention_energy.measure`.
     """
-    by_layer = energies["layer"].notna() & energies["head"].isna()
-    return energies[by_layer & (energies["quantity"] == "lowered")]
+    return energies[energies["head"].isna() & (energies["quantity"] == "lowered")]
 
 
 def _columns(same_space: bool) -> list[tuple[str | None, str | None, str]]:

@@ -8,7 +8,8 @@ few levels (`theory.description_length`, which has the bound and its proof). Its
 - the number of tokens (`integer_bits`), and which of the networks, levels and smoothings it is (`choice_bits`).
 
 Levels and smoothing are chosen for the best bound. The tokens are those of the distinct rows of text that are trained
-on, each but the first of its row, however often training sees them.
+on, each but the first of its row, however often training sees them. Which rows these are is drawn by a seed, which
+knows nothing of the text but its number of rows.
 """
 
 from collections.abc import Callable, Iterator
