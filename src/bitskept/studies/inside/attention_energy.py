@@ -9,7 +9,7 @@ head compares them, after rotary positions and norms, and a query sees what the 
 - `again`: a second such step. If the first one retrieved a pattern, little is left for it.
 - `values`: what the head really adds up. This is a proxy: values need not live in the space of the keys, and go on into
   the residual stream, not back into the query.
-- `zero`: the query set to 0, a control for `values`. If queries are long, |q|²/2 alone makes E fall.
+- `zero`: the query set to 0, a control for `values`. If queries are long, ‖q‖²/2 alone makes E fall.
 
 The quantities are `lowered`, the share of queries whose energy the step does not raise; `drop`, the mean energy before
 minus that after the step, times b, in bits; `attention_entropy`, the mean entropy of a query's weights; and

@@ -98,9 +98,9 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
     """One row per decoder, setting, text and token. Columns: `COLUMNS`.
 
     In bits: the token's `surprisal` under the model's whole law, the `entropy` of that law, `expected_distance`, the
-    mean of |surprisal - entropy| over draws from it, and `kept_entropy`, that of the law which the token was drawn
-    from, with `kept` tokens. `id` is the token's number in the vocabulary, and `position` counts from 0. All decoders
-    use the same random numbers. `setting` is missing for people and ancestral sampling.
+    mean distance of surprisal and entropy over draws from it, and `kept_entropy`, that of the law which the token was
+    drawn from, with `kept` tokens. `id` is the token's number in the vocabulary, and `position` counts from 0. All
+    decoders use the same random numbers. `setting` is missing for people and ancestral sampling.
 
     ValueError where too few texts are long enough, or prompt and continuation are more than the model takes; errors as
     `corpora.load` and `heads.head`.
@@ -142,22 +142,19 @@ def continued(
     """The tokens that each decoder draws after `ids`, with their bits: arrays [text, place] by the name of the column.
     The first decoder draws nothing: its tokens are those that are `written`. All texts of all decoders are one batch.
     """
-    cached, draws = answers.continues(model), [torch.Generator().manual_seed(seed) for _ in decoders]
-    tokens, memory, steps = ids.repeat(len(decoders), 1), None, []
-    unread = tokens
+    draws = [torch.Generator().manual_seed(seed) for _ in decoders]
+    reader, steps = answers.start(model, ids.repeat(len(decoders), 1)), []
     for place in tqdm(range(written.shape[1]), desc=progress, unit="token", disable=progress is None, leave=False):
-        states, memory = answers.advance(model, unread, memory, cached=cached)
+        if place:
+            reader.read(torch.cat([step["id"] for step in steps[-1]])[:, None])
         steps.append([])
-        for last, chosen, generator in zip(states[:, -1].chunk(len(decoders)), decoders, draws, strict=True):
+        for last, chosen, generator in zip(reader.last.chunk(len(decoders)), decoders, draws, strict=True):
             logits = head(last).float()
             cut = chosen.cut(logits).softmax(-1)
             given = written[:, place : place + 1] if chosen is decoders[0] else None
             drawn = cut.cpu().multinomial(1, generator=generator) if given is None else given
             steps[-1].append({"id": drawn[:, 0]} | _bits(logits.log_softmax(-1), cut, drawn.to(logits.device)))
             chosen.told(steps[-1][-1]["surprisal"])
-        drawn_by_all = torch.cat([step["id"] for step in steps[-1]])[:, None]
-        tokens = torch.cat([tokens, drawn_by_all], dim=1)
-        unread = drawn_by_all if cached else tokens
     return [
         {name: torch.stack([step[name] for step in arm], dim=1).cpu().numpy() for name in arm[0]}
         for arm in zip(*steps, strict=True)
@@ -167,7 +164,7 @@ def continued(
 def _bits(
     logs: Float[Tensor, "text vocab"], cut: Float[Tensor, "text vocab"], drawn: Int[Tensor, "text single"]
 ) -> dict[str, Tensor]:
-    """What `measure` says of one token of each text, from the log of the whole law, and the law it was drawn from."""
+    """What `measure` says of one token of each text, from the log of the whole law and the law it was drawn from."""
     law, surprisals = logs.exp(), logs / -math.log(2)
     entropies = (law * surprisals).sum(-1)
     return {

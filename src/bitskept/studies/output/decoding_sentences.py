@@ -48,7 +48,6 @@ def claims(contrasts: pd.DataFrame, model: str) -> Iterator[dict[str, Any]]:
         against = f" against {_arm(row['other'], row['other_setting'])}" if pd.notna(row["other"]) else ""
         reading = f"{_arm(row['decoder'], row['setting'])}{against}"
         facts = {"model": model, "unit": row["unit"], "clusters": row["n"], "primary": bool(row["primary"])}
-        facts["family"] = "output" if row["primary"] else None
         facts |= {"paper": paper, "claim": claim, "reading": reading, "probe": None, "train_sentences": None}
         yield facts | ends
 
