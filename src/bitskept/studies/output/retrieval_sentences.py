@@ -57,7 +57,6 @@ def claims(gains: pd.DataFrame, changes: pd.DataFrame) -> Iterator[dict[str, Any
 
 
 def _claim(paper: str, claim: str, row: dict[str, Any] | pd.Series, probe: str) -> dict[str, Any]:
-    control = {"primary": paper != CONTROL} | ({} if paper == CONTROL else {"family": "output"})
     facts = {
         "paper": paper,
         "claim": claim,
@@ -66,7 +65,7 @@ def _claim(paper: str, claim: str, row: dict[str, Any] | pd.Series, probe: str) 
         "unit": row["unit"],
         "clusters": row["n"],
     }
-    return facts | effect(row) | control
+    return facts | effect(row, sides=2) | {"primary": paper != CONTROL}
 
 
 def _row(gains: pd.DataFrame, store: str, by: str = ALL, group: str = ALL, quantity: str = SAVED) -> pd.Series:
@@ -140,7 +139,7 @@ def _which(gains: pd.DataFrame) -> str:
 
 def _answer(row: pd.Series) -> str:
     """Whether an effect is there and large enough, in words."""
-    of = effect(row)
+    of = effect(row, sides=2)
     answer = outcome(of["estimate"], of["low"], of["high"], of["p"], RELEVANT[row["unit"]])
     if answer != "cannot tell":
         return f"**{answer}**, by the measure of {RELEVANT[row['unit']]:g} {row['unit']}"
