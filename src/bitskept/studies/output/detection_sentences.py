@@ -76,9 +76,8 @@ def _needed(wide: pd.DataFrame, found: dict[str, float], alpha: float) -> str:
 
 
 def _helps(row: pd.Series) -> str:
-    said = {"yes": "**yes**", "no": f"no ({RELEVANT[SAVED]:.0%} would count)", "cannot tell": "cannot tell"}[
-        row["outcome"]
-    ]
+    answers = {"yes": "**yes**", "no": f"no ({RELEVANT[SAVED]:.0%} would count)", "cannot tell": "cannot tell"}
+    said = answers[row["outcome"]]
     if not has_interval(row):
         return said
     ends = sorted((abs(row["low"]), abs(row["high"])))
