@@ -22,6 +22,7 @@ RESULTS = {  # that each notebook stores, at least: of the profile in small, and
     True: {
         "00_tour": 1, "01_theory_bounds": 1, "02_layer_sweep": 4, "03_fine_tuning": 37, "04_ib_correlations": 5,
         "05_training_dynamics": 171, "06_semantic_information": 16, "07_inside_a_transformer": 14,
+        "08_uncertainty_at_the_output": 20,
     },
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ Paths tell who works where, and mean nothing elsewhere.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import pandas as pd
@@ -18,8 +18,10 @@ def without_paths(
 ) -> tuple[dict[str, Any], dict[str, str], pd.DataFrame]:
     """Parameters, the fingerprints of models, and a table, with names in place of paths wherever they occur."""
     of_models = table["model"].dropna().astype(str).unique() if "model" in table else ()
-    given = [value for value in _strings(parameters) if not _is_path(value) or on_disk(value)]  # or it is a text
-    names = names_of_paths([*given, *fingerprints, *of_models], fingerprints)
+    values = [*_strings(parameters), *of_models]
+    given = [value for value in values if not _is_path(value) or on_disk(value)]  # others are texts: "b = 1/√d"
+    gone = [value for value in of_models if _is_absolute(value)]
+    names = names_of_paths([*given, *gone, *fingerprints], fingerprints)
     if names:
         texts = [name for name, kind in table.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]
         columns = {name: table[name].map(lambda cell: _replaced(cell, names)) for name in texts}
@@ -61,3 +63,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 def _is_path(value: str) -> bool:
     return bool({"/", "\\"} & set(value.partition("@")[0])) or value.startswith("~")  # a revision may have a slash
+
+
+def _is_absolute(value: str) -> bool:
+    return value.startswith("~") or Path(value).is_absolute() or PureWindowsPath(value).is_absolute()

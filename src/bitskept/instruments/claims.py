@@ -45,11 +45,12 @@ def table(
     adjusted over all rows of a `family` (Holm 1979); a row without a family keeps its own. `detectable` is given for a
     test on its own; that of a family is raised to what the strictest of Holm's steps would see, where p has one or two
     `sides`. For the strongest of many contrasts (`theory.contrasts`), which needs more than 1.645 standard errors on
-    its own, it is raised by more than it takes. A row without an estimate is "not tested", and its claim says what it
-    would take: "(to be tested: ...)". ValueError for a row with an interval and no p, and for one that "cannot tell"
-    without saying what would have been seen: `detectable`.
+    its own, it is raised by more than it takes. A row may be tested for an effect beyond some
+    `least` (default 0), and then only what is detectable beyond that is raised. A row without an estimate is "not
+    tested", and its claim says what it would take: "(to be tested: ...)". ValueError for a row with an interval and no
+    p, and for one that "cannot tell" without saying what would have been seen: `detectable`.
     """
-    rows = pd.DataFrame(rows).reset_index(drop=True).reindex(columns=[*COLUMNS, "p", "family"])
+    rows = pd.DataFrame(rows).reset_index(drop=True).reindex(columns=[*COLUMNS, "p", "family", "least"])
     tested = rows["estimate"].notna()
     silent = rows[tested & rows[["low", "high"]].notna().all(axis=1) & rows["p"].isna()]
     if len(silent):
@@ -77,7 +78,8 @@ def _raised(row: pd.Series, factor: float) -> float:
     """`detectable` times a factor; a correlation, which is normal after Fisher's transformation, stays below 1."""
     if row["unit"] == "rank correlation":
         return float(np.tanh(np.arctanh(row["detectable"]) * factor))
-    return row["detectable"] * factor
+    least = 0.0 if pd.isna(row["least"]) else row["least"]
+    return least + (row["detectable"] - least) * factor
 
 
 def _strictest(tests: int, sides: int) -> float:

@@ -20,8 +20,10 @@ LOOK = {
     "cannot tell": {"color": "0.4", "marker": "D", "markerfacecolor": "white"},
 }
 """Colour and marker of each outcome."""
-ROW, HEAD, WIDTH = 0.3, 0.95, 92
-"""The height of a row, and of the title and axis of a panel, in inches; the width of a line of text, in characters."""
+ROW, LINE, HEAD = 0.3, 0.18, 0.95
+"""The heights of a row, of a line of its name, and of the title and axis of a panel, in inches."""
+WIDTH, NAME = 80, 52
+"""The width of a line of text and of a row's name, in characters."""
 
 
 def draw(table: pd.DataFrame, *, relevant: Mapping[str, float]) -> Figure:
@@ -31,7 +33,7 @@ def draw(table: pd.DataFrame, *, relevant: Mapping[str, float]) -> Figure:
     tested = table[table["outcome"] != "not tested"]
     panels = [(claim, unit, rows) for (claim, unit), rows in tested.groupby(["claim", "unit"], sort=False)]
     untested = [line for claim in table.loc[table["outcome"] == "not tested", "claim"] for line in _lines(claim)]
-    heights = [HEAD + ROW * len(rows) for _, _, rows in panels] + [0.4 + ROW * len(untested)] * bool(untested)
+    heights = [HEAD + _row(rows) * len(rows) for _, _, rows in panels] + [0.4 + ROW * len(untested)] * bool(untested)
     figure = Figure(figsize=(11, sum(heights) + 0.5), layout="constrained")
     areas = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, (claim, unit, rows) in zip(areas, panels, strict=False):
@@ -65,11 +67,20 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
                 markersize=6,
                 **look,
             )
-    names = [": ".join(filter(None, (model_name(row["model"]), setting(row)))) for _, row in rows.iterrows()]
-    axes.set_yticks(heights, names, fontsize=9)
+    axes.set_yticks(heights, _names(rows), fontsize=9)
     axes.set_ylim(0.4, len(rows) + 0.6)
     axes.tick_params(axis="x", labelsize=9)
     axes.grid(visible=False, axis="y")
+
+
+def _names(rows: pd.DataFrame) -> list[str]:
+    parts = [filter(None, (model_name(row["model"]), setting(row))) for _, row in rows.iterrows()]
+    return ["\n".join(wrap(": ".join(part), NAME)) for part in parts]
+
+
+def _row(rows: pd.DataFrame) -> float:
+    """The height of a row in which the longest name has room."""
+    return max(ROW, LINE * max(name.count("\n") + 1 for name in _names(rows)))
 
 
 def _legend(figure: Figure, tested: pd.DataFrame) -> None:

@@ -29,9 +29,9 @@ class Measurement:
     """A function `(model, plan, *, progress)` whose tables are stored under the fingerprints of the model and the
     text.
 
-    A plan is a dataclass with a `dtype` and the `corpus` of a `source` (`corpora`, `prompts` or `tasks`), and perhaps
-    an `other_corpus`. `name` and `version` are those of the tables in the store: raise the version when the same plan
-    would give other numbers. The log of a run mentions tables that are `logged`.
+    A plan is a dataclass with a `dtype` and the `corpus` of a `source` (`corpora`, `prompts`, `tasks` or `facts`), and
+    perhaps an `other_corpus`. `name` and `version` are those of the tables in the store: raise the version when the
+    same plan would give other numbers. The log of a run mentions tables that are `logged`.
     """
 
     compute: Callable[..., pd.DataFrame]

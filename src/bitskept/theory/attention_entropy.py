@@ -6,8 +6,9 @@ entropy. This gives the lower bound of Zhai et al. (2023, arXiv 2303.06296, theo
 
     H ≥ log(1 + (T-1) β) + σ √(T (T-1)) β / (1 + (T-1) β),    β = exp(-σ √(T / (T-1))).
 
-They take for σ the spectral norm of the matrix of scores or a bound on it, |W_K W_Q'| |X X'|; no row of a matrix is
-longer than its spectral norm, and a row loses length when its mean is taken off. Entropies here are in bits.
+They take for σ the spectral norm of the matrix of scores, or a bound on it: the product of those of W_K W_Q' and X X'.
+No row of a matrix is longer than its spectral norm, and a row loses length when its mean is taken off. Entropies here
+are in bits.
 """
 
 import numpy as np

@@ -34,12 +34,6 @@ def surprisals(law: Law) -> Float[np.ndarray, " token"]:
         return -np.log2(check_law(law))
 
 
-def expected_distance(law: Law) -> float:
-    """E|S - H| in bits: how far the surprisal of a draw from the law lies from the law's entropy, on average."""
-    used = law[law > 0]
-    return float((used * np.abs(surprisals(law)[law > 0] - entropy(law))).sum())
-
-
 def restricted(law: Law, kept: Kept) -> Law:
     """The law given that a kept token is drawn. ValueError if the kept tokens have no probability."""
     above("the probability of the kept tokens", law[kept].sum(), 0)

@@ -19,7 +19,9 @@ h at once, so also for the one that the text has picked:
     mean_i E[loss of x_i | x_<i] ≤ mean_i loss of x_i + Δ √((L(h) ln 2 + ln(1/δ)) / 2n).
 
 The left side is what h would cost on average if each token of the text were drawn again after the very same past. It
-is not the cost of other text, which has other contexts.
+is not the cost of other text, which has other contexts. The same holds from below, mean_i loss of x_i minus the last
+term, except with another probability of δ. Where the number of tokens n, or the way in which text is cut into tokens,
+depends on the text, it is part of h. The δ of several texts add up.
 """
 
 import math

@@ -85,6 +85,9 @@ def test_what_is_detectable_in_a_family_is_seen_four_times_in_five_beside_nothin
     seen = np.mean([holm(np.minimum(1, sides * norm.sf(draw)))[0] < 0.05 for draw in z])
     assert seen == pytest.approx(0.8, abs=0.02)
     assert table(row(detectable=0.25))["detectable"].tolist() == [0.25]
+    beyond = [member | {"detectable": 0.1 + alone, "least": 0.1} for member in members]
+    raised = claims.table(beyond, relevant=0.1, sides=sides)["detectable"]
+    assert raised.tolist() == pytest.approx([0.1 + detectable] * 10)
 
 
 def test_what_could_not_be_tested_still_counts_in_its_family():

@@ -78,3 +78,9 @@ def test_forty_rows_and_rows_without_an_interval_can_be_written():
     figure = drawn(*rows, row(model="few", **missing))
     assert set(figures.rendered(figure, "claims")) == {"png", "svg"}
     assert estimates(figure.axes[0])[-1] == 0.5
+
+
+def test_a_row_with_a_long_name_has_room_for_its_lines():
+    short, long = (drawn(*[row(model=name)] * 3) for name in ("A", "a name of words " * 8))
+    assert "\n" in long.axes[0].get_yticklabels()[0].get_text()
+    assert long.get_size_inches()[1] > short.get_size_inches()[1] + 0.3

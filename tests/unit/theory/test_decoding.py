@@ -8,7 +8,6 @@ from transformers.generation.logits_process import TopHLogitsWarper
 
 from bitskept.theory.decoding import (
     Mirostat,
-    expected_distance,
     mirostat_size,
     nucleus,
     restricted,
@@ -94,13 +93,6 @@ def test_top_h_keeps_its_bound_and_its_code_breaks_it():
     flat = np.full(64, 1 / 64)
     assert entropy(restricted(flat, top_h(flat, 0.5))) == pytest.approx(3)  # 8 of 64 tokens
     assert entropy(restricted(flat, top_h_terms(flat, 0.5))) == pytest.approx(5)  # half of the tokens
-
-
-def test_a_draw_lies_as_far_from_the_entropy_as_expected():
-    assert expected_distance(np.full(8, 1 / 8)) == pytest.approx(0)
-    law = np.array([0.75, 0.25, 0.0])
-    far = np.log2(3) * 0.75 * 0.25 * 2  # two surprisals that are log2 3 apart
-    assert expected_distance(law) == pytest.approx(far)
 
 
 def test_a_restricted_law_is_a_law():

@@ -12,6 +12,7 @@ import copy
 import warnings
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -117,15 +118,44 @@ def log2_probabilities(
     return scored
 
 
-class Context:
-    """A decoder that has read some tokens, ready to predict the next ones. Its `memory` is None for a model without a
-    cache, or with one that does not give the states of a pass over all tokens: these are then read again.
+@dataclass
+class Reader:
+    """Texts of one length that a decoder reads side by side: their `ids` so far, its `last` states, which predict the
+    next tokens, and its cache, the `memory`. That is None for a model without a cache, or with one that does not give
+    the states of a pass over all tokens: these are then read again.
     """
 
+    model: LanguageModel
+    ids: Int[Tensor, "row token"]
+    last: Float[Tensor, "row dim"]
+    memory: object
+
+    def read(self, ids: Int[Tensor, "row token"]) -> Float[Tensor, "row token dim"]:
+        """The last layer's states at these tokens, which come next in each text."""
+        self.ids, cached = torch.cat([self.ids, ids], dim=1), self.memory is not None
+        states, self.memory = advance(self.model, ids if cached else self.ids, self.memory, cached=cached)
+        self.last = states[:, -1]
+        return states[:, -ids.shape[1] :]
+
+    def copy(self, rows: Int[Tensor, " copy"]) -> "Reader":
+        """Another reader at the same place of these texts, which may be the same ones several times."""
+        memory = copy.deepcopy(self.memory)
+        if memory is not None:
+            memory.reorder_cache(rows.to(self.model.device))
+        return Reader(self.model, self.ids[rows], self.last[rows], memory)
+
+
+def start(model: LanguageModel, ids: Int[Tensor, "row token"]) -> Reader:
+    """A reader of these beginnings of texts."""
+    states, memory = advance(model, ids, cached=continues(model))
+    return Reader(model, ids, states[:, -1], memory)
+
+
+class Context:
+    """A decoder that has read some tokens, ready to predict answers."""
+
     def __init__(self, model: LanguageModel, ids: Ids) -> None:
-        self.model, self.ids = model, ids
-        states, self.memory = advance(model, torch.from_numpy(ids)[None], cached=continues(model))
-        self.last: Float[Tensor, " dim"] = states[0, -1]
+        self.model, self.ids, self._reader = model, ids, start(model, torch.from_numpy(ids)[None])
 
     def states(self, answers: Sequence[Ids]) -> Iterator[tuple[list[int], Float[Tensor, "answer token dim"]]]:
         """Batches of answers: their indices and, for each token, the state that predicts it: the last layer's
@@ -136,21 +166,11 @@ class Context:
             before = torch.full((len(rows), width - 1), self.model.tokenizer.pad_token_id)
             for place, row in enumerate(rows):
                 before[place, : len(answers[row]) - 1] = torch.from_numpy(answers[row][:-1])
-            first = self.last.expand(len(rows), 1, -1)
-            yield rows, torch.cat([first, self._after(before)], dim=1) if width > 1 else first
-
-    def cache_for(self, number: int) -> object:
-        """The cache for these tokens, repeated for `number` rows; None without a cache."""
-        memory = copy.deepcopy(self.memory)
-        if memory is not None:
-            memory.reorder_cache(torch.zeros(number, dtype=torch.long, device=self.model.device))
-        return memory
-
-    def _after(self, ids: Int[Tensor, "row token"]) -> Float[Tensor, "row token dim"]:
-        if self.memory is not None:
-            return advance(self.model, ids, self.cache_for(len(ids)))[0]
-        read = torch.from_numpy(self.ids).expand(len(ids), -1)
-        return advance(self.model, torch.cat([read, ids], dim=1), cached=False)[0][:, len(self.ids) :]
+            states = self._reader.last.expand(len(rows), 1, -1)
+            if width > 1:
+                reader = self._reader.copy(torch.zeros(len(rows), dtype=torch.long))
+                states = torch.cat([states, reader.read(before)], dim=1)
+            yield rows, states
 
 
 def continues(model: LanguageModel) -> bool:

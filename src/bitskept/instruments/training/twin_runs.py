@@ -144,6 +144,12 @@ def train(training: TwinTraining, wanted: Sequence[tuple[str, twins.Plan]]) -> t
     return pd.DataFrame(checkpoints, columns=NAMES), pd.concat(curves, ignore_index=True)
 
 
+def trained(training: TwinTraining, wanted: Sequence[tuple[str, twins.Plan]]) -> list[str]:
+    """The ids of these runs after their last step; missing ones are trained now. Errors as `twins.grow`."""
+    table = train(training, wanted)[0]
+    return table.loc[table["step"] == training.steps, "id"].tolist()
+
+
 def _cost(run: twins.Plan) -> int:
     """The relative time of a run. A state-space model without special kernels takes four times as long."""
     return run.build.width**2 * (4 if run.build.family == "mamba2" else 1)

@@ -9,7 +9,7 @@ head compares them, after rotary positions and norms, and a query sees what the 
 - `again`: a second such step. If the first one retrieved a pattern, little is left for it.
 - `values`: what the head really adds up. This is a proxy: values need not live in the space of the keys, and go on into
   the residual stream, not back into the query.
-- `zero`: the query set to 0, a control for `values`. If queries are long, |q|²/2 alone makes E fall.
+- `zero`: the query set to 0, a control for `values`. If queries are long, ‖q‖²/2 alone makes E fall.
 
 The quantities are `lowered`, the share of queries whose energy the step does not raise; `drop`, the mean energy before
 minus that after the step, times b, in bits; `attention_entropy`, the mean entropy of a query's weights; and
@@ -91,11 +91,10 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
 
 @makes_table
 def lowered_by_layer(energies: pd.DataFrame) -> pd.DataFrame:
-    """The share of queries whose energy a step does not raise, as means over the heads of each block. Measured by
-    `studies.inside.attention_energy.measure`.
+    """The share of queries whose energy a step does not raise, as means over the heads of each block, and over all
+    blocks (without a layer). Measured by `studies.inside.attention_energy.measure`.
     """
-    by_layer = energies["layer"].notna() & energies["head"].isna()
-    return energies[by_layer & (energies["quantity"] == "lowered")]
+    return energies[energies["head"].isna() & (energies["quantity"] == "lowered")]
 
 
 def _columns(same_space: bool) -> list[tuple[str | None, str | None, str]]:

@@ -47,7 +47,8 @@ def growth(capacities: pd.DataFrame) -> pd.DataFrame:
     straight line of log2 of the number in d, in √d or in log2 d) the slope (estimate, low, high: 95 %), the `misfit`,
     which is the sum of squared deviations in standard errors, `worse`, by how much this is above that of the best law,
     `p` of such a misfit if the law is right, and n (dimensions). Only dimensions whose capacity has an interval count;
-    a scale with fewer than three has no rows.
+    a scale with fewer than three has no rows. Where points scatter around a law by more than their errors, its slope
+    has a wider interval, and where they do so around the best law, the others are less `worse`, by this factor.
     """
     rows = []
     for scale, part in capacities[capacities["quantity"] == "capacity"].groupby("scale", sort=False):
@@ -58,9 +59,11 @@ def growth(capacities: pd.DataFrame) -> pd.DataFrame:
         errors = np.log2(high / low) / (2 * t.ppf(0.975, known["n"].to_numpy() - 1))
         fits = [_line(LAWS[law](d), np.log2(known["estimate"].to_numpy(float)), errors) for law in LAWS]
         least = min(misfit for _, _, misfit in fits)
+        scatter = max(1.0, least / (len(d) - 2))
         for law, (slope, error, misfit) in zip(LAWS, fits, strict=True):
-            ends = {"estimate": slope, "low": slope - 1.96 * error, "high": slope + 1.96 * error}
-            facts = {"scale": scale, "law": law} | ends | {"misfit": misfit, "worse": misfit - least}
+            reach = 1.96 * error * max(1.0, np.sqrt(misfit / (len(d) - 2)))
+            ends = {"estimate": slope, "low": slope - reach, "high": slope + reach}
+            facts = {"scale": scale, "law": law} | ends | {"misfit": misfit, "worse": (misfit - least) / scatter}
             rows.append(facts | {"p": float(chi2.sf(misfit, len(d) - 2)), "n": len(d)})
     return pd.DataFrame(rows, columns=["scale", "law", "estimate", "low", "high", "misfit", "worse", "p", "n"])
 

@@ -15,10 +15,11 @@ from bitskept.base.publishing import makes_table
 from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.instruments.training import twin_runs
-from bitskept.studies.inside import infonce
+from bitskept.studies.inside import infonce, projected_embeddings
 from bitskept.studies.inside.capacity import EXPONENTIAL, TOLD
 from bitskept.studies.inside.generalisation import ALL, COUNTS, FEW
 from bitskept.studies.inside.generalisation_sentences import wide
+from bitskept.studies.inside.projected_embeddings import EMBEDDINGS
 from bitskept.studies.inside.section import InsideTransformer
 from bitskept.theory.intervals import ONE_SIDED, standard_error
 
@@ -27,13 +28,14 @@ TIGHT = "training's lower bound on an answer is tight: the answer gives its prom
 HALVES = "an embedding keeps what the two halves of a text share"
 PROMPT = "a prompt directs information into its answer, whichever the architecture"
 FEWER = "embeddings of tokens need fewer dimensions than the model has"
-SHAPES = "layers differ in their geometry"
+SHAPES = "layers differ in their geometry by more than two samples of sentences do"
 ENERGY = "what attention adds up lowers its energy, more often than the control"
 MEMORY = "the patterns that attention stores grow exponentially with the dimension"
-BOUND = "the training text alone bounds what a network costs by less than knowing nothing"
+BOUND = "the training text alone bounds a network's cost below that of the uniform law"
 THEOREMS = "the theorems on training, embedding, attention and generalisation (to be tested: the paper's full text)"
 LAW = "(to be tested: a law of the next token, which masked diffusion does not give)"
 SLOPES = "(to be tested: dimensions that tell the laws of growth apart)"
+ROOM = "(to be tested: a control that leaves room for more)"
 
 ARRIVED, BITS, GAIN, DISTORTION = "of the bank's bits", "bits", "bits per token", "of a squared distance"
 DISTANCE, QUERIES, SLOPE = "of a mean distance", "of the queries", "bits per dimension"
@@ -106,8 +108,10 @@ def _less(first: Any, second: Any) -> Row:
 def _tight(answers: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
     for corpus, rows in answers.dropna(subset="tokens").groupby("corpus", sort=False):
         share = rows.iloc[-1][["estimate", "low", "high"]].astype(float) / np.log2(section.bank)
-        reading = f"share of the bank's bits, {section.length} tokens"
-        yield _facts(TIGHT, reading, f"{section.model} ({corpus})", ARRIVED, rows["n"].iloc[-1]) | _weighed(share, NEAR)
+        reading, weighed = f"share of the bank's bits, {section.length} tokens", _weighed(share, NEAR)
+        if weighed["detectable"] > 1:  # no share is that large
+            reading, weighed["detectable"] = f"{reading}, too few for a yes", 1.0
+        yield _facts(TIGHT, reading, f"{section.model} ({corpus})", ARRIVED, rows["n"].iloc[-1]) | weighed
 
 
 def _halves(halves: pd.DataFrame) -> Iterator[Row]:
@@ -134,39 +138,68 @@ def _prompt(twins: pd.DataFrame) -> Iterator[Row]:
 
 
 def _fewer(distortions: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
-    """The most dimensions that were tried up to half of the width."""
-    width = int(distortions["width"].iloc[0])
-    worst = distortions[(distortions["quantity"] == "max_distortion") & (distortions["dimension"] <= width / 2)]
-    row = worst.loc[worst["dimension"].idxmax()]
-    spared = {"estimate": section.distortion - row["estimate"]}
-    spared |= {"low": section.distortion - row["high"], "high": section.distortion - row["low"]}
-    reading = f"{section.distortion:g} minus the worst pair's, {row['dimension']} of {width} dimensions"
-    yield _facts(FEWER, reading, section.model, DISTORTION, section.projections) | _weighed(spared)
+    """The most dimensions that were tried up to half of the width, for embeddings and for random points. The claim says
+    so where both are within the distortion.
+    """
+    control = projected_embeddings.at_half(distortions[distortions["points"] != EMBEDDINGS])
+    claim = FEWER + (", as random points do" if control["high"] < section.distortion else "")
+    for points, rows in distortions.groupby("points", sort=False):
+        row, width = projected_embeddings.at_half(rows), rows["width"].iloc[0]
+        spared = {"estimate": section.distortion - row["estimate"]}
+        spared |= {"low": section.distortion - row["high"], "high": section.distortion - row["low"]}
+        reading = f"{section.distortion:g} minus the worst pair's, {row['dimension']} of {width} dimensions"
+        facts = _facts(claim, reading, section.model, DISTORTION, section.projections)
+        if points != EMBEDDINGS:
+            facts |= {"paper": CONTROL, "claim": "points need fewer dimensions than they have", "model": points}
+        yield facts | _weighed(spared)
 
 
 def _shapes(shapes: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
-    """The first and the last layer, beyond the larger of their distances from themselves under other texts."""
+    """The first and the last layer stand for all."""
+    pairs = beyond_sampling(shapes)
+    first, last = int(pairs["layer"].min()), int(pairs["other"].max())
+    row = pairs[(pairs["layer"] == first) & (pairs["other"] == last)].iloc[0]
+    reading = f"layers {first} and {last}, above other texts in one layer"
+    yield _facts(SHAPES, reading, row["model"], DISTANCE, section.geometry_groups) | _weighed(row)
+
+
+def beyond_sampling(shapes: pd.DataFrame) -> pd.DataFrame:
+    """By how much the distance of two layers (layer, other) is above the larger of their distances from themselves
+    under other texts (estimate, low, high: 95 %), from a table of `layer_shapes.compared`.
+    """
     rows = shapes[shapes["quantity"] == "gromov_wasserstein"]
-    between = rows[rows["against"] == "layer"]
-    ends = int(between["layer"].min()), int(between["other"].max())
-    row = between[(between["layer"] == ends[0]) & (between["other"] == ends[1])].iloc[0]
-    sampled = rows[(rows["against"] == "other texts") & rows["layer"].isin(ends)]
-    reading = f"layers {ends[0]} and {ends[1]}, above other texts in one layer"
-    larger = sampled.loc[sampled["estimate"].idxmax()]
-    yield _facts(SHAPES, reading, row["model"], DISTANCE, section.geometry_groups) | _weighed(_less(row, larger))
+    sampled = rows[rows["against"] == "other texts"].set_index("layer")
+    pairs = []
+    for row in rows[rows["against"] == "layer"].to_dict("records"):
+        anchors = sampled.loc[[row["layer"], row["other"]]]
+        larger = anchors.iloc[anchors["estimate"].argmax()]
+        pairs.append({"model": row["model"], "layer": row["layer"], "other": row["other"]} | _less(row, larger))
+    return pd.DataFrame(pairs)
 
 
 def _energy(energies: pd.DataFrame) -> Iterator[Row]:
+    """Not weighed where the control is so near to all queries that no head could be above it by what counts."""
     whole = energies[energies["layer"].isna() & energies["head"].isna() & (energies["quantity"] == "lowered")]
     for weights, rows in whole[whole["form"] == "full"].groupby("weights", sort=False):
         by_step = rows.set_index("step")
         row = by_step.loc["values"]
         facts = _facts(ENERGY, "values, above the query set to 0", f"{row['model']} ({weights})", QUERIES, row["n"])
-        yield facts | {"primary": weights == "trained"} | _weighed(_less(row, by_step.loc["zero"]))
+        facts |= {"primary": weights == "trained"}
+        if leaves_room(by_step.loc["zero"]):
+            yield facts | _weighed(_less(row, by_step.loc["zero"]))
+        else:
+            yield facts | UNTESTED | {"claim": f"{ENERGY} {ROOM}", "clusters": None}
+
+
+def leaves_room(control: Any) -> bool:
+    """Whether a share may be above the control's by what counts."""
+    return bool(1 - control["estimate"] >= RELEVANT[QUERIES])
 
 
 def _memory(growth: pd.DataFrame) -> Iterator[Row]:
-    """The slope of an exponential law, where the sample can tell this law from the others."""
+    """The slope of an exponential law, where the sample can tell this law from the others. If another law is better,
+    the slope is no evidence, however steep.
+    """
     untested = UNTESTED | _facts(f"{MEMORY} {SLOPES}", None, "random patterns", SLOPE, None)
     if growth.empty:
         yield untested
@@ -176,22 +209,26 @@ def _memory(growth: pd.DataFrame) -> Iterator[Row]:
         if row["worse"] < TOLD and (fits["worse"] < TOLD).sum() > 1:
             yield untested | {"model": model}
             continue
-        yield _facts(MEMORY, f"one step, {row['n']} dimensions", model, SLOPE, row["n"]) | _weighed(row)
+        weighed = _weighed(row) | ({"p": 1.0} if row["worse"] >= TOLD else {})
+        yield _facts(MEMORY, f"one step, slope over {row['n']} values of d", model, SLOPE, row["n"]) | weighed
 
 
 def _bound(table: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
     """The gain over the uniform law on the training text, with the interval that the code leaves. p is the least
-    failure rate at which the bound would be below the uniform law. Primary are networks of the usual size and text.
+    failure rate at which the bound would be below the uniform law. Primary are networks of the usual size and text. The
+    claim says so where the control, a law without context, is bounded below the uniform law too.
     """
-    usual = section.training.width, section.training.sentences
-    for row in wide(table).to_dict("records"):
+    usual, networks = (section.training.width, section.training.sentences), wide(table)
+    control = networks[networks["kind"] == COUNTS].iloc[0]
+    claim = BOUND + (", as that of a law without context" if control["bound"] < control["uniform"] else "")
+    for row in networks.to_dict("records"):
         gain, excess = row["uniform"] - row["coded_training"], row["excess"]
-        power = min(0.0, np.log2(section.generalisation.delta) + row["code"] - max(0.0, row["longest_code"]))
+        power = min(0.0, np.log2(section.generalisation.delta) + row["code"] - row["longest_code"])
         model = {ALL: "all weights", FEW: f"{row['numbers']:,} numbers", COUNTS: "token counts"}[row["kind"]]
         reading = f"{row['sentences']:,} sentences" + (f", width {row['width']}" if row["width"] else "")
-        facts = _facts(BOUND, reading, model, BELOW, int(row["tokens"]))
+        facts = _facts(claim, reading, model, BELOW, int(row["tokens"]))
         facts |= {"primary": (row["width"], row["sentences"]) in (usual, (0, usual[1]))}
         if row["kind"] == COUNTS:
-            facts |= {"paper": CONTROL, "claim": "the same for a law without any context"}
+            facts |= {"paper": CONTROL, "claim": "the training text alone bounds the cost of a law without context"}
         ends = {"estimate": gain, "low": gain - excess, "high": gain + excess}
         yield facts | ends | {"p": float(2.0**power), "detectable": excess}

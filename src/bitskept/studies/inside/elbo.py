@@ -1,4 +1,4 @@
-"""The ELBO of answers, with the prompt as the latent variable and all of q on the true one."""
+"""The ELBO of answers, with the prompt as the latent variable and a guess that is sure of the true one."""
 
 import numpy as np
 import pandas as pd

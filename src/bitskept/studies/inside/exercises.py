@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bitskept.base.exercises import check
+from bitskept.studies.inside.projected_embeddings import EMBEDDINGS
 
 
 def given_away(result: Any, bounds: pd.DataFrame, *, bits: float) -> None:
@@ -18,7 +19,8 @@ def given_away(result: Any, bounds: pd.DataFrame, *, bits: float) -> None:
 
 def power(result: Any, distortions: pd.DataFrame) -> None:
     """Exercise 2: the power of the dimension that the median distortion follows, fitted on logarithms."""
-    rows = distortions[distortions["quantity"] == "median_distortion"]
+    median = distortions["quantity"] == "median_distortion"
+    rows = distortions[median & (distortions["points"] == EMBEDDINGS)]
     right = np.polyfit(np.log(rows["dimension"].astype(float)), np.log(rows["estimate"].astype(float)), 1)[0]
     hint = "A power is a straight line on logarithms: fit one, for example with np.polyfit, and give its slope."
     check(result, float(right), within=0.01, hint=hint)

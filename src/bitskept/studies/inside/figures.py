@@ -9,6 +9,7 @@ from bitskept.instruments import claims_figure
 from bitskept.instruments.training.twin_runs import COLOURS
 from bitskept.studies.inside.claims import RELEVANT
 from bitskept.studies.inside.generalisation_figures import generalisation as generalisation
+from bitskept.studies.inside.projected_embeddings import EMBEDDINGS
 from bitskept.studies.inside.section import InsideTransformer
 from bitskept.theory import johnson_lindenstrauss
 from bitskept.theory.associative_memory import cover
@@ -74,9 +75,13 @@ def dimension(table: pd.DataFrame, section: InsideTransformer) -> Figure:
     """The distortion of squared distances, by the dimension that embeddings are projected into."""
     figure = Figure(figsize=(9, 4.8), layout="constrained")
     axes = figure.subplots()
-    names = {"max_distortion": "worst pair", "median_distortion": "median pair"}
-    for quantity, rows in table.groupby("quantity", sort=False):
-        curve(axes, rows, "dimension", marker="o", label=names[quantity])
+    names = {"max_distortion": ("worst pair", "C0"), "median_distortion": ("median pair", "C1")}
+    for (points, quantity), rows in table.groupby(["points", "quantity"], sort=False):
+        name, colour = names[quantity]
+        look = (
+            {"marker": "o", "label": name} if points == EMBEDDINGS else {"linestyle": ":", "label": f"{name}, {points}"}
+        )
+        curve(axes, rows, "dimension", color=colour, **look)
     short = johnson_lindenstrauss.short_form(section.points, section.distortion)
     exact = johnson_lindenstrauss.dasgupta_gupta(section.points, section.distortion)
     axes.axvline(short, color="black", linestyle="--", linewidth=1.4, label=f"8 ln m / ε²: {short}")
@@ -100,15 +105,19 @@ def geometry(table: pd.DataFrame) -> Figure:
     square = square.fillna(square.T).fillna(pd.DataFrame(np.diag(again.loc[layers]), layers, layers))
     figure = Figure(figsize=(13, 5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    figure.colorbar(left.imshow(square, cmap="viridis"), ax=left, label="Gromov–Wasserstein (mean distance)")
+    figure.colorbar(left.imshow(square, cmap="Blues"), ax=left, label="in mean distances")
+    middle = square.to_numpy().max() / 2
+    for (row, column), value in np.ndenumerate(square.to_numpy()):
+        left.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if value > middle else "black")
     left.set(xticks=range(len(layers)), xticklabels=layers, yticks=range(len(layers)), yticklabels=layers)
-    left.set(xlabel="layer", ylabel="layer", title="between layers (diagonal: reordered)")
+    left.set(xlabel="layer", ylabel="layer", title="Gromov–Wasserstein distance of layers")
     left.grid(False)
-    curve(right, between[between["layer"] == layers[0]], "other", marker="o", label="from layer 0")
-    for against in ("other texts", "random points"):
-        curve(right, by_anchor[against].dropna(subset="layer"), "layer", marker=".", label=against)
-    right.set(xlabel="layer", ylabel="Gromov–Wasserstein", title="and its anchors", xticks=layers, ylim=(0, None))
-    right.legend()
+    curve(right, between[between["layer"] == layers[0]], "other", marker="o", label=f"from layer {layers[0]}")
+    for against, label in (("other texts", "from itself, other texts"), ("random points", "from random points")):
+        curve(right, by_anchor[against].dropna(subset="layer"), "layer", marker=".", label=label)
+    right.set(xlabel="layer", ylabel="distance (mean distances)", title="what a value means")
+    right.set(xticks=layers, ylim=(0, None))
+    right.legend(loc="lower right")
     return figure
 
 
@@ -116,11 +125,12 @@ def energy(table: pd.DataFrame) -> Figure:
     """The share of queries whose energy a step does not raise, by layer, for two energies."""
     figure = Figure(figsize=(13, 4.8), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
+    layers = table.dropna(subset="layer")
     for axes, (form, title) in zip(panels, FORMS.items(), strict=True):
-        for (weights, step), rows in table[table["form"] == form].groupby(["weights", "step"], sort=False):
+        for (weights, step), rows in layers[layers["form"] == form].groupby(["weights", "step"], sort=False):
             look = {"color": STEPS[step], "linestyle": "-" if weights == "trained" else ":"}
             curve(axes, rows, "layer", share=True, label=f"{step}, {weights}", **look)
-        axes.set(title=title, xlabel="layer", ylim=(-0.03, 1.05), xticks=sorted(set(table["layer"])))
+        axes.set(title=title, xlabel="layer", ylim=(-0.03, 1.05), xticks=sorted(set(layers["layer"])))
     panels[0].set_ylabel("queries whose energy does not rise")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
@@ -135,20 +145,23 @@ def memory(table: pd.DataFrame) -> Figure:
         curve(left, rows, "dimension", color=colour, marker="o", linestyle="none", label=name)
         left.plot(rows["dimension"], rows["expected"], color=colour, linewidth=1.2)
     dimensions = capacity["dimension"].unique()
-    left.plot(dimensions, 2 * dimensions, ":", color="black", label="2 a weight")
+    left.plot(dimensions, 2 * dimensions, ":", color="black", label="2 per weight, as a perceptron")
     left.set(
-        yscale="log", xlabel="dimension", ylabel="patterns at which half are lost", title="memory (lines: expected)"
+        yscale="log",
+        xlabel="dimension d",
+        ylabel="patterns at which half are lost",
+        title="attention (lines: expected)",
     )
     left.set(ylim=(1, 4 * capacity[["estimate", "high"]].max().max()))
     left.set_xticks(dimensions[dimensions % 8 == 0] if len(dimensions) > 6 else dimensions)
     left.legend()
-    curve(right, learnt, "load", color="C2", marker="o", label="learnt, 95 %")
+    curve(right, learnt, "load", color="C2", marker="o", label="learned, 95 % interval")
     weights, most = int(learnt["dimension"].iloc[0]), int(learnt["points"].max())
     finest = np.arange(1, most + 1)
     expected = [cover(int(points), weights) for points in finest]
-    right.plot(finest / weights, expected, color="black", linewidth=1.2, label="Cover")
+    right.plot(finest / weights, expected, color="black", linewidth=1.2, label="Cover's count")
     limits = learnt["load"].min(), learnt["load"].max()
-    right.set(xlim=limits, xlabel="points a weight", ylabel="share of labellings", title="perceptron")
+    right.set(xlim=limits, xlabel="points per weight", ylabel="labellings learned", title="perceptron")
     right.legend()
     return figure
 

@@ -8,7 +8,8 @@ few levels (`theory.description_length`, which has the bound and its proof). Its
 - the number of tokens (`integer_bits`), and which of the networks, levels and smoothings it is (`choice_bits`).
 
 Levels and smoothing are chosen for the best bound. The tokens are those of the distinct rows of text that are trained
-on, each but the first of its row, however often training sees them.
+on, each but the first of its row, however often training sees them. Which rows these are is drawn by a seed, which
+knows nothing of the text but its number of rows.
 """
 
 from collections.abc import Callable, Iterator
@@ -129,7 +130,7 @@ def all_weights(bounds: Bounds, plan: twins.Plan) -> pd.DataFrame:
             parts = {name: lengths.quantised(values, levels) for name, values in changes.items()} if levels else {}
             for name, weight in network.named_parameters():
                 values = torch.from_numpy(parts[name].values if levels else changes[name]).view(weight.shape)
-                weight.data = first[name] + values.to(weight.dtype)
+                weight.data = first[name] + values.to(weight)
             symbols = np.concatenate([part.symbols for part in parts.values()]) if levels else np.empty(0, int)
             return lengths.symbols_bits(symbols, levels) + lengths.SCALE_BITS * len(parts) if levels else 0
 
@@ -179,17 +180,17 @@ def _described(
     `write(None)` gives it the numbers as they are.
     """
     draw = np.random.default_rng(bounds.seed)
-    some = np.sort(draw.permutation(len(text.rows))[: bounds.choosing_rows])
+    chosen = np.sort(draw.permutation(len(text.rows))[: bounds.choosing_rows])
     write(None)
     raw = {
         name: -np.log2(np.maximum(probabilities(text.network, rows), 1e-300))
-        for name, rows in (("training", text.rows[some]), ("held_out", text.held_out))
+        for name, rows in (("training", text.rows[chosen]), ("held_out", text.held_out))
     }
     tokens = text.rows[:, 1:].size
     options = []
     for levels in bounds.levels:
         code = write(levels) + _other_bits(text.types, tokens, bounds)
-        given = probabilities(text.network, text.rows[some])
+        given = probabilities(text.network, text.rows[chosen])
         for alpha in bounds.smoothings:
             options.append((_bound(given, alpha, text.types, code, tokens, bounds)[1], levels, alpha))
     _, levels, alpha = min(options)

@@ -12,7 +12,8 @@ LOOK = {
     "training": ("training text", "C0", "o"),
     "held_out": ("other text", "C1", "s"),
     "coded_training": ("training text, rounded and smoothed", "C2", "^"),
-    "bound": ("bound", "C3", "v"),
+    "coded_held_out": ("other text, rounded and smoothed", "C4", "x"),
+    "bound": ("bound of the rounded and smoothed", "C3", "v"),
 }
 """The label, colour and marker of each quantity."""
 
@@ -25,8 +26,10 @@ def generalisation(table: pd.DataFrame) -> Figure:
     few = table[table["kind"] == FEW]
     for quantity, (label, colour, marker) in LOOK.items():
         curve(right, few[few["quantity"] == quantity], "numbers", color=colour, marker=marker, label=f"_{label}")
-    control = table[(table["kind"] == COUNTS) & (table["quantity"] == "bound")]["estimate"].iloc[0]
-    right.axhline(control, color="C3", linestyle="--", linewidth=1.4, label="bound of token counts (control)")
+    control = table[table["kind"] == COUNTS].set_index("quantity")["estimate"]
+    right.axhline(control["bound"], color="C3", linestyle="--", linewidth=1.4, label="bound of token counts (control)")
+    least = 2 * control["coded_training"] - control["bound"]
+    right.axhline(least, color="C3", linestyle="-.", linewidth=1.4, label="the least that token counts can cost")
     numbers = sorted(few["numbers"].unique())
     right.set(xscale="log", xlabel="numbers that are trained and written down", title="few numbers are trained")
     right.set_xticks(numbers, [f"{number:,}" for number in numbers])

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from bitskept.base.words import has_interval, quote
-from bitskept.studies.inside.generalisation import ALL, COUNTS, FACTS, FEW
+from bitskept.studies.inside.generalisation import ALL, COUNTS, FACTS, FEW, Bounds
 
 BITS = ".2f"
 
@@ -86,10 +86,11 @@ def few_numbers(table: pd.DataFrame) -> str:
         f"Where few numbers are trained, {len(below) or 'none'} of {len(networks)} bounds {said}. The lowest is "
         f"{best['bound']:.2f} bits, with {best['numbers']:,.0f} numbers at {best['levels']:.0f} levels: "
         f"{best['code']:,.0f} bits of code in all, which add {best['excess']:.2f} bits per token to "
-        f"{best['coded_training']:.2f}. The network itself costs {best['held_out']:.2f} bits per token on other text, "
-        f"so the bound is {best['bound'] - best['held_out']:.2f} bits above what it is meant to limit"
+        f"{best['coded_training']:.2f}. Only the network as it is written down, rounded and smoothed, is bounded: on "
+        f"other text it costs {best['coded_held_out']:.2f} bits per token, so the bound is "
+        f"{best['bound'] - best['coded_held_out']:.2f} above this. (As trained, it costs {best['held_out']:.2f}.)"
     )
-    text += "." if len(below) else f". {_takes(best)}"
+    text += "" if len(below) else f" {_takes(best)}"
     better = "above the network's, whose guarantee is the better one"
     if not best["bound"] < control["bound"]:
         better = "not above the network's, so the network was not worth its code"
@@ -99,18 +100,49 @@ def few_numbers(table: pd.DataFrame) -> str:
         f"{text} The control, a law without any context, has a bound of {control['bound']:.2f} bits with a code of "
         f"{control['code']:,.0f}: {better}. By the same inequality the control costs at least {least:.2f} bits, so the "
         f"bound **{shown}** that the network has learned more than how frequent tokens are. {_trade(networks)}"
+        f"{_not_trained(networks)}"
     )
 
 
 def _trade(networks: pd.DataFrame) -> str:
     """How loss and code move with the number of numbers."""
-    first, last = networks.sort_values("numbers").iloc[[0, -1]].to_dict("records")
+    ordered = networks.sort_values("numbers")
     best = networks.loc[networks["bound"].idxmin(), "numbers"]
-    where = "inside" if first["numbers"] < best < last["numbers"] else "at an end of"
+    where = "inside" if ordered["numbers"].iloc[0] < best < ordered["numbers"].iloc[-1] else "at an end of"
+    sizes = _series(ordered["numbers"], ",.0f")
     return (
-        f"From {first['numbers']:,.0f} to {last['numbers']:,.0f} numbers the loss goes from "
-        f"{first['coded_training']:.2f} to {last['coded_training']:.2f} bits, and what the code adds from "
-        f"{first['excess']:.2f} to {last['excess']:.2f}; the best number lies {where} this range."
+        f"With {sizes} numbers the loss is {_series(ordered['coded_training'])} bits, and the code adds "
+        f"{_series(ordered['excess'])}; the best number lies {where} this range."
+    )
+
+
+def _series(values: pd.Series, style: str = BITS) -> str:
+    return ", ".join(f"{value:{style}}" for value in values)
+
+
+def _not_trained(networks: pd.DataFrame) -> str:
+    """Networks that cost more on their training text than one with fewer numbers: training has not found what so many
+    numbers can do.
+    """
+    ordered = networks.sort_values("numbers")
+    worse = ordered[ordered["training"] > ordered["training"].cummin()]
+    if worse.empty:
+        return ""
+    return (
+        f" Even before rounding, the network with {_series(worse['numbers'], ',.0f')} numbers costs more on its "
+        f"training text than one with fewer ({_series(worse['training'])} against {ordered['training'].min():.2f} "
+        "bits): it was **not trained to its end**, and its bound does not tell what so many numbers could do."
+    )
+
+
+def choices(table: pd.DataFrame, bounds: Bounds) -> str:
+    """For how many networks the best of what was tried lies at an end, so that trying more may lower the bound."""
+    networks = wide(table)
+    levels = networks["levels"].isin([min(bounds.levels), max(bounds.levels)])
+    smoothings = networks["alpha"].isin([min(bounds.smoothings), max(bounds.smoothings)])
+    return (
+        f"For {int(levels.sum())} of {len(networks)} networks the best number of levels is the least or most that was "
+        f"tried, for {int(smoothings.sum())} the best α: there, a wider choice may lower the bound."
     )
 
 

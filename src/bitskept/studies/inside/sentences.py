@@ -9,7 +9,10 @@ import pandas as pd
 from bitskept.base.words import quote
 from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL
+from bitskept.studies.inside import projected_embeddings
 from bitskept.studies.inside.capacity import TOLD
+from bitskept.studies.inside.claims import DISTANCE, RELEVANT, beyond_sampling, leaves_room
+from bitskept.studies.inside.projected_embeddings import EMBEDDINGS, RANDOM
 from bitskept.studies.inside.section import InsideTransformer
 from bitskept.theory import johnson_lindenstrauss
 
@@ -71,10 +74,11 @@ def architectures(table: pd.DataFrame) -> str:
 
 
 def dimension(table: pd.DataFrame, section: InsideTransformer) -> str:
-    """Which dimension is enough, and whether the lemma requires the model's width; a table of
-    `projected_embeddings.distortions`.
+    """Which dimension is enough, whether the lemma promises one below the model's width, and whether embeddings fare
+    otherwise than random points; a table of `projected_embeddings.distortions`.
     """
-    worst = table[table["quantity"] == "max_distortion"].set_index("dimension")["estimate"]
+    worst = table[(table["quantity"] == "max_distortion") & (table["points"] == EMBEDDINGS)]
+    worst = worst.set_index("dimension")["estimate"]
     enough = worst.index[worst <= section.distortion]
     first = f"first at {enough[0]} dimensions" if len(enough) else "at none of the dimensions tried"
     types, width = table[["types", "width"]].iloc[0]
@@ -82,12 +86,36 @@ def dimension(table: pd.DataFrame, section: InsideTransformer) -> str:
         [formula(points, section.distortion) for points in (section.points, int(types))]
         for formula in (johnson_lindenstrauss.short_form, johnson_lindenstrauss.dasgupta_gupta)
     )
-    verdict = "does not require all of" if short[1] < width else "requires more than"
+    verdict = "promises a map into fewer dimensions than" if exact[1] < width else "promises nothing below"
     return (
         f"{section.points} embeddings of {width} dimensions. A distortion of {section.distortion:g} for the worst of "
-        f"{table['n'].iloc[0]:,} pairs is reached {first}; the formulas require {short[0]} and {exact[0]}. For "
-        f"all {types:,} types they would require {short[1]} and {exact[1]}; the model has {width}. So at this "
-        f"distortion the lemma **{verdict}** its width."
+        f"{table['n'].iloc[0]:,} pairs is reached {first}; by the formulas {short[0]} and {exact[0]} are enough. For "
+        f"all {types:,} types {short[1]} and {exact[1]} would be; the model has {width}. So at this distortion the "
+        f"lemma **{verdict}** the model's width. This depends on the distortion: {_least_distortion(types, width)}. "
+        f"{_against_random_points(table)}"
+    )
+
+
+def _least_distortion(types: int, width: int) -> str:
+    """From which distortion the lemma promises fewer dimensions than a width."""
+    tried = np.arange(1, 100) / 100
+    enough = [eps for eps in tried if johnson_lindenstrauss.dasgupta_gupta(types, eps) < width]
+    if not enough:
+        return "for all types, no distortion below 1 would let the lemma promise that"
+    return f"for all types, the lemma promises that from a distortion of {enough[0]:.2f}"
+
+
+def _against_random_points(table: pd.DataFrame) -> str:
+    """Whether embeddings fare otherwise than points without any structure."""
+    rows = {points: projected_embeddings.at_half(part) for points, part in table.groupby("points", sort=False)}
+    words, random = rows[EMBEDDINGS], rows[RANDOM]
+    apart = words["high"] < random["low"] or words["low"] > random["high"]
+    meaning = "so **the structure of embeddings counts**"
+    if not apart:
+        meaning = "no difference shows, and the lemma is about any points: this says **nothing about embeddings**"
+    return (
+        f"In {words['dimension']} dimensions the worst pair of embeddings is distorted by {quote(words, BITS)}, that "
+        f"of as many random points by {quote(random, BITS)}: {meaning}."
     )
 
 
@@ -114,11 +142,15 @@ def geometry(table: pd.DataFrame) -> str:
     meaning = " Only such pairs are known to be more alike than a layer and points without any structure."
     if not below:
         meaning = " So no two layers are known to be more alike than a layer and points without any structure."
+    excess = beyond_sampling(shapes)
+    counts = int((excess["high"] >= RELEVANT[DISTANCE]).sum())
     return (
         f"Layers {far['layer']} and {far['other']} are farthest apart, by {quote(far, BITS)} of a mean distance. A "
         f"layer differs from itself under other sentences by {sampled['estimate'].mean():.2f} on average, and from "
         f"random points by {random['estimate'].mean():.2f}. {above} of {len(between)} pairs of layers are farther "
-        f"apart than either is from itself (the interval lies above both anchors').{rest} {below} of {len(between)} "
+        f"apart than either is from itself (the interval lies above both anchors').{rest} {counts} of {len(between)} "
+        f"pairs may be farther apart than the larger anchor by {RELEVANT[DISTANCE]:g}, which is what counts in the "
+        f"last section. {below} of {len(between)} "
         f"pairs are closer than either is to random points.{meaning} A layer and the same layer reordered are 0 apart; "
         f"the search finds at most {again['estimate'].max():.3f}, which shows how well it works."
     )
@@ -144,6 +176,8 @@ def energy(energies: pd.DataFrame) -> str:
             f"the head adds up, its values, lowers E for {quote(values)}, {compared} setting the query to 0 does: "
             f"{quote(zero)}."
         )
+        if not leaves_room(zero):
+            lines[-1] += " That is so near to all that **no head could be above it by what counts**."
     return "\n".join(lines)
 
 
@@ -174,7 +208,7 @@ def _law(fits: pd.DataFrame) -> str:
     best = fits.loc[fits["worse"].idxmin()]
     close = fits[(fits["worse"] < TOLD) & (fits["law"] != best["law"])]
     far = fits[fits["worse"] >= TOLD]
-    text = f"Of the laws {', '.join(fits['law'])}, **{best['law']}** fits best to {best['n']} dimensions"
+    text = f"Of the laws {', '.join(fits['law'])}, **{best['law']}** fits best to {best['n']} values of d"
     if len(close):
         text += f", but the sample **cannot tell** it from {' or '.join(close['law'])}"
     if len(far):
@@ -198,6 +232,12 @@ def verdict(bounds: pd.DataFrame, energies: pd.DataFrame, claims: pd.DataFrame) 
     tested = papers[papers["outcome"] != "not tested"]
     said = [f"- {claim}: **{outcomes.verdict(rows)}**" for claim, rows in tested.groupby("claim", sort=False)]
     left = len(papers) - len(tested)
+    same = claims[(claims["paper"] == CONTROL) & (claims["outcome"] == "yes")]
+    warned = [f"A control says yes too: {row['claim']} ({row['model']})." for row in same.to_dict("records")]
+    if warned:
+        said.append(
+            "\n" + " ".join([*warned, "So the same claim about a model says little about what it has learned."])
+        )
     return "\n".join(
         [
             f"{held}: {counts}. This tests the program and not the theory. What can be tested by measuring:\n",
@@ -221,11 +261,10 @@ def _raised(energies: pd.DataFrame) -> tuple[int, int]:
 
 
 def _capacity(rows: pd.DataFrame) -> str:
-    """The capacities of one memory by dimension, and their growth."""
+    """The capacities of one memory in its least and its most dimensions, and how near they are to what is expected."""
     known = rows.dropna(subset="estimate").sort_values("dimension")
-    text = ", ".join(
-        f"{row['estimate']:g} {_ends(row)} patterns at d = {row['dimension']}" for row in known.to_dict("records")
-    )
+    ends = known.iloc[sorted({0, len(known) - 1})].to_dict("records")
+    text = " and ".join(f"{row['estimate']:,.0f} {_ends(row)} patterns at d = {row['dimension']}" for row in ends)
     if beyond := sorted(set(rows["dimension"]) - set(known["dimension"])):
         text += f"; more than was tried at d = {', '.join(map(str, beyond))}"
     if len(known) > 1:
@@ -238,9 +277,10 @@ def _ends(row: Mapping[str, Any]) -> str:
     """The interval of a capacity, whose upper end may be more than was tried."""
     if np.isnan(row["low"]):
         return "(no interval)"
-    return f"[{row['low']:.3g}, {'more' if np.isnan(row['high']) else format(row['high'], '.3g')}]"
+    low, high = (f"{row[end]:,.{0 if row[end] > 100 else 1}f}" for end in ("low", "high"))
+    return f"[{low}, {'more' if np.isnan(row['high']) else high}]"
 
 
 def _spread(rows: pd.DataFrame) -> str:
     ends = {"estimate": rows["estimate"].mean(), "low": rows["low"].min(), "high": rows["high"].max()}
-    return quote(ends, BITS)
+    return quote(ends, "z.2f")

@@ -41,7 +41,8 @@ RATIOS = {
     "least by the text's scores": ("least_of_text", "most"),
 }
 """Each quantity as a ratio of two of these sums."""
-SPREADS = ("spread", "spread without the first")
+SPREADS = {"spread": "all tokens", "spread without the first": "without the first token"}
+"""The two spreads, and over which tokens."""
 GAP = "random − trained"
 
 

@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bitskept.base.figures import curve, shades
+from bitskept.studies.output.attention import SPREADS
 
-PANELS = {"spread": "all tokens", "spread without the first": "without the first token"}
 LOOKS = {"trained": ("C0", "trained"), "random": ("C1", "random weights")}
 
 
@@ -15,7 +15,7 @@ def attention_spread(table: pd.DataFrame) -> Figure:
     """How widely heads attend, by layer: a dot for each trained head, curves for all heads of a layer."""
     figure = Figure(figsize=(13, 5.6), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, (quantity, title) in zip(panels, PANELS.items(), strict=True):
+    for axes, (quantity, title) in zip(panels, SPREADS.items(), strict=True):
         rows = table[(table["quantity"] == quantity) & table["layer"].notna()]
         heads, layers = rows[rows["head"].notna()], rows[rows["head"].isna()]
         axes.scatter(heads["layer"].astype(float), heads["estimate"], s=14, color="C0", alpha=0.35, label="one head")

@@ -5,17 +5,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest
 
 from bitskept.base.words import has_interval, quote
 from bitskept.instruments.claims import CONTROL, UNTESTED
-from bitskept.studies.output.attention import GAP
+from bitskept.studies.output.attention import GAP, SPREADS
 from bitskept.studies.output.attention_runs import RISE
-from bitskept.theory.intervals import detectable, share_interval, standard_error
+from bitskept.studies.output.effects import effect
+from bitskept.theory.intervals import share_interval
 from bitskept.theory.statistics import detectable_correlation, permutation_p, rank_interval, spearman
 
 PAPER = "Zhai 2023"
-FAMILY = "output"
 SHARPER = "trained heads attend more sharply than random ones"
 UNSTABLE = "low attention entropy comes with unstable training"
 PREVENTED = "attention that cannot collapse keeps training from diverging"
@@ -24,7 +24,6 @@ RELEVANT = {MAXIMUM: 0.05, RANK: 0.5, RUNS: 0.5}
 """The smallest effect that would matter, by unit."""
 FEW = 4
 """A rank correlation takes so many runs."""
-READINGS = {"spread": "all tokens", "spread without the first": "without the first token"}
 SHORT = 10
 """A lead of fewer steps leaves no time to act."""
 VACUOUS = 0.01
@@ -190,21 +189,13 @@ def _held(fixed: pd.DataFrame) -> str:
 def claims(table: pd.DataFrame, outcomes: pd.DataFrame, *, seed: int) -> Iterator[dict[str, Any]]:
     """The rows for `instruments.claims`, from `attention.by_layer` and `attention_runs.outcomes`."""
     gaps, model = _of_all(table, GAP), table["model"].iloc[0]
-    for place, (quantity, reading) in enumerate(READINGS.items()):
+    for place, (quantity, reading) in enumerate(SPREADS.items()):
         gap = gaps[quantity]
-        error = standard_error(gap["low"], gap["high"])
         facts = {"claim": SHARPER, "paper": CONTROL, "reading": reading, "probe": "entropy", "model": model}
-        facts |= {name: gap[name] for name in ("estimate", "low", "high")}
-        facts |= {"unit": MAXIMUM, "clusters": gap["n"], "detectable": detectable(gap["low"], gap["high"])}
-        yield facts | {"p": float(norm.sf(gap["estimate"] / error)), **_family(place == 0)}
+        yield facts | {"unit": MAXIMUM, "clusters": gap["n"]} | effect(gap) | {"primary": place == 0}
     free, fixed = outcomes[~outcomes["fixed"]], outcomes[outcomes["fixed"]]
-    yield _correlation(free, seed) | _family(True)
-    yield _prevention(free, fixed) | _family(True)
-
-
-def _family(primary: bool) -> dict[str, Any]:
-    """Only primary rows are corrected for their number."""
-    return {"primary": primary, "family": FAMILY if primary else None}
+    yield _correlation(free, seed)
+    yield _prevention(free, fixed)
 
 
 def _correlation(free: pd.DataFrame, seed: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 from pydantic import Field, PositiveInt
+from transformers.pytorch_utils import Conv1D
 
 from bitskept.base.params import Names, Strict
 from bitskept.instruments.job import Job, key_of, measuring
@@ -96,7 +97,8 @@ def operations(model: LanguageModel, length: float) -> float:
     the short convolution of a state-space model are left out: they are under 2 % here.
     """
     config = model.network.config.get_text_config()
-    matrices = sum(part.weight.numel() for part in model.network.modules() if isinstance(part, torch.nn.Linear))
+    layers = (torch.nn.Linear, Conv1D)  # the latter are GPT-2's
+    matrices = sum(part.weight.numel() for part in model.network.modules() if isinstance(part, layers))
     total = 2.0 * (matrices + model.embeddings.numel())
     if heads_of := getattr(config, "num_attention_heads", None):
         width = getattr(config, "head_dim", None) or config.hidden_size // heads_of
@@ -124,10 +126,9 @@ def costs(topic: Capacity, training: TwinTraining, *, twin_seed: int, dtype: str
     """
     own = {model: (model, plan(topic, training, dtype=dtype)) for model in topic.models}
     runs = twin_plans(topic, training, twin_seed)
-    trained = twin_runs.train(training, [(twin, run) for _, twin, run in runs])[0]
-    last = trained[trained["step"] == training.steps].set_index(["twin", "size"])["id"]
+    ids = twin_runs.trained(training, [(twin, run) for _, twin, run in runs])
     fixed = plan(topic, training, dtype="float32")
-    own |= {name: (last[twin, run.build.width], fixed) for name, twin, run in runs}
+    own |= {name: (id, fixed) for (name, *_), id in zip(runs, ids, strict=True)}
     tables = [measure(id, asked, accept_terms=terms).assign(model=name) for name, (id, asked) in own.items()]
     return pd.concat(tables, ignore_index=True)
 

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from bitskept.base.words import quote
 from bitskept.instruments.claims import CONTROL, UNTESTED, verdict
 from bitskept.studies.output.capacity import PUBLISHED
 from bitskept.studies.output.capacity_tables import ALL, CAPACITY, PARTS, PER_BYTE, changed
-from bitskept.theory.intervals import detectable, standard_error
+from bitskept.studies.output.effects import effect
 
 PAPER = "Yuan et al. 2025"
 APART = "models of one series differ in information capacity"
@@ -104,10 +103,10 @@ def claims(table: pd.DataFrame, differences: pd.DataFrame, members: tuple[str, s
     """
     rows = _between(differences, members)
     row = rows[(rows["text"] == ALL) & (rows["constant"] == PUBLISHED)].iloc[0]
-    facts = {"paper": PAPER, "clusters": row["n"], "family": "output", "unit": UNIT, "primary": True}
+    facts = {"paper": PAPER, "clusters": row["n"], "unit": UNIT, "primary": True}
     name = {"claim": APART, "reading": f"b = {PUBLISHED:g}", "model": " − ".join(members)}
     if _smallest(table, members) + PUBLISHED > 0:
-        yield facts | name | _effect(abs(row["estimate"]), *sorted(np.sign(row["estimate"]) * row[["low", "high"]]))
+        yield facts | name | _turned(row, np.sign(row["estimate"]))
     else:
         yield facts | name | UNTESTED | {"claim": f"{APART} (to be tested: tokens of more than {-PUBLISHED:g} bits)"}
     usual = differences[(differences["text"] == ALL) & (differences["constant"] == 0)].set_index(["first", "second"])
@@ -118,11 +117,9 @@ def claims(table: pd.DataFrame, differences: pd.DataFrame, members: tuple[str, s
             ("per byte", BYTE_UNIT, (differences["text"] == ALL) & (differences["quantity"] == PER_BYTE)),
         ):
             after = differences[same & mask].iloc[0]
-            sign = np.sign(before["estimate"])
-            ends = sorted(sign * after[["low", "high"]].astype(float))
-            numbers = _effect(sign * after["estimate"], *ends)
+            numbers = _turned(after, np.sign(before["estimate"]))
             name = {"paper": CONTROL, "claim": ORDER, "reading": reading, "model": f"{first}, {second}"}
-            yield facts | name | numbers | {"primary": False, "family": None, "unit": unit}
+            yield facts | name | numbers | {"primary": False, "unit": unit}
 
 
 def capacity_verdict(table: pd.DataFrame) -> str:
@@ -150,8 +147,7 @@ def _between(differences: pd.DataFrame, members: tuple[str, str]) -> pd.DataFram
     return rows[rows["quantity"] == CAPACITY]
 
 
-def _effect(estimate: float, low: float, high: float) -> dict[str, float]:
-    """Estimate, interval, what would be seen, and the one-sided p of an effect above 0, from the interval."""
-    error = standard_error(low, high)
-    p = float(norm.sf(estimate / error)) if error > 0 else np.nan
-    return {"estimate": estimate, "low": low, "high": high, "p": p, "detectable": float(detectable(low, high))}
+def _turned(row: pd.Series, sign: float | int) -> dict[str, float]:
+    """The effect of a difference times a sign."""
+    low, high = sorted(sign * row[["low", "high"]].astype(float))
+    return effect({"estimate": sign * row["estimate"], "low": low, "high": high})

@@ -29,8 +29,8 @@ CAPACITY = "information capacity"
 
 @makes_table
 def summary(costs: pd.DataFrame, constants: list[float], *, seed: int) -> pd.DataFrame:
-    """One table of what the figure shows: `PARTS` and bits per byte, and the information capacity by text and constant;
-    columns `FACTS`. The constants are `with_usual`. n counts texts. A table of `capacity.costs`.
+    """What the figure shows, from a table of `capacity.costs`: `PARTS`, bits per byte and operations of each model by
+    kind of text, and its information capacity by constant (`with_usual`); columns `FACTS`. n counts texts.
     """
     rows, every = [], with_usual(constants)
     for (model, text), part in by_text(costs):

@@ -1,8 +1,7 @@
 """How decoders continue texts, next to how people did: surprisal and entropy of every token under the model's law."""
 
-import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -94,28 +93,25 @@ def _settings(parameters: Decoding) -> Iterator[tuple[str, float]]:
         yield from ((name, float(setting)) for setting in settings)
 
 
-@measurement("decoding", 1)
+@measurement("decoding", 2)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """One row per decoder, setting, text and token. Columns: `COLUMNS`.
 
     In bits: the token's `surprisal` under the model's whole law, the `entropy` of that law, `expected_distance`, the
-    mean of |surprisal - entropy| over draws from it, and `kept_entropy`, that of the law which the token was drawn
-    from, with `kept` tokens. `id` is the token's number in the vocabulary, and `position` counts from 0. All decoders
-    use the same random numbers. `setting` is missing for people and ancestral sampling.
+    mean distance of surprisal and entropy over draws from it, and `kept_entropy`, that of the law which the token was
+    drawn from, with `kept` tokens. `id` is the token's number in the vocabulary, and `position` counts from 0. All
+    decoders use the same random numbers. `setting` is missing for people and ancestral sampling.
 
     ValueError where too few texts are long enough, or prompt and continuation are more than the model takes; errors as
     `corpora.load` and `heads.head`.
     """
     require_decoder(model)
     head, ids = heads.head(model), long_texts(model, plan)
-    known, written = np.split(ids, [-plan.length], axis=1)
+    known, written = map(torch.from_numpy, np.split(ids, [-plan.length], axis=1))
     arms: list[tuple[str, float | None]] = [(PEOPLE, None), (ANCESTRAL, None), *plan.decoders]
-    read = Read(model, torch.from_numpy(known))
-    parts = []
-    for name, setting in tqdm(arms, desc=label(model), unit="decoder", disable=not progress, leave=False):
-        people = torch.from_numpy(written) if name == PEOPLE else None
-        chosen = decoder(ANCESTRAL if name == PEOPLE else name, setting or math.nan)
-        parts.append(_rows(model, name, setting, read.continued(head, chosen, plan.length, plan.seed, people)))
+    decoders = [decoder(ANCESTRAL if name == PEOPLE else name, setting or math.nan) for name, setting in arms]
+    values = continued(model, head, known, written, decoders, plan.seed, label(model) if progress else None)
+    parts = (_rows(model, *arm, part) for arm, part in zip(arms, values, strict=True))
     return to_table(model, chain.from_iterable(parts), COLUMNS, corpus=plan.corpus)
 
 
@@ -133,43 +129,42 @@ def long_texts(model: LanguageModel, plan: Plan) -> Int[np.ndarray, "text token"
     raise ValueError(f"of {plan.corpus}, {len(rows)} texts have {wanted} tokens or more, and {plan.prompts} are needed")
 
 
-class Read:
-    """Beginnings of texts that a model has read, all of one length, to be continued by several decoders."""
-
-    @torch.inference_mode()
-    def __init__(self, model: LanguageModel, ids: Int[Tensor, "text token"]) -> None:
-        self._model, self._ids = model, ids
-        self._cached = answers.continues(model)
-        states, self._memory = answers.advance(model, ids, cached=self._cached)
-        self._last = states[:, -1]
-
-    @torch.inference_mode()
-    def continued(
-        self, head: Head, decoder: Decoder, length: int, seed: int, written: Int[Tensor, "text token"] | None = None
-    ) -> dict[str, np.ndarray]:
-        """The tokens that a decoder draws, or those that are `written`, with their bits: arrays [text, token] by the
-        name of the column.
-        """
-        tokens, memory, states, steps = self._ids, copy.deepcopy(self._memory), self._last, []
-        generator = torch.Generator().manual_seed(seed)
-        for place in range(length):
-            if place:
-                unread = tokens[:, -1:] if self._cached else tokens
-                after, memory = answers.advance(self._model, unread, memory, cached=self._cached)
-                states = after[:, -1]
-            logits = head(states).float()
-            cut = decoder.cut(logits).softmax(-1)
-            drawn = cut.cpu().multinomial(1, generator=generator) if written is None else written[:, place : place + 1]
-            steps.append({"id": drawn[:, 0]} | _bits(logits.log_softmax(-1), cut, drawn.to(logits.device)))
-            decoder.told(steps[-1]["surprisal"])
-            tokens = torch.cat([tokens, drawn], dim=1)
-        return {name: torch.stack([step[name] for step in steps], dim=1).cpu().numpy() for name in steps[0]}
+@torch.inference_mode()
+def continued(
+    model: LanguageModel,
+    head: Head,
+    ids: Int[Tensor, "text token"],
+    written: Int[Tensor, "text place"],
+    decoders: Sequence[Decoder],
+    seed: int,
+    progress: str | None = None,
+) -> list[dict[str, np.ndarray]]:
+    """The tokens that each decoder draws after `ids`, with their bits: arrays [text, place] by the name of the column.
+    The first decoder draws nothing: its tokens are those that are `written`. All texts of all decoders are one batch.
+    """
+    draws = [torch.Generator().manual_seed(seed) for _ in decoders]
+    reader, steps = answers.start(model, ids.repeat(len(decoders), 1)), []
+    for place in tqdm(range(written.shape[1]), desc=progress, unit="token", disable=progress is None, leave=False):
+        if place:
+            reader.read(torch.cat([step["id"] for step in steps[-1]])[:, None])
+        steps.append([])
+        for last, chosen, generator in zip(reader.last.chunk(len(decoders)), decoders, draws, strict=True):
+            logits = head(last).float()
+            cut = chosen.cut(logits).softmax(-1)
+            given = written[:, place : place + 1] if chosen is decoders[0] else None
+            drawn = cut.cpu().multinomial(1, generator=generator) if given is None else given
+            steps[-1].append({"id": drawn[:, 0]} | _bits(logits.log_softmax(-1), cut, drawn.to(logits.device)))
+            chosen.told(steps[-1][-1]["surprisal"])
+    return [
+        {name: torch.stack([step[name] for step in arm], dim=1).cpu().numpy() for name in arm[0]}
+        for arm in zip(*steps, strict=True)
+    ]
 
 
 def _bits(
     logs: Float[Tensor, "text vocab"], cut: Float[Tensor, "text vocab"], drawn: Int[Tensor, "text single"]
 ) -> dict[str, Tensor]:
-    """What `measure` says of one token of each text, from the log of the whole law, and the law it was drawn from."""
+    """What `measure` says of one token of each text, from the log of the whole law and the law it was drawn from."""
     law, surprisals = logs.exp(), logs / -math.log(2)
     entropies = (law * surprisals).sum(-1)
     return {

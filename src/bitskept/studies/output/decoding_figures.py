@@ -69,7 +69,7 @@ def decoders(table: pd.DataFrame) -> Figure:
     ends = [held["estimate"] - held["low"], held["high"] - held["estimate"]]
     right.errorbar(targets, held["estimate"], ends, color=COLOURS[MIROSTAT], fmt="P", capsize=4, label=MIROSTAT)
     right.set(xlabel="target τ (bits a token)", ylabel="mean surprisal (bits a token)", xlim=reach, ylim=reach)
-    right.legend(loc="upper left")
+    right.legend(loc="lower right")
     return figure
 
 

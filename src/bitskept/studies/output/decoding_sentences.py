@@ -10,10 +10,14 @@ from bitskept.instruments.claims import UNTESTED
 from bitskept.studies.output.decoders import ANCESTRAL, MIROSTAT, PEOPLE, TOP_H, TYPICAL
 from bitskept.studies.output.decoding_figures import SYMBOLS
 from bitskept.studies.output.decoding_tables import ASTRAY
+from bitskept.theory.intervals import standard_error
 
 BITS, SHARES = "z.2f", "z.1%"
 HOLDS = 0.1
 """Bits per token by which Mirostat may miss its target."""
+OFF = 3.0
+"""Standard errors from 0 at which a check fails that must hold: by 95 % intervals, two of them would fail in every
+tenth run."""
 RELEVANT = {"bits of surprisal": 0.1, "share of 4-grams": 0.02}
 """The least difference that counts, by unit."""
 MEISTER, MIROSTAT_PAPER, TOP_H_PAPER = "Meister 2022", "Basu 2020", "Baghaei Potraghloo 2025"
@@ -44,7 +48,6 @@ def claims(contrasts: pd.DataFrame, model: str) -> Iterator[dict[str, Any]]:
         against = f" against {_arm(row['other'], row['other_setting'])}" if pd.notna(row["other"]) else ""
         reading = f"{_arm(row['decoder'], row['setting'])}{against}"
         facts = {"model": model, "unit": row["unit"], "clusters": row["n"], "primary": bool(row["primary"])}
-        facts["family"] = "output" if row["primary"] else None
         facts |= {"paper": paper, "claim": claim, "reading": reading, "probe": None, "train_sentences": None}
         yield facts | ends
 
@@ -59,8 +62,8 @@ def along(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
     check = "**fails**: surprisals and laws do not belong together, and nothing below counts"
     if not has_interval(ancestral):
         check = "cannot be made on so few texts"
-    elif all(row["low"] <= 0 <= row["high"] for row in (ancestral, as_expected)):
-        check = "holds"
+    elif all(abs(row["estimate"]) <= OFF * standard_error(row["low"], row["high"]) for row in (ancestral, as_expected)):
+        check = f"holds (0 is no more than {OFF:g} standard errors off)"
     distance, expected = (_of(by_decoder, PEOPLE, name)["estimate"] for name in ("distance", "expected_distance"))
     said = "no nearer than a draw, nor further from it, as far as can be told"
     if not has_interval(near):

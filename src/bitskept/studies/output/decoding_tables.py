@@ -29,7 +29,7 @@ MEANS = {"surprisal": "bits of surprisal", "entropy": "bits of surprisal", "exce
 MEANS |= {"distance": "bits of surprisal", "expected_distance": "bits of surprisal"}
 SHARES = {"repeated": "share of 4-grams", "bounded": "share of tokens", "astray": "share of texts"}
 ONLY = {"bounded": TOP_H, "astray": MIROSTAT}
-"""The decoder of which a share says something, where it is but one."""
+"""Shares that say something of one decoder alone, and which it is."""
 ASTRAY = 0.5
 """A text is astray if its mean surprisal is more bits per token away from Mirostat's target than this."""
 
@@ -124,6 +124,8 @@ def contrasts(tokens: pd.DataFrame, parameters: Decoding, *, seed: int) -> pd.Da
 
 
 class _Differences:
+    """The rows of `contrasts`, from the texts (`arms`) of each decoder and setting and its usual setting."""
+
     def __init__(self, arms: dict[tuple[str, float | None], pd.DataFrame], usual: dict[str, float], seed: int) -> None:
         self._arms, self._usual, self._seed = arms, usual, seed
 

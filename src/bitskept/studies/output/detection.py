@@ -7,8 +7,8 @@ texts it concentrates at the cross-entropy of their writer and the model, less t
 
 The sum of the variances V_t of these differences, the varentropies, is known from the model's laws alone. Hence the
 test here: z = Σ(-log2 p - H_t) / √ΣV_t is about standard normal for the model's own texts (the martingale central limit
-theorem), and the model is rejected where |z| is large. The paper's test compares |T| with a constant; both are
-measured.
+theorem), and the model is rejected where z is far from 0. The paper's test compares the size of T with a constant;
+both are measured.
 """
 
 from collections.abc import Iterator, Sequence
@@ -79,7 +79,8 @@ def scored(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Dat
     """`writers.SUMS` of each text under the model: columns writer, text, length and the sums. Continuations that are
     shorter than the longest length are left out.
 
-    ValueError for an encoder, and for a writer of whom fewer than two are left; other errors as `heads.head`.
+    ValueError for an encoder, and for a writer of whom no text with an odd or none with an even number is left (the
+    halves of `detection_errors`); other errors as `heads.head`.
     """
     require_decoder(model)
     head, longest = heads.head(model), max(plan.lengths)
@@ -87,8 +88,10 @@ def scored(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Dat
     starts, parts = writers.read_openings(model, list(plan.openings), plan.opening), []
     for name, rows in ids.items():
         kept = [place for place, row in enumerate(rows) if len(row) == longest]
-        if len(kept) < 2:
-            raise ValueError(f"{len(kept)} of {len(rows)} texts by {name} have {longest} tokens for {model.id}")
+        if len({place % 2 for place in kept}) < 2:
+            raise ValueError(
+                f"{len(kept)} of {len(rows)} texts by {name} have {longest} tokens for {model.id}: too few"
+            )
         bits = along(model, head, starts[kept], np.stack([rows[place] for place in kept]))
         table = writers.sums_by_length(bits, plan.lengths).assign(writer=name)
         parts.append(table.assign(text=np.repeat(kept, len(plan.lengths))))
@@ -118,10 +121,8 @@ def scores(
     evaluator is the model, with a twin and people as the other writers. The other is a twin, with a smaller twin,
     itself at another temperature, and people. Missing twins are trained now.
     """
-    names = [(NEXT, plan) for plan in twin_plans(topic, training, twin_seed)]
-    trained = twin_runs.train(training, names)[0]
-    last = trained[trained["step"] == training.steps].set_index("size")["id"]
-    twin, smaller = last[training.width], last[topic.other_width]
+    runs = [(NEXT, run) for run in twin_plans(topic, training, twin_seed)]
+    twin, smaller = twin_runs.trained(training, runs)
     for_model, for_twin = writing_plans(topic, training, seed=seed, dtype=dtype)
     longer = replace(for_model, length=int(LONGER * for_model.length), dtype="float32")
     careful = replace(for_twin, temperature=topic.temperature)

@@ -48,7 +48,7 @@ def claims(scores: pd.DataFrame, alpha: float, *, replicates: int, seed: int) ->
     for names, part in last.groupby(NAMES, sort=False):
         facts = dict(zip(NAMES, names, strict=True))
         called = rejected(part, of_writer(scores, facts["evaluator"], OWN, longest), Z, alpha)
-        row = {"reading": facts["reading"], "probe": Z, "clusters": len(part), "family": "output"}
+        row = {"reading": facts["reading"], "probe": Z, "clusters": len(part)}
         row |= {"primary": facts["reading"] == TEXT}
         if facts["writer"] == OWN:
             yield row | {"paper": CONTROL, "claim": SIZE, "model": facts["evaluator"]} | _above(called, alpha)

@@ -79,9 +79,9 @@ def rejected(texts: pd.DataFrame, own: pd.DataFrame, test: str, alpha: float) ->
 
 
 def concentration(scores: pd.DataFrame, *, replicates: int, seed: int) -> pd.DataFrame:
-    """The mean of T over texts by length, the spread (standard deviation) of T, and that which the model's laws give to
-    its own texts, √(mean of ΣV) / n; and the mean entropy of its laws along the texts. Columns: `NAMES`, length,
-    quantity, estimate, low, high, unit, n.
+    """The mean of T over texts by length; the spread (standard deviation) of T; the spread that it would have over the
+    model's own texts, √(mean of ΣV) / length; and the mean entropy of its laws along the texts. Columns: `NAMES`,
+    length, quantity, estimate, low, high, unit, n.
     """
     rows = []
     for names, part in scores.groupby([*NAMES, "length"], sort=False):

@@ -99,13 +99,12 @@ class Writer:
         prompts = torch.from_numpy(np.stack([np.concatenate([start[-1:], ids[:context]]) for ids in texts]))
         generator, states, drawn = torch.Generator().manual_seed(seed), [], []
         for rows in prompts.split(max(1, 2 * TOKEN_BUDGET // longest)):
-            after, memory = answers.advance(self.model, rows)
-            seen, tokens = [], []
+            reader, seen, tokens = answers.start(self.model, rows), [], []
             for step in range(longest - context):
                 if step:
-                    after, memory = answers.advance(self.model, tokens[-1][:, None], memory)
-                seen.append(after[:, -1].cpu())
-                tokens.append(self.draw(after[:, -1], generator))
+                    reader.read(tokens[-1][:, None])
+                seen.append(reader.last.cpu())
+                tokens.append(self.draw(reader.last, generator))
             states.append(torch.stack(seen, dim=1))
             drawn.append(torch.stack(tokens, dim=1))
         number, length = len(texts), longest - context

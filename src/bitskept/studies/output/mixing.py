@@ -12,10 +12,10 @@ SETTING = ["store", "temperature"]
 def mixed_bits(
     own: Float[np.ndarray, "*token"], retrieved: Float[np.ndarray, "*token"], weight: float
 ) -> Float[np.ndarray, "*token"]:
-    """-log2((1 - w) p + w p_r), the cost of tokens of which the model says that they cost `own` bits (-log2 p), and of
-    which the retrieval law gives the probability `retrieved`.
+    """-log2((1 - w) p + w p_r), the cost of tokens that cost `own` bits (-log2 p) under the model, and to which the
+    retrieval law gives the probability `retrieved` (p_r).
     """
-    if weight == 0:  # exactly, and not up to rounding
+    if weight == 0:  # what is saved is exactly 0, and not up to rounding
         return own
     return -np.log2((1 - weight) * np.exp2(-own) + weight * retrieved)
 
@@ -32,6 +32,6 @@ def validated(tokens: pd.DataFrame, weights: Sequence[float]) -> pd.DataFrame:
 
 
 def chosen(tokens: pd.DataFrame, weights: Sequence[float]) -> pd.DataFrame:
-    """The best of these settings for each store, one row each, as in `validated`; the smaller weight of equal ones."""
+    """The setting of each store that saves most, in the columns of `validated`; of equal ones the smaller weight."""
     ordered = validated(tokens, weights).sort_values(["saved", "weight"], ascending=[False, True], kind="stable")
     return ordered.drop_duplicates("store").sort_index(ignore_index=True)

@@ -1,7 +1,7 @@
 """The retrieval law of a kNN-LM (Khandelwal and others 2020, arXiv 1911.00172): what followed the most similar places
 of a store of text.
 
-    p_r(y) ∝ sum over the k states s_i nearest to the query q, where y_i = y, of exp(-|q - s_i|² / T)
+    p_r(y) ∝ sum over the k states s_i nearest to the query q, where y_i = y, of exp(-‖q - s_i‖² / T)
 
 It is mixed with the model's law: (1 - w) p + w p_r. The keys here are the states that the head reads; those of
 Khandelwal and others go into the last feed-forward part, and they have no temperature T.
@@ -26,7 +26,7 @@ class Store:
     tokens: Int[Tensor, " place"]
 
     def shuffled(self, seed: int) -> "Store":
-        """The same states with the next tokens in random order: as many of each type, and none where it belongs."""
+        """The same states with the next tokens in random order, as many of each type as before."""
         order = np.random.default_rng(seed).permutation(len(self.tokens))
         return Store(self.states, self.tokens[torch.from_numpy(order)])
 

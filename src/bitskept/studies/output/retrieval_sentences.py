@@ -52,7 +52,7 @@ def claims(gains: pd.DataFrame, changes: pd.DataFrame) -> Iterator[dict[str, Any
     yield _claim(PAPER, SAVES, _row(gains, SAME), SAME)
     yield _claim(PAPER, RARELY, _row(gains, SAME, FREQUENCY, RARE_LESS_FREQUENT), SAME)
     with_absent = _claim(PAPER, WITH_ABSENT, _row(gains, SAME, FREQUENCY, RARER_LESS_FREQUENT), SAME)
-    yield with_absent | {"primary": False, "family": None}
+    yield with_absent | {"primary": False}
     yield _claim(CRITICS, f"{LOSE} (share above one half)", above_half, SAME)
     for writer in _writers(changes):
         yield _claim(CRITICS, OF_PEOPLE, _change(changes, LATER, f"{writer} − {PEOPLE}", RETRIEVAL), writer)
@@ -62,7 +62,6 @@ def claims(gains: pd.DataFrame, changes: pd.DataFrame) -> Iterator[dict[str, Any
 
 
 def _claim(paper: str, claim: str, row: dict[str, Any] | pd.Series, probe: str) -> dict[str, Any]:
-    control = {"primary": paper != CONTROL} | ({} if paper == CONTROL else {"family": "output"})
     facts = {
         "paper": paper,
         "claim": claim,
@@ -71,7 +70,7 @@ def _claim(paper: str, claim: str, row: dict[str, Any] | pd.Series, probe: str) 
         "unit": row["unit"],
         "clusters": row["n"],
     }
-    return facts | effect(row) | control
+    return facts | effect(row, sides=2) | {"primary": paper != CONTROL}
 
 
 def _row(gains: pd.DataFrame, store: str, by: str = ALL, group: str = ALL, quantity: str = SAVED) -> pd.Series:
@@ -157,7 +156,7 @@ def _with_absent(gains: pd.DataFrame, without: pd.Series) -> str:
 
 def _answer(row: pd.Series) -> str:
     """Whether an effect is there and large enough, in words."""
-    of = effect(row)
+    of = effect(row, sides=2)
     answer = outcome(of["estimate"], of["low"], of["high"], of["p"], RELEVANT[row["unit"]])
     if answer != "cannot tell":
         return f"**{answer}**, by the measure of {RELEVANT[row['unit']]:g} {row['unit']}"

@@ -204,9 +204,3 @@ def _named(rows: list[dict[str, Any]], tokens: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     table.insert(0, "model", tokens["model"].iloc[0])
     return table
-
-
-def _slopes(entropies: Float[np.ndarray, "text position"]) -> Float[np.ndarray, " text"]:
-    """The slope of each row over its position, for `HUNDRED` tokens."""
-    places = np.arange(entropies.shape[1]) - (entropies.shape[1] - 1) / 2
-    return HUNDRED * (entropies @ places) / (places @ places)

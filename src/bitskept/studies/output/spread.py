@@ -5,7 +5,6 @@ spread over wordings, or over samples, is taken as a sign of a wrong answer. The
 first wording takes a single pass, and is what all spread is compared with.
 """
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +14,11 @@ import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from pydantic import PositiveInt
-from torch import Tensor
 from tqdm import tqdm
 
 from bitskept.base.params import Strict
 from bitskept.instruments.likelihood import answers, heads
+from bitskept.instruments.likelihood.answers import Reader
 from bitskept.instruments.likelihood.heads import Head
 from bitskept.instruments.likelihood.information_density import require_decoder
 from bitskept.instruments.measurement import at_least, measurement
@@ -94,8 +93,8 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
     `facts.meaning`, and whether that is `right`. The quantities in SPREAD have no wording, and the answer to the first
     one; STATES has a row for each layer. All of them are in bits and are higher where a model is less sure.
 
-    ValueError for an encoder, a model without a cache, and more questions or wordings than there are; SourceError for a
-    model without a head.
+    ValueError for an encoder, and for more questions or wordings than there are; SourceError for a model without a
+    head.
     """
     require_decoder(model)
     asked, head = facts.load(plan.corpus, facts=plan.facts, seed=plan.seed), heads.head(model)
@@ -155,26 +154,23 @@ def _replies(
 ) -> list[Reply]:
     """A reply to each prompt; samples are drawn only for the first wording of each question."""
     ids = answers.read_prompts(model, prompts)
-    start = len(answers.read_prompts(model, [None])[0])
+    start, cached = len(answers.read_prompts(model, [None])[0]), answers.continues(model)
     replies: dict[int, Reply] = {}
     for group in batches([len(row) for row in ids], TOKEN_BUDGET, mixed=False):
-        read = torch.from_numpy(np.stack([ids[row] for row in group])).to(model.device)
-        output = model.network(input_ids=read, use_cache=True, output_hidden_states=True)
-        if (memory := getattr(output, "past_key_values", None)) is None:
-            raise ValueError(f"{model.id} keeps no cache of what it has read, which many answers to a prompt need")
+        read = torch.from_numpy(np.stack([ids[row] for row in group]))
+        output = model.network(input_ids=read.to(model.device), use_cache=cached, output_hidden_states=True)
         hidden = (*output.hidden_states[:-1], output.last_hidden_state)
-        last = hidden[-1][:, -1]
+        memory = getattr(output, "past_key_values", None) if cached else None  # without it, all is read again
+        reader = Reader(model, read, hidden[-1][:, -1], memory)
         first = [place for place, row in enumerate(group) if row % plan.wordings == 0]
         repeated = torch.tensor(first, dtype=torch.long).repeat_interleave(plan.samples)
         sampled: dict[int, tuple[str, ...]] = {}
         if first:
-            own = copy.deepcopy(memory)
-            own.reorder_cache(repeated.to(model.device))
-            drawn, _ = _continued(model, head, last[repeated], own, plan.length, generator)
+            drawn, _ = _continued(head, reader.copy(repeated), plan.length, generator)
             meanings = np.array([facts.meaning(_text(model, row)) for row in drawn]).reshape(len(first), -1)
             sampled = {place: tuple(row) for place, row in zip(first, meanings.tolist(), strict=True)}
-        laws = head(last).double().softmax(-1).cpu().numpy()
-        tokens, bits = _continued(model, head, last, memory, plan.length)
+        laws = head(reader.last).double().softmax(-1).cpu().numpy()
+        tokens, bits = _continued(head, reader, plan.length)
         states = torch.stack([hidden[layer][:, -1] for layer in layers], dim=1).float().cpu().numpy()
         means = hidden[-1][:, start:].float().mean(1).cpu().numpy()
         for place, row in enumerate(group):
@@ -185,25 +181,19 @@ def _replies(
 
 
 def _continued(
-    model: LanguageModel,
-    head: Head,
-    states: Float[Tensor, "row dim"],
-    memory: object,
-    length: int,
-    generator: torch.Generator | None = None,
+    head: Head, reader: Reader, length: int, generator: torch.Generator | None = None
 ) -> tuple[Int[np.ndarray, "row {length}"], Float[np.ndarray, "row {length}"]]:
-    """So many tokens after what `memory` holds, and their surprisals in bits: drawn by a generator, on the CPU so that
-    a seed gives the same on every device, or else the likeliest.
+    """So many tokens after what was read, and their surprisals in bits: drawn by a generator, on the CPU so that a seed
+    gives the same on every device, or else the likeliest.
     """
     tokens, bits = [], []
     for place in range(length):
-        logs = head(states).float().log_softmax(-1).cpu()
+        if place:
+            reader.read(tokens[-1])
+        logs = head(reader.last).float().log_softmax(-1).cpu()
         token = logs.argmax(-1, keepdim=True) if generator is None else logs.exp().multinomial(1, generator=generator)
         tokens.append(token)
         bits.append(-logs.gather(1, token) / np.log(2))
-        if place < length - 1:
-            after, memory = answers.advance(model, token, memory)
-            states = after[:, -1]
     return torch.cat(tokens, dim=1).numpy(), torch.cat(bits, dim=1).numpy()
 
 

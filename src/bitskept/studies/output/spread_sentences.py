@@ -116,7 +116,6 @@ def claims(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
                 "reading": f"{name}, {pairs}",
                 "probe": None if against == CHANCE else f"against {against}",
                 "primary": primary,
-                "family": "output" if primary else None,
             }
 
 

@@ -77,10 +77,7 @@ def runs(training: TwinTraining, switching: Switching, seed: int) -> list[twins.
 
 def trained(training: TwinTraining, switching: Switching, seed: int) -> list[str]:
     """The two twins, trained now if they are missing, as ids of models."""
-    wanted = [(NEXT, run) for run in runs(training, switching, seed)]
-    table = twin_runs.train(training, wanted)[0]
-    last = table[table["step"] == table["step"].max()].set_index("size")["id"]
-    return [last[width] for width in switching.widths]
+    return twin_runs.trained(training, [(NEXT, run) for run in runs(training, switching, seed)])
 
 
 def plan(training: TwinTraining, switching: Switching) -> Plan:

@@ -39,13 +39,13 @@ def claims(checks: pd.DataFrame, advantages: pd.DataFrame) -> Iterator[dict[str,
     tested = passed(checks)
     rows = advantages.set_index(["policy", "quantity"])
     for (policy, quantity), claim in CLAIMS.items():
-        yield _claim(claim, rows.loc[(policy, quantity)], tested) | {"primary": True, "family": "output"}
+        yield _claim(claim, rows.loc[(policy, quantity)], tested)
     difference = rows.loc[(f"{ENTROPY} − {SURPRISAL}", SAVED)]
     yield _claim(MORE, difference, tested) | {"paper": CONTROL, "primary": False}
     for row, name in zip(checks.to_dict("records"), ("small", "large", ""), strict=True):
         claim = HAS_LEARNED.format(name) if name else BETTER
         facts = {"paper": CONTROL, "claim": claim, "model": f"next token, width {row['width']}", "clusters": row["n"]}
-        yield facts | effect(row) | {"unit": UNIT, "primary": False}
+        yield facts | effect(row, sides=2) | {"unit": UNIT, "primary": False}
 
 
 def _claim(claim: str, row: pd.Series, tested: bool) -> dict[str, Any]:

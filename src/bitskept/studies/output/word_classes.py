@@ -200,8 +200,8 @@ def named_right(
     """For each word the share of its uses that are nearest to the mean of its class, from other words alone.
 
     `of_use` is the word of each use and `of_word` the class of each word. The words of each class are dealt at random
-    into `FOLDS` parts; the mean of a class is that of its words' means, over the words of the other parts. So the class
-    of a held-out word has lost no more words than the others, and shuffled classes are named right by chance.
+    into `FOLDS` parts; the mean of a class is that of its words' means, over the words of the other parts. So all
+    classes lose about as many words as that of a held-out word, and shuffled classes are named right by chance.
     """
     random, words, classes = np.random.default_rng(seed), len(of_word), of_word.max() + 1
     fold = np.empty(words, int)
@@ -235,12 +235,11 @@ def _control(
     return np.mean(drawn, axis=0)
 
 
-def discrimination(states: Float[np.ndarray, "use dim"], of_use: Int[np.ndarray, " use"]) -> float:
-    """The generalised discrimination value of standardised states by the class of each: the mean over classes of the
-    mean distance within them, less the mean over pairs of classes of that between them, over √dim, of states halved.
+def discrimination(states: Float[np.ndarray, "use dim"], class_of_use: Int[np.ndarray, " use"]) -> float:
+    """The generalised discrimination value of standardised states, which are halved: the mean distance within a class,
+    averaged over classes, less that between two, averaged over pairs of classes; all of it over √dim.
     """
-    classes = np.unique(of_use)
-    groups = [states[of_use == name] / 2 for name in classes]
+    groups = [states[class_of_use == name] / 2 for name in np.unique(class_of_use)]
     within = [cdist(group, group).sum() / (len(group) * (len(group) - 1)) for group in groups if len(group) > 1]
     between = [cdist(*pair).mean() for pair in combinations(groups, 2)]
     return float((np.mean(within) - np.mean(between)) / np.sqrt(states.shape[1]))

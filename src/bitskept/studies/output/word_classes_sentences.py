@@ -3,18 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from bitskept.base.words import has_interval, quote
 from bitskept.instruments.claims import CONTROL
 from bitskept.studies.output.class_checkpoints import DEPTH, RANDOM, TRAINING
+from bitskept.studies.output.effects import effect
 from bitskept.studies.output.word_classes import READINGS
-from bitskept.theory.intervals import detectable, standard_error
 
 PAPER = "Surendra 2023"
-FAMILY = "output"
 EMERGE = "words' classes emerge with training on the next word"
 DEEPER = "words' classes grow with depth"
 WORDS = "share of words"
@@ -95,10 +92,5 @@ def claims(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
         of_twin, primary = row["weights"] == "twin", row["reading"] == "before"
         facts = {"claim": claim, "paper": paper, "reading": f"{row['reading']} the word", "unit": WORDS}
         facts |= {"probe": f"nearest class, {row['quantity']}", "clusters": row["n"], "primary": primary}
-        facts |= {"model": f"{row['model']} twin" if of_twin else row["model"], "family": FAMILY if primary else None}
-        facts |= {name: row[name] for name in ("estimate", "low", "high")}
-        if not has_interval(row):
-            yield facts | {"p": np.nan, "detectable": np.nan}
-            continue
-        error = standard_error(row["low"], row["high"])
-        yield facts | {"p": float(norm.sf(row["estimate"] / error)), "detectable": detectable(row["low"], row["high"])}
+        facts |= {"model": f"{row['model']} twin" if of_twin else row["model"]}
+        yield facts | effect(row)

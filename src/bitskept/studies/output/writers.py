@@ -1,8 +1,8 @@
 """Who goes on with a text: people, or a model that draws every token from its law.
 
-All writers get the same openings. A model's law leaves out special tokens, for those who draw from it and for those
-who score with it, so that texts have the length that was asked for. A model that has read as many tokens as it takes
-goes on from the last half of them.
+All writers get the same openings. Special tokens are taken out of a model's law, both where texts are drawn from it
+and where they are scored with it, so that texts have the length that was asked for. A model that has read as many
+tokens as it takes goes on from half as many, the last ones.
 """
 
 import math
@@ -33,7 +33,8 @@ ROWS = 128
 class Plan:
     """The first `texts` texts with at least `words` words, among the first `sentences` (default: all) of a corpus in
     the order drawn by `seed`. The `opening` words of each are given, and its last `opening` tokens are read; `length`
-    tokens are written. `lengths` are those at which sums are taken. Each token is drawn at a `temperature`.
+    tokens are written, each drawn at a `temperature`. Sums are taken over the first tokens, as many as each of the
+    `lengths` says.
     """
 
     corpus: str
@@ -54,7 +55,7 @@ class Plan:
 @measurement("written", 1)
 def written(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """The model's continuations, one row per text and length: text (its number), continuation (all that was written),
-    length, and `SUMS` over so many tokens, under the law that they were drawn from.
+    length, and `SUMS` over the first `length` tokens, under the law that they were drawn from.
 
     ValueError for an encoder and for too few texts; other errors as `corpora.load` and `heads.head`.
     """
@@ -106,21 +107,18 @@ def draw(
     up to rounding.
     """
     generator, allowed = torch.Generator().manual_seed(seed), ordinary(model)
-    # Whether a model's cache can be used is found out where one prompt is read.
-    cached = answers.Context(model, starts[0]).memory is not None
     tokens, bits = [], []
-    for first in range(0, len(starts), ROWS):
-        read, memory = torch.from_numpy(starts[first : first + ROWS]), None
-        for _ in range(length):
-            if read.shape[1] > model.longest:
-                read, memory = read[:, -(model.longest // 2) :], None
-            unread = read if memory is None else read[:, -1:]
-            states, memory = answers.advance(model, unread, memory, cached=cached)
-            laws = log2_laws(head, states[:, -1], allowed, temperature)
-            token = laws.exp2().cpu().multinomial(1, generator=generator)
-            tokens.append(token)
-            bits.append(terms(laws, token[:, 0]))
-            read = torch.cat([read, token], dim=1)
+    for rows in torch.from_numpy(starts).split(ROWS):
+        reader = answers.start(model, rows)
+        for place in range(length):
+            if place and reader.ids.shape[1] < model.longest:
+                reader.read(tokens[-1])
+            elif place:
+                read = torch.cat([reader.ids, tokens[-1]], dim=1)
+                reader = answers.start(model, read[:, -(model.longest // 2) :])
+            laws = log2_laws(head, reader.last, allowed, temperature)
+            tokens.append(laws.exp2().cpu().multinomial(1, generator=generator))
+            bits.append(terms(laws, tokens[-1][:, 0]))
     groups = range(0, len(tokens), length)  # of texts that were written side by side
     ids = [torch.cat(tokens[group : group + length], dim=1).numpy() for group in groups]
     return np.concatenate(ids), np.concatenate([np.stack(bits[group : group + length], axis=1) for group in groups])

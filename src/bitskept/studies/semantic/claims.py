@@ -13,7 +13,7 @@ from bitskept.base.publishing import makes_table
 from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.instruments.likelihood.information_density import MARGINALS
-from bitskept.studies.semantic.human_answers import DIFFERENCE
+from bitskept.studies.semantic.human_answers import DIFFERENCE, RISE
 from bitskept.studies.semantic.prompt_information import ANOTHER, BEYOND_ANOTHER, CHANGE
 from bitskept.studies.semantic.rate_distortion import at_one_distortion, off_closed_form
 from bitskept.studies.semantic.section import SemanticInformation
@@ -27,13 +27,13 @@ NAMES = {"mixture": "mixture over prompts", "left_out": "own prompt left out", "
 DIRECTS = "a prompt adds to what an answer's own past predicts"
 MORE = "more context adds more"
 RISES = "along answers by people the flow of bits still rises in their second half"
-DRIFTS = "M falls along answers by people, compared with the model's own"
+DRIFTS = "along answers by people a prompt tells less than the model expects"
 PAST = "errors cost less where the past is known"
 GATHERS = "the context of a token saves bits"
 BEST_OF = "best-of-N costs more than the least rate of its reward"
 OWN = "an answer's own prompt tells more than another one"
 ANY = "another answer's prompt tells something, against no prompt"
-LUCK = "M drifts along the model's own answers"
+LUCK = "along the model's own answers M drifts from 0"
 CLOSED = "computed rates are off their closed forms"
 UNMEASURED = (
     "what a prompt directs into an answer, beyond any bank (to be tested: a law of all prompts)",
@@ -49,30 +49,29 @@ def claims(
     by_context: pd.DataFrame,
     means: pd.DataFrame,
     people: pd.DataFrame,
-    rises: pd.DataFrame,
     curves: pd.DataFrame,
     twins: pd.DataFrame,
     excess: pd.DataFrame,
     section: SemanticInformation,
 ) -> pd.DataFrame:
     """All claims in the columns of `instruments.claims`, from tables of `prompt_information.gains`,
-    `prompt_information.gains_by_context`, `continuations.means`, `human_answers.drift`, `human_answers.late_rise`,
-    `rate_distortion.curves`, `checkpoints_in_plane.at_the_end` and `rewards.excess`.
+    `prompt_information.gains_by_context`, `continuations.means`, `human_answers.drift`, `rate_distortion.curves`,
+    `checkpoints_in_plane.at_the_end` and `rewards.excess`.
 
     Primary are the mixture where it can show the effect, and the mixture without the own prompt where it soon reaches
     its ceiling; these rows are one family for Holm's correction. Tests are one-sided, those of luck two-sided.
     """
     rows = [
-        *_directs(gains),
+        *_directs(gains, by_context),
         *_more(by_context),
-        *_people(people, rises, section),
+        *_people(people, section),
         *_past(curves, section),
         *_gathers(twins),
         *_best_of(excess, section),
         *_controls(gains, means, people, curves, section),
         *({"paper": PAPER, "claim": claim} | UNTESTED for claim in UNMEASURED),
     ]
-    table = pd.DataFrame(rows).reindex(columns=[*outcomes.COLUMNS, "p", "family"])
+    table = pd.DataFrame(rows).reindex(columns=[*outcomes.COLUMNS, "p", "family", "least"])
     table["primary"] = table["primary"].astype("boolean").fillna(True).astype(bool)
     exact = table["clusters"].isna()  # nothing is left to chance
     confirmed = table["primary"] & (table["paper"] == PAPER) & table["estimate"].notna() & ~exact
@@ -80,7 +79,8 @@ def claims(
 
 
 def above(row: dict[str, Any], least: float = 0.0) -> dict[str, float]:
-    """Estimate, interval, the one-sided p of an effect above `least`, and the effect that would have been seen.
+    """Estimate, interval, the one-sided p of an effect above `least`, and the effect that would have been seen, as
+    `instruments.claims.table` reads them.
 
     p is that of a normal estimate whose standard error is the part of the interval below it over 1.96: it is under
     .025 where the interval lies above `least`.
@@ -88,7 +88,7 @@ def above(row: dict[str, Any], least: float = 0.0) -> dict[str, float]:
     error = (row["estimate"] - row["low"]) / norm.isf(TAIL)
     p = float(norm.sf((row["estimate"] - least) / error)) if error > 0 else np.nan
     seen = least + float(ONE_SIDED * standard_error(row["low"], row["high"]))
-    return {name: row[name] for name in ("estimate", "low", "high")} | {"p": p, "detectable": seen}
+    return {name: row[name] for name in ("estimate", "low", "high")} | {"p": p, "detectable": seen, "least": least}
 
 
 def either_side(row: dict[str, Any]) -> dict[str, float]:
@@ -107,9 +107,14 @@ def _of(row: dict[str, Any]) -> str:
     return f"{row['model']} ({row['corpus']})"
 
 
-def _directs(gains: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _directs(gains: pd.DataFrame, by_context: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Primary is the mixture over prompts as long as are read; shorter ones show whether their length decides."""
     for row in gains[gains["marginal"].isin(MARGINALS)].to_dict("records"):
         facts = {"reading": NAMES[row["marginal"]], "primary": row["marginal"] == "mixture"}
+        yield _row(DIRECTS, _of(row), PER_TOKEN, above(row), row["n"], **facts)
+    shorter = by_context[(by_context["quantity"] != CHANGE) & (by_context["context"] < by_context["context"].max())]
+    for row in shorter[shorter["marginal"] == "mixture"].to_dict("records"):
+        facts = {"reading": f"{NAMES['mixture']}, last tokens of the prompt: {row['context']}", "primary": False}
         yield _row(DIRECTS, _of(row), PER_TOKEN, above(row), row["n"], **facts)
 
 
@@ -122,9 +127,10 @@ def _more(by_context: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield _row(MORE, _of(row), PER_TOKEN, above(row), row["n"], **facts)
 
 
-def _people(people: pd.DataFrame, rises: pd.DataFrame, section: SemanticInformation) -> Iterator[dict[str, Any]]:
+def _people(people: pd.DataFrame, section: SemanticInformation) -> Iterator[dict[str, Any]]:
     model = f"{section.model} ({section.flow_corpus})"
-    for row in rises[rises["whose"] == "people"].to_dict("records"):
+    rises = people[(people["quantity"] == RISE) & (people["whose"] == "people")]
+    for row in rises.to_dict("records"):
         facts = {"reading": NAMES[row["marginal"]], "primary": row["marginal"] == "left_out"}
         yield _row(RISES, model, PER_TOKEN, above(row), row["n"], **facts)
     last = people[(people["position"] == people["position"].max()) & (people["quantity"] == "M")]
@@ -139,7 +145,7 @@ def _past(curves: pd.DataFrame, section: SemanticInformation) -> Iterator[dict[s
     at, rates, gap = at_one_distortion(curves, section)
     saved = rates[1] - rates[section.markov_steps]
     effect = {"estimate": saved, "low": saved - 2 * gap, "high": saved + 2 * gap, "p": float(saved <= 2 * gap)}
-    reading = f"{section.markov_steps} symbols together, D = {at:g}"
+    reading = f"{section.markov_steps} symbols together, f = {min(section.flips):g}, D = {at:g}"
     yield _row(PAST, "Markov source", PER_SYMBOL, effect | {"detectable": 2 * gap}, np.nan, reading=reading)
 
 

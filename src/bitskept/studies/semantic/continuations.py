@@ -94,23 +94,21 @@ def sample(
     require_decoder(model)
     [ids] = answers.read_prompts(model, [prompt], context=context)
     answers.check_room(model, [(ids, np.empty(length, dtype=np.int64))])
-    read, generator, drawn = answers.Context(model, ids), torch.Generator().manual_seed(seed), []
+    prompted, drawn = answers.start(model, torch.from_numpy(ids)[None]), []
+    generator = torch.Generator().manual_seed(seed)
     rows = max(1, DRAWN // (len(ids) + length))
     with tqdm(total=samples * length, desc=progress, unit="token", disable=progress is None, leave=False) as bar:
         for first in range(0, samples, rows):
             number = min(rows, samples - first)
-            tokens, memory = torch.from_numpy(ids).expand(number, -1), read.cache_for(number)
-            states = read.last.expand(number, -1)
-            for place in range(length):
-                if place:
-                    cached = memory is not None
-                    unread = tokens[:, -1:] if cached else tokens
-                    after, memory = answers.advance(model, unread, memory, cached=cached)
-                    states = after[:, -1]
-                tokens = torch.cat([tokens, _draw(head, states, generator)], dim=1)
+            reader = prompted.copy(torch.zeros(number, dtype=torch.long))
+            tokens = [_draw(head, reader.last, generator)]
+            bar.update(number)
+            while len(tokens) < length:
+                reader.read(tokens[-1])
+                tokens.append(_draw(head, reader.last, generator))
                 bar.update(number)
-            drawn.append(tokens[:, len(ids) :].numpy())
-    return np.concatenate(drawn)
+            drawn.append(torch.cat(tokens, dim=1))
+    return torch.cat(drawn).numpy()
 
 
 def flow(

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from bitskept.base.figures import curve, points
 from bitskept.instruments import claims_figure
+from bitskept.instruments.claims import CONTROL
 from bitskept.instruments.training.twin_runs import COLOURS
 from bitskept.studies.semantic.claims import RELEVANT
 from bitskept.studies.semantic.human_answers import DIFFERENCE
@@ -22,6 +23,12 @@ MARGINALS = {
     "promptless": ("C1", "no prompt (proxy)"),
 }
 FLOW = {"S": "C0", "A": "C1", "M": "C3"}
+WORDS = {"S": "S, bits so far", "A": "A, expected part of S", "M": "M = S - A"}
+SOURCES = {"errors": "no memory, errors", "log-loss": "no memory, log-loss", "Markov": "Markov source, errors"}
+POINTS = 40
+"""About so many of the computed points of a curve are drawn, so that its closed form can be seen."""
+BIN = 0.02
+"""The width of a bar of rewards. The first is centred on 0."""
 WIDE = (12, 4.8)
 
 
@@ -86,16 +93,15 @@ def flow(table: pd.DataFrame) -> Figure:
     by_quantity = dict(list(mixture.groupby("quantity")))
     figure, (left, right) = _panels(2)
     for quantity in ("S", "A"):
-        curve(left, by_quantity[quantity], "tokens", color=FLOW[quantity], marker=".", label=quantity)
+        curve(left, by_quantity[quantity], "tokens", color=FLOW[quantity], marker=".", label=WORDS[quantity])
     samples = by_quantity["M of a sample"].groupby("sample")
     for _, rows in samples:
         right.plot(rows["tokens"], rows["estimate"], color="grey", alpha=0.35, linewidth=0.8)
     curve(right, by_quantity["M"], "tokens", color=FLOW["M"], label="mean of M, 95 %")
     right.axhline(0, color="black", linewidth=1)
-    left.set(title="expected to rise", xlabel="tokens", ylabel="bits, mean over samples")
+    left.set(title="expected to rise", xlabel="tokens", ylabel="bits, mean over samples", ylim=(0, None))
     right.set(title=f"luck: M along {len(samples)} samples", xlabel="tokens", ylabel="bits")
-    for axes in (left, right):
-        axes.legend()
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
@@ -108,7 +114,7 @@ def people(table: pd.DataFrame) -> Figure:
         for quantity, colour in FLOW.items():
             rows = mixture[(mixture["whose"] == whose) & (mixture["quantity"] == quantity)]
             if whose != DIFFERENCE or quantity == "M":
-                curve(axes, rows, "tokens", color=colour, marker=".", label=quantity)
+                curve(axes, rows, "tokens", color=colour, marker=".", label=WORDS[quantity])
         axes.axhline(0, color="black", linewidth=1)
         axes.set(title=title, xlabel="tokens")
     panels[0].set_ylabel("bits, mean over prompts, 95 %")
@@ -122,13 +128,14 @@ def rate_distortion(table: pd.DataFrame) -> Figure:
     for axes, (kind, curves) in zip(panels, table.groupby("kind", sort=False), strict=True):
         look, name = ("-", "n = {:.0f}") if kind == "Markov" else (".", "p = {:g}")
         for place, (of, rows) in enumerate(curves.groupby("of")):
-            axes.plot(rows["distortion"], rows["rate"], look, color=f"C{place}", label=name.format(of))
+            shown = rows.iloc[:: 1 if kind == "Markov" else 1 + len(rows) // POINTS]
+            axes.plot(shown["distortion"], shown["rate"], look, color=f"C{place}", label=name.format(of))
             if kind != "Markov":
                 reach = np.linspace(0, rows["distortion"].max(), 101)
                 axes.plot(reach, closed_form(kind, of, reach), color=f"C{place}", linewidth=1.2)
-        axes.set(title=kind, xlabel="distortion D" if kind != "log-loss" else "distortion D (bits)")
+        axes.set(title=SOURCES[kind], xlabel="log-loss D (bits)" if kind == "log-loss" else "share of errors D")
     flip = table.loc[table["kind"] == "errors", "of"].min()
-    turn = np.linspace(0, flip, 101)
+    turn = np.linspace(0, 0.5, 101)
     panels[2].plot(turn, endless(flip, turn), "--", color="black", label="stationary")
     panels[0].set(ylabel="R(D) (bits a symbol)", ylim=(0, 1.03))
     for axes in panels:
@@ -164,35 +171,40 @@ def naming(table: pd.DataFrame) -> Figure:
 
 
 def claims(table: pd.DataFrame) -> Figure:
-    """The primary rows of the table of claims."""
-    return claims_figure.draw(table[table["primary"]], relevant=RELEVANT)
+    """The primary rows of the table of claims; controls are named as such."""
+    names = ("control: " + table["claim"]).where(table["paper"] == CONTROL, table["claim"])
+    return claims_figure.draw(table.assign(claim=names)[table["primary"]], relevant=RELEVANT)
 
 
 def reward(table: pd.DataFrame) -> Figure:
     """Mean rewards and their costs, for three ways to earn them; and the rewards of single samples."""
     ways = dict(list(table.groupby("way")))
     figure, (left, right) = _panels(2, width_ratios=(3, 2))
-    left.plot("rate", "reward", data=ways["cheapest"], color="black", linewidth=1.2, label="these samples")
-    looks = {"reweighted": ("C0", "o", "reweighted, 95 % if sure"), "best_of": ("C2", "s", "best of N, 95 %")}
+    left.plot(
+        "rate", "reward", data=ways["cheapest"], color="black", linewidth=1.2, label="least rate, from these samples"
+    )
+    looks = {"reweighted": ("C0", "o", "reweighted, 95 %"), "best_of": ("C2", "s", "best of N (number), 95 %")}
     for way, (colour, marker, label) in looks.items():
         if (rows := ways.get(way)) is None:  # too few samples to reweight
             continue
         band = [rows["reward"] - rows["reward_low"], rows["reward_high"] - rows["reward"]]
         left.errorbar(rows["rate"], rows["reward"], yerr=band, fmt=marker, color=colour, capsize=3, label=label)
-    left.plot("rate", "reward", "x", data=ways["bound"], color="C3", label="best of N, at its bound")
+    bound = {"color": "C3", "markersize": 9, "zorder": 3, "label": "best of N, at its bound"}
+    left.plot("rate", "reward", "x", data=ways["bound"], **bound)
     for _, row in ways["best_of"].iterrows():
-        left.annotate(f" {row['at']:.0f}", (row["rate"], row["reward"]), va="top", fontsize=11)
+        place = (row["rate"], row["reward"])
+        left.annotate(f"{row['at']:.0f}", place, (8, -14), textcoords="offset points", fontsize=11)
     left.set(xlabel="rate (bits)", ylabel="mean reward (share of words)", title="rate and reward")
-    left.legend()
-    values, numbers = np.unique(ways["sample"]["reward"].round(3), return_counts=True)
-    right.bar(values, numbers, width=0.012, color="C0")
+    _legend(figure, left, ncols=4)
+    rewards = ways["sample"]["reward"]
+    right.hist(rewards, bins=np.arange(-BIN / 2, rewards.max() + 1.5 * BIN, BIN), color="C0")
     right.set(xlabel="reward of a continuation", ylabel="samples", title="what the model says by itself")
     return figure
 
 
 def _panels(number: int, figsize: tuple[float, float] = WIDE, **options: object) -> tuple[Figure, Sequence[Axes]]:
     figure = Figure(figsize=figsize, layout="constrained")
-    return figure, figure.subplots(1, number, squeeze=False, **options)[0]
+    return figure, list(figure.subplots(1, number, squeeze=False, **options)[0])
 
 
 def _legend(figure: Figure, axes: Axes, ncols: int) -> None:

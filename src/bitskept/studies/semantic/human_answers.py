@@ -17,11 +17,12 @@ from bitskept.instruments.likelihood.information_density import require_decoder,
 from bitskept.instruments.measurement import at_least, measurement
 from bitskept.sources import prompts
 from bitskept.sources.language_model import LanguageModel
-from bitskept.studies.semantic.continuations import flow, means, sample
+from bitskept.studies.semantic.continuations import COLUMNS, flow, means, sample
 from bitskept.theory.intervals import ratio_interval
 
 WHOSE = ("people", "model")
 DIFFERENCE = "people less the model"
+RISE = "late rise"
 BITS = ["S", "A", "M"]
 
 
@@ -75,24 +76,27 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
 @makes_table
 def drift(answered: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """`continuations.means` of a table of `measure`: along human answers, along the model's, and of their difference
-    prompt by prompt, by `whose`. Measured by `studies.semantic.human_answers.measure`.
+    prompt by prompt, by `whose`; then `late_rise` of the same. Measured by `studies.semantic.human_answers.measure`.
     """
     place = ["sample", "marginal", "position"]
     people, own = (answered[answered["whose"] == whose].sort_values(place, ignore_index=True) for whose in WHOSE)
     difference = people.assign(whose=DIFFERENCE, **(people[BITS] - own[BITS]))
-    return means(pd.concat([people, own, difference], ignore_index=True), seed=seed)
+    every = pd.concat([people, own, difference], ignore_index=True)
+    return pd.concat([means(every, seed=seed), late_rise(every, seed=seed)], ignore_index=True)
 
 
 def late_rise(answered: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """By how many bits per token S rises in the second half of the answers of a table of `measure`, with a 95 %
-    interval over prompts, by `whose` and `marginal`.
+    interval over prompts, by `whose` and `marginal`: rows as those of `continuations.means`, with the quantity `RISE`.
     """
     last = int(answered["position"].max())
+    by = [name for name in answered if name not in COLUMNS or name == "marginal"]
     middle, rows = last // 2, []
-    for (whose, marginal), part in answered.groupby(["whose", "marginal"], sort=False):
+    for facts, part in answered.groupby(by, dropna=False, sort=False):
         s = part.pivot(index="sample", columns="position", values="S")
         rises = ((s[last] - s[middle]) / (last - middle)).to_numpy()
         low, high = ratio_interval(rises, np.ones(len(rises)), seed=seed)
-        names = {"whose": whose, "marginal": marginal}
-        rows.append(names | {"estimate": rises.mean(), "low": low, "high": high, "n": len(rises)})
+        names = dict(zip(by, facts, strict=True)) | {"position": last, "quantity": RISE}
+        numbers = {"estimate": rises.mean(), "low": low, "high": high, "unit": "bits per token", "n": len(rises)}
+        rows.append(names | numbers)
     return pd.DataFrame(rows)

@@ -5,19 +5,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from bitskept.base.words import has_interval, quote
-from bitskept.instruments import claims as outcomes
 from bitskept.instruments.likelihood.information_density import MARGINALS
-from bitskept.studies.semantic.claims import OWN, RELEVANT
-from bitskept.studies.semantic.human_answers import DIFFERENCE, WHOSE
+from bitskept.studies.semantic.claims import NAMES
+from bitskept.studies.semantic.human_answers import DIFFERENCE, RISE, WHOSE
 from bitskept.studies.semantic.prompt_information import ANOTHER, BEYOND_ANOTHER, CHANGE
 from bitskept.studies.semantic.rate_distortion import at_one_distortion, endless, off_closed_form
+from bitskept.studies.semantic.reward_sentences import examples as examples
+from bitskept.studies.semantic.reward_sentences import reward as reward
 from bitskept.studies.semantic.section import SemanticInformation
+from bitskept.studies.semantic.verdict_sentences import verdict as verdict
 from bitskept.theory.intervals import detectable
 
 BITS = ".2f"
+ROUNDED = 0.005
+"""Bits that are smaller are printed as 0."""
 
 
 def direction(talks: pd.DataFrame) -> str:
@@ -41,15 +44,18 @@ def density(table: pd.DataFrame, section: SemanticInformation) -> str:
     `prompt_information.along_answer`.
     """
     bits = table.pivot(index="position", columns="marginal", values="estimate")
-    total, most = bits.sum(), bits["mixture"].idxmax()
+    total, most, ceiling = bits.sum(), bits["mixture"].idxmax(), np.log2(section.bank)
     token = table.loc[table["position"] == most, "token"].iloc[0]
+    full = total["mixture"] > ceiling - ROUNDED
+    reach = "so this number is the bank's, and a larger bank could show more" if full else "and it does not reach them"
+    unlikely = int((bits["left_out"] < -ROUNDED).sum())
     return (
-        f"The prompt directs {total['mixture']:.2f} bits into this answer. Singling out one of {section.bank} prompts "
-        f"takes at most {np.log2(section.bank):.2f} bits. With its own prompt left out of the mixture the sum is "
-        f"{total['left_out']:.2f}, and against no prompt it is {total['promptless']:.2f}. The token `{token}` alone "
-        f"contributes {bits['mixture'].max() / total['mixture']:.0%} of the bits under the mixture. "
-        f"{int((bits['mixture'] < 0).sum())} of {len(bits)} tokens have a negative density: the prompt made the model "
-        "expect something else."
+        f"Under the mixture the prompt directs {total['mixture']:.2f} bits into this answer. Singling out one of "
+        f"{section.bank} prompts takes {ceiling:.2f} bits at most, {reach}. With its own prompt left out of the "
+        f"mixture the sum is {total['left_out']:.2f}, and against no prompt it is {total['promptless']:.2f}. The token "
+        f"`{token}` alone contributes {bits['mixture'].max() / total['mixture']:.0%} of the bits under the mixture. "
+        f"With the own prompt left out, {unlikely} of {len(bits)} tokens have a negative density: they are less likely "
+        "after this prompt than after the others."
     )
 
 
@@ -69,12 +75,21 @@ def granger(gains: pd.DataFrame) -> str:
             verdict = "**Too few to tell**: the gain is"
         lines.append(
             f"- **{corpus}**, {int(row['n'])} answers. {verdict} {mixture} bits per token against the mixture, which "
-            f"can show {row['ceiling']:.2f} at most; with its own prompt left out of the mixture it is {left_out}, and "
-            f"against no prompt {promptless}. The control: the prompt of another answer already gives "
+            f"can show {row['ceiling']:.2f} at most{_needed(row)}; with its own prompt left out of the mixture it is "
+            f"{left_out}, and against no prompt {promptless}. The control: the prompt of another answer already gives "
             f"{quote(another, BITS)} against no prompt, and the own prompt {quote(own, BITS)} on top of that"
             f"{_control(own)}."
         )
     return "\n".join(lines)
+
+
+def _needed(row: Mapping[str, Any]) -> str:
+    """What would have been seen of a gain that is not shown, and whether the mixture could have shown it."""
+    if not has_interval(row) or row["low"] > 0:
+        return ""
+    needed = detectable(row["low"], row["high"])
+    could = ", **which the mixture cannot show**" if needed > row["ceiling"] else ""
+    return f" (on its own this test would have seen a gain of {needed:.2f}{could})"
 
 
 def _control(own: Mapping[str, Any]) -> str:
@@ -99,8 +114,8 @@ def context(gains: pd.DataFrame, marginal: str = "left_out") -> str:
         elif change["high"] < 0:
             verdict = "**more context takes away**"
         lines.append(
-            f"- **{corpus}**: {quote(first, BITS, 'answers')} bits per token from the last {_tokens(first['context'])} "
-            f"of the prompt, {quote(last, BITS)} from the last {_tokens(last['context'])}. The difference, answer by "
+            f"- **{corpus}**: {quote(first, BITS, 'answers')} bits per token from the last {_last(first['context'])} "
+            f"of the prompt, {quote(last, BITS)} from the last {_last(last['context'])}. The difference, answer by "
             f"answer, is {quote(change, BITS)}: {verdict}{_half(by_context)}."
         )
     return "\n".join(lines)
@@ -133,7 +148,7 @@ def flow(means: pd.DataFrame) -> str:
         elif not _excludes_0(chance):
             verdict = f"is not rejected at 5 %, and a drift of {_seen(chance)} bits would have been seen"
         lines.append(
-            f"- **{marginal}**: after {last['position'].max() + 1} tokens of {chance['n']} samples S is "
+            f"- **{NAMES[marginal]}**: after {last['position'].max() + 1} tokens of {chance['n']} samples S is "
             f"{quote(by_quantity['S'], BITS)} bits, of which A, the expected part, is "
             f"{by_quantity['A']['estimate']:.2f}. M is {quote(chance, BITS)}: E[M] = 0 {verdict}."
         )
@@ -159,8 +174,35 @@ def people(drift: pd.DataFrame, marginal: str = "mixture") -> str:
         verdict += f"; one of {detectable(difference['low'], difference['high']):.1f} bits would have been seen"
     return (
         f"Over {human['n']} prompts M ends at {quote(human, '.1f')} bits along human answers and at "
-        f"{quote(model, '.1f')} along the model's. {verdict} ({marginal})."
+        f"{quote(model, '.1f')} along the model's. {verdict} ({NAMES[marginal]})."
     )
+
+
+def rise(drift: pd.DataFrame, section: SemanticInformation) -> str:
+    """Whether S still rises in the second half of human answers, by marginal, next to the model's own; a table of
+    `human_answers.drift`.
+    """
+    lines, rises = [], drift[drift["quantity"] == RISE]
+    for name in MARGINALS:
+        rows = rises[rises["marginal"] == name].set_index("whose").to_dict("index")
+        human, model = (rows[whose] for whose in WHOSE)
+        verdict = "is not shown to rise any more"
+        if not has_interval(human):
+            verdict = "cannot be judged on so few"
+        elif human["low"] > 0:
+            verdict = "**still rises**"
+        elif human["high"] < 0:
+            verdict = "**falls**"
+        lines.append(
+            f"- **{NAMES[name]}**: {quote(human, BITS)} bits per token, so S {verdict}; along the model's own answers "
+            f"{quote(model, BITS)}."
+        )
+    bank = 1 + section.flow_others
+    lines.append(
+        f"\nThe mixture over {bank} prompts can show {np.log2(bank):.2f} bits in the whole answer, so little is left "
+        "for its second half. The verdict of section 8 therefore takes *own prompt left out*, which has no ceiling."
+    )
+    return "In the second half of human answers:\n\n" + "\n".join(lines)
 
 
 def rate_distortion(table: pd.DataFrame, section: SemanticInformation) -> str:
@@ -171,8 +213,9 @@ def rate_distortion(table: pd.DataFrame, section: SemanticInformation) -> str:
     return (
         f"The computed curves and closed forms differ by at most {off_closed_form(table):.0e} bits "
         f"(tolerance {section.tolerance:g}). A bit that flips with probability {flip:g} costs {rates[1]:.3f} bits if "
-        f"it is sent alone, at D = {at:g}; {rates[n]:.3f} per symbol if {n} are sent together; and {limit:.3f} in the "
-        f"limit: **knowing the past saves {1 - limit / rates[1]:.0%} of the bits**."
+        f"it is sent alone, at D = {at:g}; {rates[n]:.3f} per symbol if {n} are sent together, which saves "
+        f"{1 - rates[n] / rates[1]:.0%}; and {limit:.3f} in the limit: **knowing the whole past saves "
+        f"{1 - limit / rates[1]:.0%} of the bits**. This follows from f = {flip:g}: with f = 1/2 nothing is saved."
     )
 
 
@@ -200,84 +243,12 @@ def naming(ends: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def examples(texts: Sequence[str], rewards: Float[np.ndarray, " text"]) -> str:
-    """The two continuations with the highest reward and one from the middle, quoted."""
-    order = np.argsort(-rewards, kind="stable")[[0, 1, len(rewards) // 2]]
-    return "\n>\n".join(f"> {rewards[place]:.0%}: …{texts[place]}".replace("\n", " ") for place in order)
-
-
-def reward(points: pd.DataFrame, rewards: Float[np.ndarray, " sample"], excess: pd.DataFrame) -> str:
-    """What a higher reward costs, and how much more best-of-N pays; `points` is a table of `rewards.frontier`, `excess`
-    one of `rewards.excess`.
-    """
-    tilted = points[points["way"] == "reweighted"]
-    sure = tilted[tilted["rate_low"].notna()]
-    if tilted.empty:
-        reached = f"{len(rewards)} samples are too few to reweight. "
-    elif len(sure) == len(tilted):
-        reached = (
-            f"Reweighting {len(rewards)} samples reaches {_reached(sure)}, with {sure['effective'].iloc[-1]:.0f} "
-            "effective samples left; these samples cannot show more. "
-        )
-    else:
-        far = tilted.iloc[-1]
-        as_far = f"Reweighting {len(rewards)} samples reaches {_reached(sure)}. Beyond that" if len(sure) else "Already"
-        reached = (
-            f"{as_far} a few samples with high rewards decide how large reward and rate are, which leaves them without "
-            f"an interval: at the steepest slope these samples suggest {far['reward']:.1%} at {far['rate']:.2f} bits. "
-        )
-    return (
-        f"The mean reward is {rewards.mean():.1%} of the words without reweighting. {reached}{_best_of(points, excess)}"
-    )
-
-
-def _best_of(points: pd.DataFrame, excess: pd.DataFrame) -> str:
-    """Best-of-N at the largest N whose least rate is known, and how many N lie beyond."""
-    known = excess[excess["known"].astype(bool)]
-    beyond = len(excess) - len(known)
-    more = f" For {beyond} larger N these samples cannot tell the least rate." if beyond and len(known) else ""
-    if known.empty:
-        return "For no N can these samples tell the least rate of what best-of-N earns."
-    last = known.iloc[-1]
-    best, bound = (
-        points[(points["way"] == way) & (points["at"] == last["at"])].iloc[0] for way in ("best_of", "bound")
-    )
-    return (
-        f"Best of {last['at']:.0f} earns {_named(best, 'reward', '.1%')} and costs {best['rate']:.2f} bits, where the "
-        f"bound is {bound['rate']:.2f}. That is {quote(last, BITS)} more than the least rate.{more}"
-    )
-
-
-def verdict(table: pd.DataFrame) -> str:
-    """Does the claim hold? The outcome of each primary claim of `claims.claims`, and of the controls."""
-    primary = table[table["primary"]]
-    names = primary["claim"].str.partition(" (")[0].where(primary["outcome"] != "not tested", primary["claim"])
-    least = ", ".join(f"{size:g} {unit}" for unit, size in RELEVANT.items())
-    lines = [f"An effect counts from these sizes on, which were fixed before the run: {least}.", ""]
-    for paper, rows in primary.groupby("paper", sort=False):
-        lines.append("**Controls**\n" if paper == outcomes.CONTROL else "**The paper's concepts**\n")
-        named = rows.groupby(names.loc[rows.index], sort=False)
-        lines += [f"- {name}: **{outcomes.verdict(part)}**" for name, part in named]
-        lines.append("")
-    if (table.loc[table["claim"] == OWN, "outcome"] != "yes").any():
-        lines.append(
-            "The control with another answer's prompt was **not passed everywhere**: there, what a prompt adds is not "
-            "shown to come from this prompt."
-        )
-    return "\n".join(lines).strip()
-
-
 def _excludes_0(row: Mapping[str, Any]) -> bool:
     return row["low"] > 0 or row["high"] < 0
 
 
-def _named(row: pd.Series, name: str, style: str) -> str:
-    return quote({"estimate": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}, style)
-
-
-def _reached(points: pd.DataFrame) -> str:
-    last = points.iloc[-1]
-    return f"{_named(last, 'reward', '.1%')} at {_named(last, 'rate', BITS)} bits"
+def _last(number: int) -> str:
+    return "token" if number == 1 else _tokens(number)
 
 
 def _tokens(number: int) -> str:

@@ -9,6 +9,7 @@ from bitskept.studies.inside import claims
 from bitskept.studies.inside.capacity import EXPONENTIAL
 from bitskept.studies.inside.claims import Found
 from bitskept.studies.inside.generalisation import ALL, COUNTS, FEW
+from bitskept.studies.inside.projected_embeddings import RANDOM
 from bitskept.studies.inside.section import InsideTransformer
 
 
@@ -31,6 +32,7 @@ def found(
     distortion=0.3,
     apart=0.9,
     values=0.9,
+    zero=0.5,
     slope=0.8,
     loss=6.0,
     reach=0.02,
@@ -46,13 +48,15 @@ def found(
     ]
     gains = [("next token", "left_out", gain), ("next token", "mixture", 9.0), ("diffusion", None, 2.0)]
     twins = [{"twin": twin, "marginal": marginal} | within(bits, reach) for twin, marginal, bits in gains]
-    worst = [(8, 2.0), (50, distortion), (99, 0.01)]
+    worst = [("embeddings", 8, 2.0), ("embeddings", 50, distortion), ("embeddings", 99, 0.01), (RANDOM, 50, 0.25)]
     distortions = [
-        {"dimension": size, "quantity": "max_distortion", "width": 100} | within(value, reach) for size, value in worst
+        {"points": points, "dimension": size, "quantity": "max_distortion", "width": 100} | within(value, reach)
+        for points, size, value in worst
     ]
     distances = [
         ("layer", 0, 30, apart),
         ("layer", 0, 15, 9.0),
+        ("other texts", 15, None, 0.1),
         ("other texts", 0, None, 0.2),
         ("other texts", 30, None, 0.3),
     ]
@@ -63,7 +67,7 @@ def found(
     steps = [
         (weights, step, share)
         for weights in ("trained", "random")
-        for step, share in (("values", values), ("zero", 0.5))
+        for step, share in (("values", values), ("zero", zero))
     ]
     energies = [
         {"weights": weights, "step": step, "form": "full", "model": "m", "quantity": "lowered"} | within(share, reach)
@@ -101,9 +105,9 @@ def found(
 
 
 def outcomes(section, **numbers):
-    """The outcome of each claim, by its text."""
+    """The outcome of each claim, by its text up to a comma that names a control."""
     table = claims.claims(found(**numbers), section)
-    return {(row["claim"], row["model"]): row for row in table.to_dict("records")}
+    return {(row["claim"].partition(", as ")[0], row["model"]): row for row in table.to_dict("records")}
 
 
 def test_large_effects_are_found(section):
@@ -123,6 +127,7 @@ def test_large_effects_are_found(section):
     assert told[claims.THEOREMS] == "not tested"
     assert told[f"{claims.PROMPT} {claims.LAW}"] == "not tested"
     assert told["halves of different texts share something"] == "no"
+    assert told["points need fewer dimensions than they have"] == "yes"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +143,7 @@ def test_large_effects_are_found(section):
     ],
 )
 def test_small_effects_are_ruled_out(section, claim, numbers):
-    told = {row["claim"]: row["outcome"] for row in outcomes(section, **numbers).values()}
+    told = {told: row["outcome"] for (told, _), row in outcomes(section, **numbers).items()}
     assert told[claim] == "no"
 
 
@@ -146,9 +151,9 @@ def test_small_effects_are_ruled_out(section, claim, numbers):
     "claim", [claims.TIGHT, claims.HALVES, claims.PROMPT, claims.FEWER, claims.SHAPES, claims.ENERGY, claims.MEMORY]
 )
 def test_wide_intervals_cannot_tell(section, claim):
-    rows = [row for row in outcomes(section, reach=5.0).values() if row["claim"] == claim]
+    rows = [row for (told, _), row in outcomes(section, reach=5.0).items() if told == claim]
     assert {row["outcome"] for row in rows} == {"cannot tell"}
-    assert all(row["detectable"] > 1 for row in rows)
+    assert all(row["detectable"] > 1 or claim == claims.TIGHT for row in rows)
 
 
 def test_an_effect_without_an_interval_cannot_be_told(section):
@@ -202,6 +207,54 @@ def test_laws_that_cannot_be_told_apart_are_not_weighed(section):
     (row,) = table[table["unit"] == claims.SLOPE].to_dict("records")
     assert row["outcome"] == "not tested"
     assert row["model"] == "random patterns, b = 1"
+
+
+@pytest.mark.parametrize(("slope", "outcome"), [(0.8, "cannot tell"), (0.1, "no")])
+def test_a_steep_slope_is_no_evidence_for_a_law_that_another_beats(section, slope, outcome):
+    made = found(slope=slope)
     made.growth["worse"] = [50.0, 0.0]
     table = claims.claims(made, section)
-    assert table[table["unit"] == claims.SLOPE]["outcome"].tolist() == ["yes"]
+    (row,) = table[table["unit"] == claims.SLOPE].to_dict("records")
+    assert row["outcome"] == outcome
+    assert row["reading"] == "one step, slope over 30 values of d"
+
+
+@pytest.mark.parametrize(("zero", "tested"), [(0.94, True), (0.96, False), (1.0, False)])
+def test_a_control_near_all_queries_leaves_nothing_to_weigh(section, zero, tested):
+    rows = outcomes(section, values=0.99, zero=zero)
+    assert ((claims.ENERGY, "m (trained)") in rows) == tested
+    for weights in ("trained", "random") if not tested else ():
+        row = rows[f"{claims.ENERGY} {claims.ROOM}", f"m ({weights})"]
+        assert row["outcome"] == "not tested"
+        assert row["primary"] == (weights == "trained")
+
+
+def test_no_share_above_one_would_have_been_seen(section):
+    rows = [outcomes(section, reach=reach)[claims.TIGHT, f"{section.model} (c)"] for reach in (0.02, 5.0)]
+    assert rows[0]["reading"] == "share of the bank's bits, 2 tokens"
+    assert rows[0]["detectable"] == pytest.approx(claims.NEAR, abs=0.1)
+    assert rows[1]["reading"] == "share of the bank's bits, 2 tokens, too few for a yes"
+    assert rows[1]["detectable"] == 1
+
+
+def test_layers_are_weighed_against_the_larger_of_their_anchors():
+    pairs = claims.beyond_sampling(found().shapes)
+    assert pairs[["layer", "other"]].astype(int).to_numpy().tolist() == [[0, 30], [0, 15]][: len(pairs)]
+    assert pairs["estimate"].iloc[0] == pytest.approx(0.6)
+    assert pairs["high"].iloc[0] - 0.6 == pytest.approx(0.02 * 2**0.5, rel=0.01)
+
+
+@pytest.mark.parametrize(("random", "ending"), [(0.3, ", as random points do"), (0.49, ""), (0.7, "")])
+def test_the_claim_about_dimensions_says_whether_any_points_fare_the_same(section, random, ending):
+    made = found()
+    made.distortions.loc[made.distortions["points"] == RANDOM, ["estimate", "low", "high"]] = [
+        random, random - 0.02, random + 0.02,
+    ]  # fmt: skip
+    table = claims.claims(made, section)
+    assert f"{claims.FEWER}{ending}" in set(table["claim"])
+
+
+@pytest.mark.parametrize(("loss", "ending"), [(6.0, ", as that of a law without context"), (8.5, "")])
+def test_the_claim_about_bounds_says_whether_no_context_is_needed(section, loss, ending):
+    table = claims.claims(found(loss=loss), section)
+    assert f"{claims.BOUND}{ending}" in set(table["claim"])

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from bitskept.studies.inside import generalisation_sentences as sentences
-from bitskept.studies.inside.generalisation import ALL, COUNTS, FEW
+from bitskept.studies.inside.generalisation import ALL, COUNTS, FEW, Bounds
 
 
 def network(
@@ -90,12 +90,14 @@ def few(bounds, control, loss=6.0):
         ((8.5, 8.0, 9.5), 8.2, "the control costs at least 3.80 bits, so the bound **does not show** that"),
         ((8.5, 8.0, 9.5), 7.9, ": not above the network's, so the network was not worth its code. By"),
         ((10.0, 9.8, 9.5), 8.0, "none of 3 bounds is below the uniform law: **all are vacuous**"),
-        ((10.0, 9.8, 9.5), 8.0, "meant to limit. At the same loss, the code would have to be shorter"),
+        ((10.0, 9.8, 9.5), 8.0, "costs 4.20.) At the same loss, the code would have to be shorter"),
+        ((8.5, 8.0, 9.5), 8.2, "it costs 6.10 bits per token, so the bound is 1.90 above this. (As trained, it costs"),
         (
             (8.5, 8.0, 9.5),
             8.2,
-            "from 7.00 to 5.00 bits, and what the code adds from 1.50 to 4.50; the best number lies inside",
+            "With 10, 100, 1,000 numbers the loss is 7.00, 6.00, 5.00 bits, and the code adds 1.50, ",
         ),
+        ((8.5, 8.0, 9.5), 8.2, "2.00, 4.50; the best number lies inside this range."),
         ((8.5, 9.0, 9.5), 8.2, "the best number lies at an end of this range"),
     ],
 )
@@ -112,3 +114,19 @@ def test_what_networks_cost_on_other_text_is_compared_with_their_bounds():
 def test_a_bound_below_the_least_that_the_control_costs_shows_that_context_is_used():
     found = sentences.few_numbers(few((8.5, 8.0, 9.5), 8.6, loss=8.5))
     assert "the control costs at least 8.40 bits, so the bound **shows** that the network has learned more" in found
+
+
+def test_a_network_that_training_has_left_behind_one_with_fewer_numbers_is_named():
+    assert "not trained" not in sentences.few_numbers(few((8.5, 8.0, 9.5), 8.6))
+    parts = [network(FEW, 10, 8.5, loss=7.0), network(FEW, 100, 9.5, loss=7.5), network(COUNTS, 512, 9.0)]
+    found = sentences.few_numbers(pd.concat(parts))
+    assert "the network with 100 numbers costs more on its training text than one with fewer (6.50 against" in found
+    assert "6.00 bits): it was **not trained to its end**" in found
+
+
+def test_choices_at_an_end_of_what_was_tried_are_counted():
+    table = pd.concat([network(FEW, 10, 8.5), network(FEW, 100, 8.0).assign(levels=5, alpha=0.2)])
+    tried = Bounds.model_construct(levels=[3, 5, 9], smoothings=[0.1, 0.2, 0.5])
+    assert sentences.choices(table, tried).startswith(
+        "For 1 of 2 networks the best number of levels is the least or most that was tried, for 1 the best α"
+    )

@@ -23,7 +23,8 @@ def test_it_is_the_table_of_the_embeddings_that_are_drawn(section, monkeypatch):
     vectors = models.load(section.model).embeddings.detach().numpy()
     chosen = np.random.default_rng(5).choice(len(vectors), size=20, replace=False)
     wanted = johnson_lindenstrauss.table(vectors[chosen], [4, 8], seeds=range(3))
-    pd.testing.assert_frame_equal(found.drop(columns=["types", "width"]), pd.DataFrame(wanted))
+    drawn = found[found["points"] == "embeddings"]
+    pd.testing.assert_frame_equal(drawn.drop(columns=["types", "width", "points"]), pd.DataFrame(wanted))
     assert found[["types", "width"]].drop_duplicates().to_numpy().tolist() == [list(vectors.shape)]
     monkeypatch.setattr(models, "load", None)
     pd.testing.assert_frame_equal(projected_embeddings.distortions(section), found)
@@ -32,3 +33,16 @@ def test_it_is_the_table_of_the_embeddings_that_are_drawn(section, monkeypatch):
 def test_more_points_than_types_are_refused(section):
     with pytest.raises(ValueError, match="larger sample than population"):
         projected_embeddings.distortions(section.model_copy(update={"points": 1_000_000}))
+
+
+def test_random_points_are_the_control(section):
+    found = projected_embeddings.distortions(section.model_copy(update={"dimensions": [16, 512], "projections": 20}))
+    control = found[(found["points"] == "random points") & (found["quantity"] == "median_distortion")]
+    expected = [0.674 * (2 / dimension) ** 0.5 for dimension in (16, 512)]  # the median of |N(0, 2/k)|, for any points
+    assert control["estimate"].to_numpy() == pytest.approx(expected, rel=0.1)
+
+
+def test_half_of_the_width_is_the_most_that_counts():
+    rows = pd.DataFrame({"dimension": [8, 50, 51, 50], "width": 100, "estimate": [3.0, 2.0, 1.0, 9.0]})
+    rows["quantity"] = ["max_distortion"] * 3 + ["median_distortion"]
+    assert projected_embeddings.at_half(rows)["estimate"] == 2.0

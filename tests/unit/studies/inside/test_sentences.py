@@ -67,24 +67,28 @@ def test_a_bound_is_called_one():
     assert diffusion == "- **diffusion**: a byte costs at most 3.00 [2.88, 3.25] bits."
 
 
-def distortions(worst, types=1000, width=1000):
+def distortions(worst, types=1000, width=1000, random=0.5):
     rows = [("max_distortion", 8, 2.0), ("max_distortion", 32, worst), ("median_distortion", 8, 0.1)]
     table = pd.DataFrame(rows, columns=["quantity", "dimension", "estimate"])
-    return table.assign(n=1225, types=types, width=width)
+    both = pd.concat([table.assign(points="embeddings"), table.assign(points="random points", estimate=random)])
+    low, high = both["estimate"] - 0.1, both["estimate"] + 0.1
+    return both.assign(n=1225, types=types, width=width, low=low, high=high)
 
 
 def test_a_dimension_is_enough_or_none_is(section):
     few = section.model_copy(update={"points": 50, "distortion": 0.5})
     said = sentences.dimension(distortions(0.5), few)
-    assert "worst of 1,225 pairs is reached first at 32 dimensions; the formulas require 126 and 188" in said
-    assert "all 1,000 types they would require 222 and 332; the model has 1000" in said
+    assert "worst of 1,225 pairs is reached first at 32 dimensions; by the formulas 126 and 188 are enough" in said
+    assert "all 1,000 types 222 and 332 would be; the model has 1000" in said
     assert "reached at none of the dimensions tried" in sentences.dimension(distortions(0.51), few)
 
 
-@pytest.mark.parametrize(("width", "said"), [(223, "does not require all of"), (222, "requires more than")])
+@pytest.mark.parametrize(
+    ("width", "said"), [(333, "promises a map into fewer dimensions than"), (332, "promises nothing below")]
+)
 def test_the_lemma_is_compared_with_the_width(section, width, said):
     few = section.model_copy(update={"points": 50, "distortion": 0.5})
-    assert f"the lemma **{said}** its width" in sentences.dimension(distortions(0.5, width=width), few)
+    assert f"the lemma **{said}** the model's width" in sentences.dimension(distortions(0.5, width=width), few)
 
 
 def distances(near, random=5.0):
@@ -107,6 +111,8 @@ def test_layers_are_compared_with_two_samples_of_one():
     assert "2 of 3 pairs of layers are farther apart than either is from itself" in not_all
     assert "Of the others, the sample **cannot tell**" in not_all
     assert "finds at most 0.062, which" in not_all
+    assert "3 of 3 pairs may be farther apart than the larger anchor by 0.1, which is what counts" in not_all
+    assert "2 of 3 pairs may be farther apart than" in sentences.geometry(distances(0.42))
     assert "3 of 3 pairs of layers are farther apart" in all_of_them
     assert "cannot tell" not in all_of_them
 
@@ -162,6 +168,13 @@ def test_a_head_beats_the_control_if_their_intervals_are_apart(values, said):
     assert f"{values:.0%} [{values - 0.05:.0%}, {values + 0.05:.0%}]{said} setting the query to 0" in found
 
 
+def test_a_control_that_leaves_no_room_is_said_so():
+    near = energies(1.0, 0.9)
+    near.loc[near["step"] == "zero", ["estimate", "low", "high"]] = [0.96, 0.95, 0.97]
+    assert "so near to all that **no head could be above it" in sentences.energy(near)
+    assert "no head" not in sentences.energy(energies(1.0, 0.9))
+
+
 def learnt(*shares):
     rows = [
         {"load": load, "estimate": share, "low": share - 0.1, "high": share + 0.1, "expected": 0.55}
@@ -180,21 +193,24 @@ NO_LAW = pd.DataFrame(columns=["scale", "law", "worse", "p", "n"])
 
 def test_a_capacity_that_was_not_reached_is_said_so():
     said = sentences.memory(pd.concat([held(), learnt(1.0, 0.5)]), NO_LAW).split("\n")[0]
-    assert "10 [9, 11] patterns at d = 4, 160 [150, more] patterns at d = 8; more than was tried at d = 12. " in said
+    assert (
+        "10 [9.0, 11.0] patterns at d = 4 and 160 [150, more] patterns at d = 8; more than was tried at d = 12. "
+        in said
+    )
     assert "1.00 to 4.00 times what is expected. With fewer than three dimensions" in said
     first = held()[:1]
     none = sentences.memory(pd.concat([first.assign(low=np.nan, high=np.nan), learnt(1.0, 0.5)]), NO_LAW)
     assert none.startswith("- b: 10 (no interval) patterns at d = 4. With fewer")
     alone = sentences.memory(pd.concat([first, learnt(1.0, 0.5)]), NO_LAW)
-    assert alone.startswith("- b: 10 [9, 11] patterns at d = 4. With fewer")
+    assert alone.startswith("- b: 10 [9.0, 11.0] patterns at d = 4. With fewer")
 
 
 @pytest.mark.parametrize(
     ("worse", "p", "said", "unsaid"),
     [
-        ((0.0, 20.0, 30.0), 0.5, "**exp(d)** fits best to 5 dimensions; exp(√d) and a power of d are more", "cannot"),
+        ((0.0, 20.0, 30.0), 0.5, "**exp(d)** fits best to 5 values of d; exp(√d) and a power of d are more", "cannot"),
         ((0.0, 5.0, 30.0), 0.5, "the sample **cannot tell** it from exp(√d); a power of d is more than", "Even"),
-        ((4.0, 5.0, 0.0), 0.5, "to 5 dimensions, but the sample **cannot tell** it from exp(d) or", ";"),
+        ((4.0, 5.0, 0.0), 0.5, "to 5 values of d, but the sample **cannot tell** it from exp(d) or", ";"),
         ((0.0, 20.0, 30.0), 0.001, "misses the points by more than their errors (p = 0.001)", "cannot"),
     ],
 )  # fmt: skip
@@ -248,3 +264,29 @@ def test_the_verdict_counts_what_was_tested():
     assert "- c: **cannot tell for m (a difference of 0.50 bits would have been seen)**" in said
     assert "- x" not in said
     assert "\n0 rows of the table could not be tested." in said
+
+
+def test_the_verdict_names_controls_that_say_yes():
+    control = weighed("yes").assign(paper="control", claim="x", model="random points")
+    said = sentences.verdict(answers(0.0), energies(1.0, 0.9), pd.concat([weighed("yes"), control]))
+    assert "\nA control says yes too: x (random points). So the same claim about a model says little" in said
+    assert "A control" not in sentences.verdict(answers(0.0), energies(1.0, 0.9), weighed("yes"))
+
+
+@pytest.mark.parametrize(
+    ("types", "width", "said"),
+    [
+        (1000, 333, "for all types, the lemma promises that from a distortion of 0.50."),
+        (1000, 100, "for all types, no distortion below 1 would let the lemma promise that."),
+    ],
+)
+def test_the_least_distortion_of_the_lemma_is_told(section, types, width, said):
+    few = section.model_copy(update={"points": 50, "distortion": 0.5})
+    assert said in sentences.dimension(distortions(0.5, types=types, width=width), few)
+
+
+@pytest.mark.parametrize(("random", "said"), [(0.5, "**nothing about embeddings**"), (0.8, "**the structure of")])
+def test_embeddings_are_compared_with_random_points(section, random, said):
+    found = sentences.dimension(distortions(0.5, random=random), section)
+    assert f"by 0.50 [0.40, 0.60], that of as many random points by {random:.2f}" in found
+    assert said in found

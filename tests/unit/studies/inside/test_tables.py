@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from bitskept.instruments.likelihood.information_density import DENSITIES
 from bitskept.studies.inside import architectures, capacity, elbo
@@ -52,3 +53,38 @@ def test_memories_and_a_perceptron_share_a_table(section, home):
     assert learnt["estimate"].iloc[0] == 1
     patterns = found[found["quantity"] == "capacity"].set_index("scale")["estimate"]
     assert patterns["b = 1"] > patterns["b = 1/√d"]
+
+
+def capacities_of(law, scatter=0.0, spread=0.01):
+    d = np.array([4, 6, 8, 10, 12, 16])
+    bits = law(d) + scatter * np.array([1, -1, 1, -1, 1, -1])
+    reach = t.ppf(0.975, 19) * spread  # of log2, for 20 repetitions with this standard error
+    table = pd.DataFrame({"dimension": d, "estimate": 2**bits, "low": 2 ** (bits - reach), "high": 2 ** (bits + reach)})
+    return table.assign(scale="b", quantity="capacity", n=20)
+
+
+@pytest.mark.parametrize(
+    ("law", "name", "slope"),
+    [
+        (lambda d: 1 + 0.5 * d, "exp(d)", 0.5),
+        (lambda d: 2 * np.sqrt(d), "exp(√d)", 2.0),
+        (np.log2, "a power of d", 1.0),
+    ],
+)
+def test_the_law_that_made_the_capacities_fits_best(law, name, slope):
+    fits = capacity.growth(capacities_of(law)).set_index("law")
+    assert fits["worse"].idxmin() == name
+    assert fits.loc[name, "estimate"] == pytest.approx(slope)
+    assert fits["misfit"].loc[name] == pytest.approx(0, abs=1e-9)
+    assert (fits["worse"].drop(name) > capacity.TOLD).all()
+
+
+def test_points_that_scatter_by_more_than_their_errors_say_less():
+    fine, scattered = (
+        capacity.growth(capacities_of(lambda d: 0.5 * d, scatter)).set_index("law") for scatter in (0.0, 0.05)
+    )
+    width = (scattered["high"] - scattered["low"]) / (fine["high"] - fine["low"])
+    assert width["exp(d)"] == pytest.approx(np.sqrt(scattered.loc["exp(d)", "misfit"] / 4))
+    assert width["exp(d)"] > 3
+    assert scattered.loc["exp(√d)", "worse"] < fine.loc["exp(√d)", "worse"] / 9
+    assert capacity.growth(capacities_of(np.sqrt)[:2]).empty

@@ -130,7 +130,7 @@ def test_claims_of_sharp_heads_and_of_runs():
     prevented = table.xs(PREVENTED).iloc[0]
     assert prevented["estimate"] == 0
     assert prevented["clusters"] == 4
-    assert [row["family"] for row in rows] == ["output", None, "output", "output"]
+    assert [row.get("primary", True) for row in rows] == [True, False, True, True]
 
 
 def test_claims_that_could_not_be_tested():

@@ -90,6 +90,18 @@ def test_operations_of_a_transformer(tiny):
     assert operations(found, 21.0) == pytest.approx(2 * matrices + 4 * layers * query_width * 10)
 
 
+def test_operations_of_gpt_2_whose_matrices_are_of_another_class(tiny):
+    from dataclasses import replace
+
+    import transformers
+
+    config = transformers.GPT2Config(vocab_size=50, n_embd=16, n_layer=2, n_head=2, n_positions=32)
+    network = transformers.AutoModel.from_config(config)
+    found = replace(tiny("llama"), network=network)
+    matrices = 2 * 12 * 16**2 + found.embeddings.numel()
+    assert operations(found, 21.0) == pytest.approx(2 * matrices + 4 * 2 * 16 * 10)
+
+
 def test_operations_of_a_state_space_model(tiny):
     from dataclasses import replace
 

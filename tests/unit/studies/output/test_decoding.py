@@ -15,7 +15,7 @@ from bitskept.instruments.training.builds import Build, network
 from bitskept.sources import models
 from bitskept.studies.output import decoding_figures, decoding_tables
 from bitskept.studies.output.decoders import ANCESTRAL, MIROSTAT, NUCLEUS, PEOPLE, TOP_H, TOP_K, TYPICAL, decoder
-from bitskept.studies.output.decoding import COLUMNS, Decoding, Plan, Read, long_texts, measure, plan, usual
+from bitskept.studies.output.decoding import COLUMNS, Decoding, Plan, continued, long_texts, measure, plan, usual
 from bitskept.theory import decoding as exact
 from bitskept.theory.information import entropy
 
@@ -92,7 +92,9 @@ def test_bits_are_those_of_the_law(small, cached, monkeypatch):
     monkeypatch.setattr(answers, "continues", lambda model: cached)
     model = models.load("causal")
     head, ids = heads.head(model), torch.from_numpy(long_texts(model, small)[:, :5])
-    values = Read(model, ids).continued(head, decoder(NUCLEUS, 0.8), 3, 0)
+    written, decoders = torch.zeros((4, 3), dtype=torch.long), [decoder(ANCESTRAL, np.nan), decoder(NUCLEUS, 0.8)]
+    people, values = continued(model, head, ids, written, decoders, 0)
+    assert people["id"].tolist() == written.tolist()
     whole = torch.cat([ids, torch.from_numpy(values["id"])], dim=1)
     states, _ = answers.advance(model, whole, cached=False)
     with torch.inference_mode():
@@ -103,7 +105,8 @@ def test_bits_are_those_of_the_law(small, cached, monkeypatch):
     assert kept[drawn]
     assert values["surprisal"][0, -1] == pytest.approx(exact.surprisals(law)[drawn], abs=1e-4)
     assert values["entropy"][0, -1] == pytest.approx(entropy(law), abs=1e-4)
-    assert values["expected_distance"][0, -1] == pytest.approx(exact.expected_distance(law), abs=1e-4)
+    distance = (law * np.abs(exact.surprisals(law) - entropy(law))).sum()
+    assert values["expected_distance"][0, -1] == pytest.approx(distance, abs=1e-4)
     assert values["kept"][0, -1] == kept.sum()
     assert values["kept_entropy"][0, -1] == pytest.approx(entropy(exact.restricted(law, kept)), abs=1e-4)
 
@@ -112,9 +115,10 @@ def test_sampled_surprisals_have_the_entropy_as_their_mean(small):
     """And lie as far from it as expected; both fail for a decoder that cuts."""
     model = models.load("causal")
     ids = torch.from_numpy(long_texts(model, small)[:1, :5]).expand(3000, -1)
-    head, off = heads.head(model), {}
-    for name, setting in ((ANCESTRAL, np.nan), (TOP_K, 20.0)):
-        values = Read(model, ids).continued(head, decoder(name, setting), 1, 0)
+    names, off = [ANCESTRAL, ANCESTRAL, TOP_K], {}
+    decoders = [decoder(name, 20.0) for name in names]
+    parts = continued(model, heads.head(model), ids, ids[:, :1], decoders, 0)
+    for name, values in zip(names[1:], parts[1:], strict=True):
         excess = (values["surprisal"] - values["entropy"])[:, 0]
         errors = [excess, np.abs(excess) - values["expected_distance"][:, 0]]
         off[name] = [abs(error.mean()) / (error.std() / np.sqrt(len(error))) for error in errors]

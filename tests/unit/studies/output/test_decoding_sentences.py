@@ -52,6 +52,7 @@ def near(ends, sampled=AROUND, **facts):
         ((0.02, -0.1, 0.14), AROUND, "0.02 ([-0.10, 0.14], 95 %, 30 texts) bits a token there"),
         ((0.02, -0.1, 0.14), AROUND, "less the measured one is 0.10 [-0.20, 0.40]: the check holds"),
         ((0.2, 0.1, 0.3), AROUND, "the check **fails**"),
+        ((0.2, 0.05, 0.35), AROUND, "the check holds (0 is no more than 3 standard errors off)"),
         ((-0.2, -0.3, -0.1), AROUND, "the check **fails**"),
         ((0.02, -0.1, 0.14), ABOVE, "the check **fails**"),
         ((0.02, -0.1, 0.14), BELOW, "the check **fails**"),

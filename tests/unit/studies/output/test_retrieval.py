@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from bitskept.instruments.likelihood import heads, surprisal
+from bitskept.instruments.likelihood import answers, heads, surprisal
 from bitskept.instruments.measurement import text_key, texts_of
 from bitskept.instruments.training import byte_pairs
 from bitskept.instruments.training.builds import Build, network
@@ -202,7 +202,9 @@ def test_a_text_of_the_store_is_found_again(plan):
     assert of.tokens[of.text == 1].tolist() == rows[1].tolist()
 
 
-def test_a_writer_of_retrieval_alone_writes_what_the_store_says(plan):
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_writer_of_retrieval_alone_writes_what_the_store_says(plan, cached, monkeypatch):
+    monkeypatch.setattr(answers, "continues", lambda model: cached)
     model = models.load("causal")
     rows = [np.arange(20, 32), np.arange(40, 52)]
     says = Store(torch.randn(9, 16, generator=torch.Generator().manual_seed(0)), torch.full((9,), 33))

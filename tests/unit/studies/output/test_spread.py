@@ -78,6 +78,15 @@ def test_samples_depend_on_the_seed_alone(tiny, asked):
     assert max(values.max() for values in drawn) <= np.log2(3) + 1e-9
 
 
+def test_a_model_without_a_cache_reads_again(tiny, asked, monkeypatch):
+    table = measure(tiny, asked, progress=False)
+    monkeypatch.setattr(answers, "continues", lambda model: False)
+    again = measure.compute(models.load(tiny), asked, progress=False)
+    columns = [name for name in table if name != "value"]
+    pd.testing.assert_frame_equal(again[columns], table[columns])
+    assert again["value"].to_numpy() == pytest.approx(table["value"].to_numpy(), abs=1e-2)
+
+
 def test_more_wordings_than_there_are(tiny, asked):
     with pytest.raises(ValueError, match="have fewer than 99 wordings"):
         measure(tiny, replace(asked, wordings=99), progress=False)

@@ -115,13 +115,23 @@ def test_short_continuations_are_left_out(tiny, head, monkeypatch, plan):
     from bitskept.studies.output import detection
 
     monkeypatch.setattr(detection.heads, "head", lambda model: head)
-    texts = (" it 42 the cat sat", " it", " un it 42 the cat")
-    asked = Plan(plan.corpus, ("the cat", "it sat", "cat sat"), {"people": texts}, 2, (2, 4))
+    texts = (" it 42 the cat sat", " it", " un it 42 the cat", " the cat sat it 42")
+    asked = Plan(plan.corpus, ("the cat", "it sat", "cat sat", "sat it"), {"people": texts}, 2, (2, 4))
     table = scored.compute(tiny("llama"), asked)
-    assert table["text"].unique().tolist() == [0, 2]
+    assert table["text"].unique().tolist() == [0, 2, 3]
     assert list(table) == ["writer", "text", "length", *SUMS]
-    with pytest.raises(ValueError, match="1 of 2 texts by people have 4 tokens"):
-        scored.compute(tiny("llama"), Plan(plan.corpus, asked.openings[:2], {"people": texts[:2]}, 2, (2, 4)))
+
+
+@pytest.mark.parametrize("texts", [2, 3])
+def test_each_half_of_the_texts_needs_one(tiny, head, monkeypatch, plan, texts):
+    """Thresholds for one half are found on the other; here none is left with an odd number."""
+    from bitskept.studies.output import detection
+
+    monkeypatch.setattr(detection.heads, "head", lambda model: head)
+    written = (" it 42 the cat sat", " it", " un it 42 the cat")[:texts]
+    asked = Plan(plan.corpus, ("the cat", "it sat", "cat sat")[:texts], {"people": written}, 2, (2, 4))
+    with pytest.raises(ValueError, match=f"{texts - 1} of {texts} texts by people have 4 tokens"):
+        scored.compute(tiny("llama"), asked)
 
 
 def test_an_unknown_opening_is_not_read(tiny, head, monkeypatch, plan):

@@ -8,7 +8,7 @@ from scipy.stats import norm
 from bitskept.instruments.claims import COLUMNS, CONTROL
 from bitskept.instruments.likelihood.information_density import MARGINALS
 from bitskept.studies.semantic import claims
-from bitskept.studies.semantic.human_answers import DIFFERENCE
+from bitskept.studies.semantic.human_answers import DIFFERENCE, RISE
 from bitskept.studies.semantic.prompt_information import ANOTHER, BEYOND_ANOTHER, CHANGE
 from bitskept.studies.semantic.section import SemanticInformation
 
@@ -30,17 +30,32 @@ def table():
     """table(**effects): the claims where every effect is there and every control is passed, but for these."""
 
     def make(
-        prompt=0.5, own=0.5, more=0.5, rise=0.5, fall=-3.0, luck=0.1, gathered=2.0, excess=0.5, known=True, **gaps
+        prompt=0.5,
+        own=0.5,
+        more=0.5,
+        rise=0.5,
+        fall=-3.0,
+        luck=0.1,
+        gathered=2.0,
+        excess=0.5,
+        known=True,
+        short=0.0,
+        **gaps,
     ):
         gains = [row(prompt, corpus="c", marginal=name) for name in MARGINALS]
         gains += [row(value, corpus="c", marginal=name) for name, value in ((BEYOND_ANOTHER, own), (ANOTHER, 0.5))]
         change = {"corpus": "c", "quantity": CHANGE, "context": 8}
         contexts = [row(more, marginal=name, since=since, **change) for name in MARGINALS for since in (1, 4)]
-        contexts.append(row(9.0, corpus="c", quantity="context_gain", context=8, marginal="left_out", since=None))
-        people = pd.DataFrame([*last(-3.0, "people"), *last(luck, "model"), *last(fall, DIFFERENCE)])
-        rises = pd.DataFrame(
-            [row(rise, whose=whose, marginal=name) for whose in ("people", "model") for name in MARGINALS]
-        )
+        usual = {"corpus": "c", "quantity": "context_gain", "since": None}
+        contexts.append(row(9.0, context=8, marginal="left_out", **usual))
+        contexts += [row(short, context=4, marginal=name, **usual) for name in MARGINALS]
+        contexts.append(row(9.0, context=8, marginal="mixture", **usual))
+        people = [*last(-3.0, "people"), *last(luck, "model"), *last(fall, DIFFERENCE)]
+        late = {"corpus": "c", "quantity": RISE, "position": 3}
+        people += [row(rise, whose="people", marginal=name, **late) for name in MARGINALS]
+        people += [
+            row(9.0, whose=whose, marginal=name, **late) for whose in ("model", DIFFERENCE) for name in MARGINALS
+        ]
         curves = [
             ("errors", 0.5, 0.0, 1.0),
             ("errors", 0.5, 0.5, 0.0),
@@ -58,7 +73,7 @@ def table():
         smoke = SemanticInformation.read({"profile": "smoke"})
         section = smoke.model_copy(update={"flips": [0.5, 0.2], "markov_steps": 2})
         means = pd.DataFrame(last(luck, "one"))
-        parts = gains, contexts, means, people, rises, curves, twins, costs
+        parts = gains, contexts, means, people, curves, twins, costs
         return claims.claims(*map(pd.DataFrame, parts), section).set_index("claim", drop=False)
 
     return make
@@ -107,6 +122,25 @@ def test_an_effect_that_is_missing_is_no_and_one_that_is_unsure_cannot_be_told(t
     assert outcomes(table(**effect), claim) == {outcome}
 
 
+def test_shorter_prompts_are_claims_that_are_not_primary(table):
+    found = table().loc[claims.DIRECTS]
+    [shorter] = found[found["reading"] == "mixture over prompts, last tokens of the prompt: 4"].to_dict("records")
+    assert (shorter["outcome"], shorter["primary"]) == ("no", False)
+    assert len(found) == len(MARGINALS) + 1
+
+
+def test_the_setting_that_decides_what_the_past_saves_is_named(table):
+    assert table().loc[claims.PAST, "reading"] == "2 symbols together, f = 0.2, D = 0.1"
+
+
+def test_what_would_have_been_seen_beyond_the_least_effect_is_not_raised_as_a_whole(table):
+    """Best of N is tested beyond 0.1 bits; only what lies beyond grows with the family of six that are not exact."""
+    found = table(excess=0.12)
+    [row] = found[(found["claim"] == claims.BEST_OF) & found["primary"]].to_dict("records")
+    power, error = norm.ppf(0.8), 0.05 / norm.isf(0.025)
+    assert row["detectable"] == pytest.approx(0.1 + (norm.isf(0.05 / 6) + power) * error)
+
+
 def test_primary_is_the_mixture_but_where_it_reaches_its_ceiling(table):
     main = table().query("primary")
     assert main.loc[claims.DIRECTS, "reading"] == claims.NAMES["mixture"]
@@ -128,7 +162,7 @@ def test_the_primary_claims_pay_for_their_number_and_the_others_do_not(table, mo
     """Three effects with p = .02 each: significant where they stand alone, and not in a family of seven."""
     monkeypatch.setitem(claims.RELEVANT, claims.PER_TOKEN, 0.01)
     unsure = 0.05 / norm.isf(0.025) * norm.isf(0.02)
-    found = table(prompt=unsure, more=unsure, rise=unsure)
+    found = table(prompt=unsure, more=unsure, rise=unsure, short=unsure)
     for claim in (claims.DIRECTS, claims.MORE, claims.RISES):
         assert outcomes(found, claim) == {"cannot tell"}
         assert outcomes(found, claim, primary=False) == {"yes"}

@@ -9,7 +9,7 @@ from bitskept.instruments.training import byte_pairs
 from bitskept.instruments.training.builds import Build, network
 from bitskept.sources import models, prompts
 from bitskept.studies.semantic.continuations import means
-from bitskept.studies.semantic.human_answers import DIFFERENCE, WHOSE, Plan, drift, late_rise, measure
+from bitskept.studies.semantic.human_answers import DIFFERENCE, RISE, WHOSE, Plan, drift, late_rise, measure
 
 TEXTS = [" ".join([word] * 9 + ["whale"] * (9 + 3 * place)) for place, word in enumerate("abcdefgh")]
 
@@ -91,3 +91,11 @@ def test_the_rise_is_that_of_the_second_half():
     assert row["estimate"] == pytest.approx(((ends[5] - ends[2]) / 3).mean())
     assert row["low"] < row["estimate"] < row["high"]
     assert (row["whose"], row["marginal"], row["n"]) == ("people", "mixture", 30)
+    assert (row["quantity"], row["position"], row["unit"]) == (RISE, 5, "bits per token")
+
+
+def test_the_rises_of_both_and_of_their_difference_are_in_the_table_of_the_figure():
+    both = pd.concat([answers_of("people", 0.5), answers_of("model", 1.0)])
+    rises = drift(both).query("quantity == @RISE").set_index("whose")["estimate"]
+    assert set(rises.index) == {*WHOSE, DIFFERENCE}
+    assert rises[DIFFERENCE] == pytest.approx(rises["people"] - rises["model"])

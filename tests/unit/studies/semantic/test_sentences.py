@@ -9,8 +9,9 @@ import pytest
 from bitskept.instruments import claims as outcomes
 from bitskept.instruments.likelihood.information_density import MARGINALS
 from bitskept.studies.semantic import human_answers, sentences
-from bitskept.studies.semantic.claims import OWN
+from bitskept.studies.semantic.claims import DIRECTS, LUCK, OWN
 from bitskept.studies.semantic.continuations import means
+from bitskept.studies.semantic.human_answers import DIFFERENCE, RISE
 from bitskept.studies.semantic.prompt_information import ANOTHER, BEYOND_ANOTHER, CHANGE
 from bitskept.studies.semantic.section import SemanticInformation
 
@@ -39,14 +40,20 @@ def test_directions_add_up():
 def test_the_token_that_brings_most(section):
     rows = [
         {"position": position, "token": token, "marginal": marginal, "estimate": bits * factor}
-        for position, (token, bits) in enumerate([(" a", 1.0), (" whale", 4.0), (" b", -1.0)])
+        for position, (token, bits) in enumerate([(" a", -0.001), (" whale", 4.0), (" b", -1.0)])
         for marginal, factor in zip(MARGINALS, (1, 2, 0.5), strict=True)
     ]
     said = sentences.density(pd.DataFrame(rows), section)
-    assert "directs 4.00 bits" in said
-    assert f"one of {1 + section.others} prompts takes at most {np.log2(section.bank):.2f} bits" in said
-    assert "the sum is 8.00, and against no prompt it is 2.00" in said
-    assert "` whale` alone contributes 100% of the bits under the mixture. 1 of 3 tokens" in said
+    assert "directs 3.00 bits" in said
+    assert f"one of {1 + section.others} prompts takes {np.log2(section.bank):.2f} bits at most" in said
+    assert "the sum is 6.00, and against no prompt it is 1.50" in said
+    assert "` whale` alone contributes 133% of the bits under the mixture. With the own prompt left out, 1 of 3" in said
+
+
+@pytest.mark.parametrize(("others", "said"), [(7, "so this number is the bank's"), (15, "and it does not reach them")])
+def test_a_mixture_at_its_ceiling_says_nothing_of_the_prompt(section, others, said):
+    rows = [{"position": 0, "token": " a", "marginal": marginal, "estimate": 3.0} for marginal in MARGINALS]
+    assert said in sentences.density(pd.DataFrame(rows), section.model_copy(update={"others": others}))
 
 
 def gains(low, context=None, own=0.5, **more):
@@ -72,10 +79,19 @@ def gains(low, context=None, own=0.5, **more):
             "prompt of another answer already gives 1.25 [0.20, 2.20] against no prompt, and the own prompt 0.60 [0.50",
         ),
         (-0.2, "5 answers. **Not shown**: the gain is 0.80 [-0.20, 1.80] bits per token"),
+        (
+            -0.2,
+            "0.25 at most (on its own this test would have seen a gain of 1.43, **which the mixture cannot show**);",
+        ),
     ],
 )
 def test_granger_is_decided_by_the_interval(low, said):
     assert said in sentences.granger(gains(low))
+
+
+def test_a_gain_that_the_mixture_could_show_is_no_excuse():
+    said = sentences.granger(gains(-0.2).assign(ceiling=2.0))
+    assert "2.00 at most (on its own this test would have seen a gain of 1.43); with" in said
 
 
 @pytest.mark.parametrize(
@@ -100,7 +116,7 @@ def by_context(lows, change=(0.5, 0.1, 0.9)):
 
 def test_contexts_are_compared_and_half_of_the_gain_is_found():
     said = sentences.context(by_context({16: 2.0, 1: -1.9, 4: 0.5}))
-    assert said.startswith("- **c**: 0.10 ([-1.90, 0.10], 95 %, 5 answers) bits per token from the last 1 token of the")
+    assert said.startswith("- **c**: 0.10 ([-1.90, 0.10], 95 %, 5 answers) bits per token from the last token of the")
     assert "from the last 16 tokens. The difference, answer by answer, is 0.50 [0.10, 0.90]: **more context" in said
     assert said.endswith("more context adds more**; 4 tokens give at least half of it.")
     assert ": -0.90 ([" in sentences.context(by_context({16: 2.0, 1: -1.9}), "mixture")
@@ -153,7 +169,7 @@ def flow(drift, samples=100):
 def test_the_martingale_is_tested_at_its_last_token(drift, said):
     found = sentences.flow(means(flow(drift)))
     assert f"E[M] = 0 {said}" in found
-    assert "- **mixture**: after 2 tokens of 100 samples" in found
+    assert "- **mixture over prompts**: after 2 tokens of 100 samples" in found
     assert "of which A, the expected part, is 1.00. M is" in found
 
 
@@ -176,11 +192,31 @@ def test_people_drift_if_the_difference_is_sure(drift, said):
     assert said in found
     assert f"Over 30 prompts M ends at {drift:.1f} [" in found
     assert ("is not significant; one of 0." in found) == (drift == 0.1)
-    assert ("bits would have been seen (mixture)." in found) == (drift == 0.1)
-    assert ("bits lower along human answers (mixture)." in found) == (drift < 0)
-    assert ("bits higher along human answers (mixture)." in found) == (drift == 2)
+    assert ("bits would have been seen (mixture over prompts)." in found) == (drift == 0.1)
+    assert ("bits lower along human answers (mixture over prompts)." in found) == (drift < 0)
+    assert ("bits higher along human answers (mixture over prompts)." in found) == (drift == 2)
     low, high = re.search(r"it is 2\.0 \[(.*), (.*)\]", found).groups() if abs(drift) == 2 else (1.9, 2.1)
     assert float(low) < 2 < float(high)
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ((0.1, 0.5), "so S **still rises**"),
+        ((-0.1, 0.5), "so S is not shown to rise any more"),
+        ((-0.5, -0.1), "so S **falls**"),
+        ((np.nan, np.nan), "so S cannot be judged on so few"),
+    ],
+)
+def test_whether_s_still_rises_is_decided_by_the_interval(section, ends, said):
+    by_whose = [("people", 0.2, *ends), ("model", 0.7, 0.6, 0.8), (DIFFERENCE, -0.5, -0.6, 0.0)]
+    rows = pd.DataFrame(by_whose, columns=["whose", "estimate", "low", "high"])
+    every = [rows.assign(marginal=name, quantity=quantity) for name in MARGINALS for quantity in ("M", RISE)]
+    found = sentences.rise(pd.concat(every), section.model_copy(update={"flow_others": 7}))
+    assert found.count(said) == len(MARGINALS)
+    assert found.count("; along the model's own answers 0.70 [0.60, 0.80].") == len(MARGINALS)
+    assert "- **no prompt**: 0.20 " in found
+    assert "The mixture over 8 prompts can show 3.00 bits in the whole answer" in found
 
 
 def test_what_the_past_saves(section):
@@ -191,7 +227,8 @@ def test_what_the_past_saves(section):
     said = sentences.rate_distortion(table, changed)
     assert "differ by at most 1e-02 bits (tolerance 0.001)" in said
     assert "probability 0.2 costs 0.600 bits if it is sent alone, at D = 0.1; 0.500 per symbol if 2 are sent" in said
-    assert "0.358 in the limit: **knowing the past saves 40% of the bits" in said
+    assert "together, which saves 17%; and 0.358 in the limit: **knowing the whole past saves 40% of the bits" in said
+    assert "This follows from f = 0.2: with f = 1/2 nothing is saved." in said
 
 
 @pytest.mark.parametrize(
@@ -219,7 +256,7 @@ def test_what_is_gathered_stands_next_to_what_is_needed(row, said):
 
 
 def test_the_best_and_a_middling_continuation_are_quoted():
-    said = sentences.examples(["a", "b\nc", "d", "e"], np.array([0.1, 0.5, 0.1, 0.2]))
+    said = sentences.examples(["a", "b\nc\ufffd", "d", "e"], np.array([0.1, 0.5, 0.1, 0.2]))
     assert said == "> 50%: …b c\n>\n> 20%: …e\n>\n> 10%: …a"
 
 
@@ -249,7 +286,8 @@ def test_a_reward_has_its_price():
     said = sentences.reward(priced(NEAR, FAR), TWO, excess(True, True))
     assert "The mean reward is 5.0% of the words without reweighting. Reweighting 2 samples" in said
     assert "reaches 10.0% [8.0%, 13.0%] at 0.40 [0.30, 0.50] bits, with 60 effective" in said
-    assert "cannot show more. Best of 4 earns 10.0% [8.0%, 13.0%] and costs 1.50 bits, where the bound is 1.70" in said
+    assert "samples left (with fewer than 50 there is no estimate). Best of 4 earns 10.0% [8.0%, 13.0%]" in said
+    assert "and costs 1.50 bits, where the bound is 1.70" in said
     assert said.endswith("That is 0.50 [0.25, 0.75] more than the least rate.")
 
 
@@ -287,16 +325,69 @@ def test_the_verdict_gives_every_primary_claim_its_outcome():
         claim("c (to be tested: more)", "P3", np.nan, **untested),
         claim(OWN, outcomes.CONTROL, 2.0),
     ]
-    said = sentences.verdict(outcomes.table(rows, relevant=0.1))
+    said = sentences.verdict(outcomes.table(rows, relevant=0.1), NO_GAINS)
     start, _, said = said.partition("\n\n")
     assert start.startswith("An effect counts from these sizes on")
     assert "0.1 bits per token, 1 bits per answer" in start
     assert said == (
         "**The paper's concepts**\n\n- a adds: **yes for m; no for n**\n- c (to be tested: more): **not tested for m**"
         f"\n\n**Controls**\n\n- {OWN}: **yes for m**"
+        "\n\nNo other setting in the table below says otherwise."
     )
     rows[-1] = claim(OWN, outcomes.CONTROL, -1.0)
-    assert "was **not passed everywhere**: there, what" in sentences.verdict(outcomes.table(rows, relevant=0.1))
+    assert "was **not passed everywhere**: there, what" in verdict(rows)
+
+
+NO_GAINS = pd.DataFrame({"marginal": [], "corpus": [], "ceiling": []})
+
+
+def verdict(rows, ceilings=NO_GAINS):
+    return sentences.verdict(outcomes.table(rows, relevant=0.1), ceilings)
+
+
+def test_settings_that_would_change_a_verdict_are_named():
+    rows = [
+        claim("a adds", "P3", 2.0, reading="usual"),
+        claim("a adds", "P3", 2.0, reading="alike", primary=False),
+        claim("a adds", "P3", -1.0, reading="short", primary=False),
+        claim("a adds", "P3", -2.0, reading="shorter", primary=False),
+        claim("a adds", "P3", 0.1, p=0.5, reading="noisy", primary=False),
+        claim("b adds", "P3", -1.0, reading="never primary", primary=False),
+    ]
+    said = verdict(rows)
+    assert said.endswith(
+        "**Other settings that say otherwise**\n\n"
+        "- a adds, m: **no** with short; shorter and **cannot tell** with noisy (primary: yes)"
+    )
+    assert "says otherwise." in verdict(rows[:2])
+
+
+@pytest.mark.parametrize(("ceiling", "named"), [(0.9, True), (1.1, False)])
+def test_a_bank_that_cannot_show_what_would_have_been_seen_is_too_small(ceiling, named):
+    gains = pd.DataFrame({"marginal": ["mixture", "left_out"], "corpus": "c", "ceiling": [ceiling, np.nan]})
+    rows = [claim(DIRECTS, "P3", 0.1, model="m (c)", p=0.5), claim(DIRECTS, "P3", 0.1, model="m (d)", p=0.5)]
+    said = "For c the mixture can show 0.90 bits per token at most, which is **less than the 1.00 that would have been"
+    assert (said in verdict(rows, gains)) == named
+    sure = [claim(DIRECTS, "P3", 2.0, model="m (c)")]
+    assert "the mixture can show" not in verdict(sure, gains)
+
+
+@pytest.mark.parametrize(
+    ("luck", "said"),
+    [
+        ({"estimate": 2.0}, "The control of M (no prompt): there is a **mistake** in"),
+        (
+            {"estimate": 0.1, "p": 0.5},
+            "The control of M (no prompt): a mistake of the size that counts could go unseen",
+        ),
+        ({"estimate": -1.0}, None),
+        ({"estimate": 2.0, "primary": False}, None),
+    ],
+)
+def test_what_the_control_of_m_means(luck, said):
+    rows = [claim(LUCK, outcomes.CONTROL, reading="no prompt", **luck), claim("a adds", "P3", 2.0)]
+    found = verdict(rows)
+    assert (said in found) if said else ("The control of M" not in found)
 
 
 def test_what_few_samples_cannot_tell_is_not_told():
@@ -305,5 +396,5 @@ def test_what_few_samples_cannot_tell_is_not_told():
     assert sentences.flow(few).endswith("E[M] = 0 cannot be tested on so few.")
     none = gains(0.2).assign(low=np.nan, high=np.nan)
     assert "**Too few to tell**: the gain is" in sentences.granger(none)
-    said = "Whether the difference, 2.0 (no interval) bits, is significant cannot be told (mixture)."
+    said = "Whether the difference, 2.0 (no interval) bits, is significant cannot be told (mixture over prompts)."
     assert said in sentences.people(human_answers.drift(answered(2.0, 4)))
