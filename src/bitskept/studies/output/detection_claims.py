@@ -23,7 +23,7 @@ from bitskept.theory.intervals import EVEN, derived_interval, detectable, ratio_
 from bitskept.theory.statistics import cluster_bootstrap
 
 PAPER = "Radvand et al. 2025"
-TESTED_BY = ", tested by "
+TESTED_BY = " tested by "
 """Between the writer and the evaluator, which a row names as its model."""
 SIZE = "the test rejects more of the model's own texts than its size"
 TOLD = "the test tells the model's texts from those of others"

@@ -151,13 +151,13 @@ def test_the_bend_has_no_p_without_an_interval():
 
 def test_claims_are_weighed_where_they_can_be(claimed):
     by = claimed.set_index(["claim", "model", "reading"])["outcome"]
-    assert by[TOLD, "a twin, tested by m", TEXT] == "yes"
-    assert by[TOLD, "people, tested by m", TEXT] == "no"
+    assert by[TOLD, "a twin tested by m", TEXT] == "yes"
+    assert by[TOLD, "people tested by m", TEXT] == "no"
     assert by[SIZE, "m", HIDDEN] == "yes"
     assert by[SIZE, "m", TEXT] in ("no", "cannot tell")
     untested = claimed[claimed["claim"].str.contains("to be tested")]
     assert (untested["outcome"] == "not tested").all()
-    assert set(untested["model"]) == {"people, tested by m"}
+    assert set(untested["model"]) == {"people tested by m"}
     assert untested["claim"].str.contains("a writer whose mean is off 0").all()
     assert set(claimed.loc[claimed["unit"].notna(), "unit"]) == {ABOVE_SIZE, FOUND, SAVED, BEND}
 
@@ -209,7 +209,7 @@ def test_the_length_is_that_at_which_a_normal_test_finds_four_in_five():
     ],
 )
 def test_whether_the_entropy_helps(table, claimed, outcome, ends, said):
-    row = (claimed["claim"] == HELPS) & (claimed["model"] == "a twin, tested by m")
+    row = (claimed["claim"] == HELPS) & (claimed["model"] == "a twin tested by m")
     changed = claimed.copy()
     columns = ["outcome", "estimate", "low", "high"]
     changed.loc[row, columns] = outcome, 0.2 if sum(ends) > 0 or np.isnan(ends[0]) else -0.2, *ends
@@ -280,7 +280,7 @@ def test_how_errors_fall(table, claimed):
 def test_the_verdict_names_every_claim(claimed):
     said = sentences.detection_verdict(claimed)
     assert (
-        "**Four in five texts of others are found** at this length: yes for a twin, tested by m; no for people" in said
+        "**Four in five texts of others are found** at this length: yes for a twin tested by m; no for people" in said
     )
     for words in ("**False alarms go well beyond the size**", "**Errors fall exp", "**Subtracting the entropy helps**"):
         assert words in said
