@@ -29,7 +29,7 @@ def attention_spread(table: pd.DataFrame) -> Figure:
     ):
         rows = more[more["quantity"] == quantity]
         curve(panels[0], rows, "layer", share=True, color=colour, linestyle=style, label=label)
-    panels[0].set_ylabel("entropy of attention, of log2 of the tokens seen")
+    panels[0].set_ylabel("entropy of attention\n(share of log2 of the tokens seen)")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
@@ -53,7 +53,7 @@ def attention_runs(table: pd.DataFrame) -> Figure:
     ticks = [0, *(2 ** np.arange(0, np.log2(table["step"].max()) + 0.01, 2)).astype(int)]
     panels[1, 0].set_xticks(ticks, ticks)
     panels[0, 0].set_ylabel("held-out loss (bits a token)")
-    panels[1, 0].set_ylabel("entropy of attention,\nof log2 of the tokens seen")
+    panels[1, 0].set_ylabel("entropy of attention\n(share of log2 of the tokens seen)")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 

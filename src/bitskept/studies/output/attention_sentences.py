@@ -40,15 +40,15 @@ def spread(table: pd.DataFrame) -> str:
     sharper = int((layers["low"] > 0).sum())
     least, own = trained["least by own scores"]["estimate"], trained["spread"]["estimate"]
     by_text = trained["least by the text's scores"]["estimate"]
-    said = "too little to say anything" if by_text < VACUOUS else "a bound that says something"
+    said = "too little to say anything" if by_text < VACUOUS else "which says something"
     return (
         f"Trained heads spread their attention over {quote(trained['spread'], clusters='sentences')} of the bits that "
         f"they could, random ones over {quote(random['spread'])}: {_compared(gap['spread'])}. The interval of this "
         f"difference lies above 0 in {sharper} of {len(layers)} layers. The first token alone gets {quote(first)} of "
         f"the trained heads' weight, {_sink(gap['weight on the first'])} Among the other tokens, trained heads spread "
-        f"over {quote(trained['spread without the first'])}: {_compared(others)}. Scores as large as those of the "
-        f"trained heads could give {least:.0%} of the maximum at the least, {least / own:.0%} of what there is. With "
-        f"the largest singular value of all scores of a text, the least is {by_text:.2%} of the maximum, {said}."
+        f"over {quote(trained['spread without the first'])}: {_compared(others)}. For scores as large as those of "
+        f"the trained heads, the bound is {least:.0%} of the maximum, or {least / own:.0%} of the measured entropy. "
+        f"With the largest singular value of all scores of a text, it is {by_text:.2%} of the maximum, {said}."
     )
 
 
@@ -96,12 +96,31 @@ def collapse(outcomes: pd.DataFrame) -> str:
     if diverged.empty or learned.empty:
         missing = "diverged" if diverged.empty else "learned"
         return f"{counts} As none {missing}, nothing can be said of collapse: take other rates."
-    parts = [_limits(free, diverged), _apart(learned, diverged), _warning(learned), _timing(diverged), _held(fixed)]
+    parts = [_ends(diverged), _limits(free, diverged), _apart(learned, diverged), _of_rates(free), _warning(learned)]
+    parts += [_timing(diverged), _held(fixed)]
     return " ".join([counts, *filter(None, parts)])
 
 
 def _rates(runs: pd.DataFrame) -> str:
     return ", ".join(f"{rate:g}" for rate in sorted(runs["rate"].unique())) or "none"
+
+
+def _ends(diverged: pd.DataFrame) -> str:
+    """Where the runs that diverged came to stand: a divergence may be passing."""
+    above = (diverged["loss"] - diverged["single"]).to_numpy(float)
+    if not np.isfinite(above).all():
+        return "Not all of them came back from there."
+    low, high = above.min(), above.max()
+    return f"At the end they stand {low:z.2f} to {high:z.2f} bits above the law of single tokens."
+
+
+def _of_rates(free: pd.DataFrame) -> str:
+    """How many rates a correlation over runs stands on."""
+    rates = free["rate"].nunique()
+    return (
+        f"Both entropy and loss follow the rate, of which there are {rates}: that they go together does not say which "
+        "of them drives the other."
+    )
 
 
 def _limits(free: pd.DataFrame, diverged: pd.DataFrame) -> str:
@@ -182,7 +201,8 @@ def claims(table: pd.DataFrame, outcomes: pd.DataFrame, *, seed: int) -> Iterato
 def _correlation(free: pd.DataFrame, seed: int) -> dict[str, Any]:
     """Over runs: the rank correlation of the least entropy with the largest rise of the loss, its sign reversed."""
     facts = {"claim": UNSTABLE, "paper": PAPER, "reading": "least entropy, largest rise of the loss", "unit": RANK}
-    facts |= {"probe": "runs over rates and seeds", "model": "next token", "clusters": len(free)}
+    probe = f"runs at {free['rate'].nunique()} rates, whose seeds count as independent"
+    facts |= {"probe": probe, "model": "next token", "clusters": len(free)}
     least, rise = free["least_spread"].to_numpy(float), np.nan_to_num(free["rise"].to_numpy(float), posinf=1e9)
     if len(free) < FEW or np.ptp(rise) == 0 or np.ptp(least) == 0:
         return facts | UNTESTED | {"claim": f"{UNSTABLE} (to be tested: more runs, at more rates)"}

@@ -16,7 +16,7 @@ def capacity(table: pd.DataFrame) -> Figure:
     """
     models = list(table["model"].unique())
     colours = {name: f"C{place}" for place, name in enumerate(models)}
-    figure = Figure(figsize=(14, 5.4), layout="constrained")
+    figure = Figure(figsize=(15, 5.2), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     _parts(left, table[table["text"] == ALL], models)
     capacities = table[table["quantity"] == CAPACITY]
@@ -42,7 +42,7 @@ def _parts(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     axes.set(xlabel="bits per token (8 for each byte)", title="what saves the bits")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.35, -0.2), ncols=1, fontsize=11)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.3, -0.18), ncols=3, fontsize=11, columnspacing=1)
 
 
 def _texts(axes: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> None:
@@ -54,4 +54,4 @@ def _texts(axes: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> None:
         errors = [part["estimate"] - part["low"], part["high"] - part["estimate"]]
         axes.errorbar(places, part["estimate"], yerr=errors, fmt="o", capsize=3, color=colours[str(name)])
     axes.set_xticks(range(len(kinds)), kinds, rotation=30, ha="right")
-    axes.set(ylabel="information capacity, b = 0", title="by kind of text")
+    axes.set(ylabel="information capacity", title="by kind of text, b = 0")

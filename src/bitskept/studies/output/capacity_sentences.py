@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bitskept.base.words import quote
-from bitskept.instruments.claims import CONTROL, verdict
+from bitskept.instruments.claims import CONTROL, UNTESTED, verdict
 from bitskept.studies.output.capacity import PUBLISHED
 from bitskept.studies.output.capacity_tables import ALL, CAPACITY, PARTS, PER_BYTE, changed
 from bitskept.studies.output.effects import effect
@@ -29,11 +29,12 @@ def parts(table: pd.DataFrame) -> str:
     for model, rows in table[table["text"] == ALL].groupby("model", sort=False):
         by_quantity = rows[rows["quantity"] != CAPACITY].set_index("quantity")
         size, alone, gain = (by_quantity.loc[name] for name in PARTS)
+        millions = by_quantity.loc["operations", "estimate"] / 1e6
         lines.append(
             f"- **{model}**: a token stands for {size['estimate']:.1f} bits of text, of which "
             f"{quote(gain, '.1f', 'texts')} are saved, {alone['estimate']:.1f} of them by the tokenizer alone "
             f"({alone['estimate'] / gain['estimate']:.0%}). It pays {quote(by_quantity.loc['bits per byte'], '.2f')} "
-            f"bits per byte and takes {by_quantity.loc['operations', 'estimate']:,.0f} operations for a token."
+            f"bits per byte and takes {millions:,.2f} million operations a token."
         )
     return "\n".join(lines)
 
@@ -49,15 +50,22 @@ def ranking(table: pd.DataFrame, differences: pd.DataFrame) -> str:
     pairs = len(differences[["first", "second"]].drop_duplicates())
     counts = [changed(differences, masks) for masks in _settings(differences)]
     over = ("another constant", "another kind of text", "counting by byte instead of by token")
-    said = "; ".join(f"{name} turns {count} of {pairs} pairs" for name, count in zip(over, counts, strict=True))
+    said = ", ".join(f"{count} by {name}" for name, count in zip(over, counts, strict=True))
     stable = "**The order does not depend on these choices here**" if not any(counts) else "**The order is a choice**"
     unsure = differences[["low", "high"]].isna().any(axis=1).sum()
     rest = f" {unsure} of {len(differences)} differences have too few texts for an interval." if unsure else ""
-    return f"From the highest, {'; '.join(listed)}. {stable}: {said} around, beyond doubt on both sides.{rest}"
+    return (
+        f"From the highest, {'; '.join(listed)}. {stable}: of {pairs} pairs of models, so many are turned around, "
+        f"beyond doubt on both sides: {said}.{rest}"
+    )
 
 
-def series(differences: pd.DataFrame, members: tuple[str, str], constants: dict[str, float]) -> str:
-    """Whether two models of a series come out alike; `constants` are those fitted to them on each kind of text."""
+def series(
+    table: pd.DataFrame, differences: pd.DataFrame, members: tuple[str, str], constants: dict[str, float]
+) -> str:
+    """Whether two models of a series come out alike, and whether the authors' constant can test that; tables of
+    `capacity_tables.summary` and `orders`, and the `constants` that are fitted to them on each kind of text.
+    """
     rows = _between(differences, members)
     whole, published = (rows[(rows["text"] == ALL) & (rows["constant"] == b)].iloc[0] for b in (0.0, PUBLISHED))
     others = [constant for text, constant in constants.items() if text != ALL]
@@ -65,19 +73,42 @@ def series(differences: pd.DataFrame, members: tuple[str, str], constants: dict[
     return (
         f"{members[0]} less {members[1]}: {quote(whole, '.3f', 'texts')} with b = 0 and {quote(published, '.3f')} with "
         f"the authors' b. A constant of {constants[ALL]:.1f} bits makes the two alike, as some constant does for "
-        f"**any** two models: two sizes cannot test the claim.{spread}"
+        f"**any** two models: it takes a third size, or a constant from elsewhere, to test the claim.{spread}"
+        + _too_large(table, members)
     )
 
 
-def claims(differences: pd.DataFrame, members: tuple[str, str]) -> Iterator[dict[str, Any]]:
-    """The rows of the claims, from `capacity_tables.orders`: how far apart the two `members` of a series are with the
-    authors' constant, and whether each pair of models keeps its order where text or constant is another.
+def _smallest(table: pd.DataFrame, members: tuple[str, str]) -> float:
+    """The smallest size, in bits per token, that the text has for one of these models."""
+    sizes = table[(table["text"] == ALL) & (table["quantity"] == PARTS[0]) & table["model"].isin(members)]
+    return float(sizes["estimate"].min())
+
+
+def _too_large(table: pd.DataFrame, members: tuple[str, str]) -> str:
+    """What a constant does that takes more away than there is."""
+    size = _smallest(table, members)
+    if size + PUBLISHED > 0:
+        return ""
+    return (
+        f" The authors' constant **cannot test it here**: it takes away more than all the {size:.1f} bits that a token "
+        "stands for. So IC is below 0 however good the model, and the model that computes more comes out higher "
+        "for that alone."
+    )
+
+
+def claims(table: pd.DataFrame, differences: pd.DataFrame, members: tuple[str, str]) -> Iterator[dict[str, Any]]:
+    """The rows of the claims, from `capacity_tables.summary` and `orders`: how far apart the two `members` of a series
+    are with the authors' constant, which is tested only where a token stands for more bits than it takes away, and
+    whether each pair of models keeps its order with that constant, or by byte.
     """
     rows = _between(differences, members)
     row = rows[(rows["text"] == ALL) & (rows["constant"] == PUBLISHED)].iloc[0]
     facts = {"paper": PAPER, "clusters": row["n"], "unit": UNIT, "primary": True}
     name = {"claim": APART, "reading": f"b = {PUBLISHED:g}", "model": " − ".join(members)}
-    yield facts | name | _turned(row, np.sign(row["estimate"]))
+    if _smallest(table, members) + PUBLISHED > 0:
+        yield facts | name | _turned(row, np.sign(row["estimate"]))
+    else:
+        yield facts | name | UNTESTED | {"claim": f"{APART} (to be tested: tokens of more than {-PUBLISHED:g} bits)"}
     usual = differences[(differences["text"] == ALL) & (differences["constant"] == 0)].set_index(["first", "second"])
     for (first, second), before in usual.iterrows():
         same = (differences["first"] == first) & (differences["second"] == second)

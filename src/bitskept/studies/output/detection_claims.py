@@ -23,7 +23,7 @@ from bitskept.theory.intervals import EVEN, derived_interval, detectable, ratio_
 from bitskept.theory.statistics import cluster_bootstrap
 
 PAPER = "Radvand et al. 2025"
-TESTED_BY = ", tested by "
+TESTED_BY = " tested by "
 """Between the writer and the evaluator, which a row names as its model."""
 SIZE = "the test rejects more of the model's own texts than its size"
 TOLD = "the test tells the model's texts from those of others"
@@ -34,6 +34,9 @@ RELEVANT = {ABOVE_SIZE: 0.05, FOUND: 0.8, SAVED: 0.1, BEND: 0.25}
 """The smallest effect that matters, by unit, fixed before the run: false alarms at 5 % above the size; the power that
 one usually asks of a test; a tenth of the texts; a quarter of a halving (see `bend`).
 """
+
+FEW = 5
+"""Of fewer errors no fall can be seen."""
 
 
 def claims(scores: pd.DataFrame, alpha: float, *, replicates: int, seed: int) -> Iterator[dict[str, Any]]:
@@ -84,6 +87,7 @@ def _fall(
 ) -> dict[str, Any]:
     """The row of one error. It is tested only if the writer's mean T is surely off 0, as the threshold is half of it,
     and if the error fell enough over the last doubling for an exponential to show the `RELEVANT` bend: twice as much.
+    Where hardly a text was wrong before that doubling, it takes more texts to see a fall, and elsewhere longer ones.
     """
     values = ((part["surprisal"] - part["entropy"]) / part["length"]).to_numpy()
     low, high = ratio_interval(values, np.ones(len(values)), least=EVEN, seed=seed)
@@ -91,7 +95,8 @@ def _fall(
         return {"claim": f"{FALLS} (to be tested: a writer whose mean is off 0)", "unit": BEND} | UNTESTED
     half, whole = _logs(wrong[_thirds(lengths)].mean(1), wrong.shape[1])[1:]
     if whole - half < 2 * RELEVANT[BEND]:
-        return {"claim": f"{FALLS} (to be tested: longer texts)", "unit": BEND} | UNTESTED
+        scarce = wrong[_thirds(lengths)[1]].sum() < FEW
+        return {"claim": f"{FALLS} (to be tested: {'more' if scarce else 'longer'} texts)", "unit": BEND} | UNTESTED
     return {"claim": FALLS} | bend(wrong, lengths, replicates=replicates, seed=seed)
 
 

@@ -13,6 +13,7 @@ from bitskept.studies.output.section import OutputUncertainty
 
 FLOOR = 1e-3
 """Errors are drawn down to this share; none at all is drawn there."""
+TICKS = {FLOOR: "none", 0.01: "1%", 0.1: "10%", 1.0: "100%"}
 
 
 def detection(table: pd.DataFrame, section: OutputUncertainty) -> Figure:
@@ -70,6 +71,7 @@ def _errors(axes: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> None:
         style = {ALARM: "--", MISS: "-"}[str(error)]
         curve(axes, shown, "length", color=colours[str(name)], linestyle=style, marker=".")
     axes.set(yscale="log", ylim=(FLOOR / 1.2, 1.1), ylabel="errors: misses (—), false alarms (– –)")
+    axes.set_yticks(list(TICKS), TICKS.values())
     axes.set_title("constant threshold")
 
 

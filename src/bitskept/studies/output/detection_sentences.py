@@ -7,7 +7,7 @@ from scipy.stats import norm
 from bitskept.base.words import has_interval, quote
 from bitskept.instruments.claims import verdict
 from bitskept.studies.output.detection import HIDDEN, OWN, TEXT, TOKENS
-from bitskept.studies.output.detection_claims import FALLS, HELPS, SIZE, TESTED_BY, TOLD
+from bitskept.studies.output.detection_claims import FALLS, HELPS, RELEVANT, SAVED, SIZE, TESTED_BY, TOLD
 from bitskept.studies.output.detection_errors import ALARM, CONSTANT, LESS_ENTROPY, MISS, PLAIN, PLURAL, Z
 from bitskept.theory.error_exponents import Errors
 from bitskept.theory.intervals import POWER
@@ -31,28 +31,98 @@ def known_source(exact: pd.DataFrame, rates: Errors) -> str:
     )
 
 
-def concentration(table: pd.DataFrame, types: int) -> str:
-    """Where T is at the longest length, for each evaluator and writer, and whether the evaluator has learned: a table
-    of `detection_errors.summary`, and the types of the smallest vocabulary, that of the twins.
+def of_others(table: pd.DataFrame, claims: pd.DataFrame, alpha: float) -> str:
+    """A Markdown table of what the test of size `alpha` finds at the longest length: T, the share of each writer's
+    texts that is rejected, the length that it would take, and what subtracting the entropy does for a test of the same
+    size whose threshold comes from the model's own texts; tables of `detection_errors.summary` and
+    `instruments.claims`.
     """
-    rows = _at_longest(table, "concentration", TEXT)
+    rows, means = _at_longest(table, "errors", TEXT), _at_longest(table, "concentration", TEXT)
+    missed = rows[rows["error"] == MISS].set_index(["evaluator", "writer", "test"])
+    helps = claims[claims["claim"] == HELPS].set_index("model")
     lines = []
-    for evaluator, part in rows.groupby("evaluator", sort=False):
-        wide = part.set_index(["writer", "quantity"])
-        own, others = wide.loc[OWN], []
-        for writer in part.loc[part["writer"] != OWN, "writer"].unique():
-            others.append(f"{writer}: {quote(wide.loc[(writer, 'mean')], BITS)}")
-        spread, theory = own.loc["spread"], own.loc["spread by theory"]
-        close = "as" if spread["low"] <= theory["estimate"] <= spread["high"] else "and not as"
-        if not has_interval(spread):
-            close = "beside what"
+    for (evaluator, writer), part in means[means["writer"] != OWN].groupby(["evaluator", "writer"], sort=False):
+        wide = part.set_index("quantity")
+        row, model = missed.loc[(evaluator, writer, Z)], f"{writer}{TESTED_BY}{evaluator}"
+        found = {"estimate": 1 - row["estimate"], "low": 1 - row["high"], "high": 1 - row["low"]}
+        plain, less = (missed.loc[(evaluator, writer, test), "estimate"] for test in (PLAIN, LESS_ENTROPY))
         lines.append(
-            f"- **{evaluator}**, {part['length'].iloc[0]} tokens: along its own texts T is "
-            f"{quote(own.loc['mean'], BITS, 'texts')} bits per token. It spreads by {quote(spread, BITS)}, {close} its "
-            f"own laws say ({theory['estimate']:.2f}). Along other texts T is, {'; '.join(others)}."
-            + _unlearned(own.loc["entropy", "estimate"], types)
+            f"{evaluator} | {writer} | {row['n']:,} | {quote(wide.loc['mean'], BITS)} | {quote(found)} | "
+            f"{_needed(wide, found, alpha)} | {plain:.0%} | {less:.0%} | {_helps(helps.loc[model])}"
+        )
+    head = ["tested by", "texts by", "texts", "T, bits per token", "rejected", "tokens for four in five"]
+    head += ["missed by log-perplexity alone", "and less the entropy", "does subtracting help?"]
+    title = f"Texts of {table['length'].max()} tokens by others, and a test of size {alpha:.0%}:"
+    return _markdown(title, head, lines)
+
+
+def _markdown(title: str, head: list[str], lines: list[str]) -> str:
+    rows = [" | ".join(head), " | ".join("---" for _ in head), *lines]
+    return f"{title}\n\n" + "\n".join(f"| {row} |" for row in rows)
+
+
+def _needed(wide: pd.DataFrame, found: dict[str, float], alpha: float) -> str:
+    """The length at which four in five texts would be found, if T kept its mean, and its spread and that which the
+    model's laws give, which sets the threshold, fell as 1 / √n.
+    """
+    mean, spread, length = wide.loc["mean"], wide.loc["spread", "estimate"], int(wide["length"].iloc[0])
+    if found["estimate"] >= norm.cdf(POWER):
+        return "found already"
+    if not (mean["low"] > 0 or mean["high"] < 0):
+        return "none is enough if T is 0"
+    threshold = norm.isf(alpha / 2) * wide.loc["spread by theory", "estimate"]
+    times = ((threshold + POWER * spread) / mean["estimate"]) ** 2
+    return f"about {round(length * times, -1):,.0f}"
+
+
+def _helps(row: pd.Series) -> str:
+    answers = {"yes": "**yes**", "no": f"no ({RELEVANT[SAVED]:.0%} would count)", "cannot tell": "cannot tell"}
+    said = answers[row["outcome"]]
+    if not has_interval(row):
+        return said
+    ends = sorted((abs(row["low"]), abs(row["high"])))
+    if row["low"] > 0 or row["high"] < 0:
+        kind = "fewer" if row["low"] > 0 else "more"
+        size = {"estimate": abs(row["estimate"]), "low": ends[0], "high": ends[1]}
+        return f"{said}: {quote(size)} {kind} are missed"
+    return f"{said}: {quote(row, 'z.0%')} fewer"
+
+
+def own_texts(table: pd.DataFrame, alpha: float, types: int) -> str:
+    """What T and the test of size `alpha` make of each model's own texts at the longest length, and whether the model
+    has learned: a table of `detection_errors.summary`, and the types of the smallest vocabulary, that of the twins.
+    """
+    errors, values = _at_longest(table, "errors"), _at_longest(table, "concentration")
+    alarms = errors[(errors["test"] == Z) & (errors["error"] == ALARM)].set_index(["evaluator", "reading"])
+    own = values[values["writer"] == OWN].set_index(["evaluator", "reading", "quantity"])
+    lines = []
+    for evaluator in errors["evaluator"].unique():
+        as_text = own.loc[evaluator].loc[TEXT]
+        tokens, hidden = alarms.loc[(evaluator, TOKENS)], alarms.loc[(evaluator, HIDDEN)]
+        lines.append(
+            f"- **{evaluator}** on its own texts: T is {quote(as_text.loc['mean'], BITS, 'texts')} bits per token"
+            f"{_off(as_text.loc['mean'], own.loc[(evaluator, TOKENS, 'mean')])}. {_spread(as_text)} The test rejects "
+            f"{quote(alarms.loc[(evaluator, TEXT)])} of them, where {alpha:.0%} are wanted, {quote(tokens)} where it "
+            f"reads the tokens that were drawn, and {_unknown(hidden, alpha)}."
+            + _unlearned(as_text.loc["entropy", "estimate"], types)
         )
     return "\n".join(lines)
+
+
+def _off(as_text: pd.Series, as_drawn: pd.Series) -> str:
+    """What to say of a mean that is surely not 0 along a model's own texts."""
+    if not (as_text["low"] > 0 or as_text["high"] < 0):
+        return ""
+    return f", **off 0**: a text may have other tokens than were drawn; of those T is {quote(as_drawn, BITS)}"
+
+
+def _spread(own: pd.DataFrame) -> str:
+    spread, theory = own.loc["spread"], own.loc["spread by theory", "estimate"]
+    if not has_interval(spread):
+        said = "beside what its laws say"
+    else:
+        said = "as its laws say" if spread["low"] <= theory <= spread["high"] else "not as its laws say"
+    return f"T spreads by {quote(spread, BITS)}, {said} ({theory:.2f})."
 
 
 def _unlearned(entropy: float, types: int) -> str:
@@ -62,107 +132,53 @@ def _unlearned(entropy: float, types: int) -> str:
     return f" **It has learned too little**: its laws have {entropy:.1f} of {np.log2(types):.1f} bits."
 
 
-def told_apart(table: pd.DataFrame, alpha: float) -> str:
-    """The test of size `alpha` at the longest length: false alarms, what it finds, and the length that it would take; a
-    table of `detection_errors.summary`.
-    """
-    rows, means = _at_longest(table, "errors"), _at_longest(table, "concentration", TEXT)
-    lines = []
-    for evaluator, part in rows[rows["test"] == Z].groupby("evaluator", sort=False):
-        alarms = part[part["error"] == ALARM].set_index("reading")
-        said = [
-            f"- **{evaluator}**: of its own texts it rejects {quote(alarms.loc[TEXT], '.0%', 'texts')} as text and "
-            f"{quote(alarms.loc[TOKENS])} as the tokens that it drew, where {alpha:.0%} are wanted; "
-            f"{_unknown(alarms.loc[HIDDEN], alpha)}."
-        ]
-        for row in part[part["error"] == MISS].to_dict("records"):
-            found = {"estimate": 1 - row["estimate"], "low": 1 - row["high"], "high": 1 - row["low"]}
-            same = (means["evaluator"] == evaluator) & (means["writer"] == row["writer"])
-            said.append(f"Of texts by {row['writer']} it rejects {quote(found)}{_needed(means[same], found, alpha)}.")
-        lines.append(" ".join(said))
-    return "\n".join(lines)
-
-
 def _unknown(row: pd.Series, alpha: float) -> str:
     """What becomes of the size where the opening is not known."""
     rejected = quote(row)
     if not row["low"] > alpha:
-        return f"where the opening is not known, {rejected}"
-    return f"**where the opening is not known, {rejected}: not knowing what came before looks like another writer**"
-
-
-def _needed(means: pd.DataFrame, found: dict[str, float], alpha: float) -> str:
-    """The length at which four in five texts would be found, if T kept its mean and its spread fell as 1 / √n."""
-    wide = means.set_index("quantity")
-    mean, spread, length = wide.loc["mean"], wide.loc["spread", "estimate"], int(means["length"].iloc[0])
-    if found["estimate"] >= norm.cdf(POWER):
-        return ""
-    if not (mean["low"] > 0 or mean["high"] < 0):
-        return ": its mean T is not surely off 0, and where it is 0 no length helps"
-    times = ((norm.isf(alpha / 2) + POWER) * spread / mean["estimate"]) ** 2
-    return f" (four in five would take about {round(length * times, -1):.0f} tokens)"
+        return f"{rejected} where the opening is not known"
+    return f"**{rejected} where the opening is not known: not knowing what came before looks like another writer**"
 
 
 def falls(table: pd.DataFrame, claims: pd.DataFrame) -> str:
-    """How far both errors fall with a constant threshold, and whether exponentially; tables of
+    """A Markdown table of how far both errors fall with a constant threshold, and whether exponentially; tables of
     `detection_errors.summary` and `instruments.claims`.
     """
     constant = table[table["test"] == CONSTANT]
-    lines = []
-    for (evaluator, writer), part in constant.groupby(["evaluator", "writer"], sort=False):
-        falling = []
-        for error, rows in part.groupby("error", sort=False):
-            ends = [rows[rows["length"] == length].iloc[0] for length in (rows["length"].min(), rows["length"].max())]
-            falling.append(f"{PLURAL[str(error)]} from {ends[0]['estimate']:.0%} to {quote(ends[1])}")
-        lines.append(f"- {evaluator} and {writer}: {', '.join(falling)}.")
-    rows = claims[claims["claim"].str.startswith(FALLS)]
-    judged = [f"**{name}** ({', '.join(map(_which, part))})" for name, part in _by_outcome(rows)]
-    seen = rows.loc[rows["outcome"] == "cannot tell", "detectable"].min()
-    least = "" if pd.isna(seen) else f" At best, a bend of {seen:.1f} halvings would have been seen."
+    rows = claims[claims["claim"].str.startswith(FALLS)].copy()
+    rows["error"] = rows["probe"].str.rpartition(", ")[2]
+    judged, lines = rows.set_index(["model", "error"]), []
     first, last = constant["length"].min(), constant["length"].max()
-    return (
-        f"From {first} to {last} tokens, with a constant threshold:\n\n" + "\n".join(lines) + "\n\nDo they fall faster "
-        f"than any power of the length, as an exponential does? {'; '.join(judged)}.{least}"
-    )
-
-
-def _by_outcome(rows: pd.DataFrame) -> list[tuple[str, list[pd.Series]]]:
-    """The rows of each outcome, the reason with those that were not tested."""
-    reasons = rows["claim"].str.extract(r"\(to be tested: (.*)\)", expand=False)
-    named = rows["outcome"].where(reasons.isna(), "not tested, which would take " + reasons.fillna(""))
-    return [(str(name), [row for _, row in part.iterrows()]) for name, part in rows.groupby(named, sort=False)]
-
-
-def _which(row: pd.Series) -> str:
-    return f"{row['model']}: {str(row['probe']).rpartition(', ')[2]}"
-
-
-def entropy_helps(table: pd.DataFrame, claims: pd.DataFrame) -> str:
-    """Whether subtracting the entropy helps; tables of `detection_errors.summary` and `instruments.claims`."""
-    rows = _at_longest(table, "errors", TEXT).set_index(["evaluator", "writer", "test"])
-    said = {"yes": "**helps**", "no": "makes no difference that matters", "cannot tell": "cannot be judged"}
-    lines = []
-    for _, row in claims[claims["claim"] == HELPS].iterrows():
-        writer, _, evaluator = row["model"].partition(TESTED_BY)
-        plain, less = (rows.loc[(evaluator, writer, test), "estimate"] for test in (PLAIN, LESS_ENTROPY))
+    for (evaluator, writer, error), part in constant.groupby(["evaluator", "writer", "error"], sort=False):
+        start, end = (part[part["length"] == length].iloc[0] for length in (first, last))
+        row = judged.loc[(f"{writer}{TESTED_BY}{evaluator}", PLURAL[str(error)])]
         lines.append(
-            f"- {row['model']}: log-perplexity alone misses {plain:.0%} of {row['clusters']:.0f} texts, less the "
-            f"entropy {less:.0%}: {quote(row)} fewer. Subtracting the entropy {said[row['outcome']]}."
+            f"{evaluator} | {writer} | {PLURAL[str(error)]} | {start['estimate']:.0%} | {quote(end)} | {_bends(row)}"
         )
-    return "\n".join(lines)
+    head = ["tested by", "against", "errors", f"at {first} tokens", f"at {last} tokens", "faster than any power?"]
+    title = "With a constant threshold, do errors fall faster than any power of the length, as an exponential does?"
+    return _markdown(title, head, lines)
+
+
+def _bends(row: pd.Series) -> str:
+    """Whether an error falls exponentially, with what would have been seen, or what a test would take."""
+    if row["outcome"] == "not tested":
+        return f"not tested, which would take {row['claim'].partition('to be tested: ')[2].rstrip(')')}"
+    seen = f", where {row['detectable']:.1f} would have been seen" if row["outcome"] == "cannot tell" else ""
+    return f"{row['outcome']}: a bend of {quote(row, '.1f')} halvings{seen}"
 
 
 def detection_verdict(claims: pd.DataFrame) -> str:
-    """All claims in a paragraph; a table of `instruments.claims`."""
+    """All claims, one a line; a table of `instruments.claims`."""
     names = {
-        TOLD: "**Four in five texts of others are found**",
+        TOLD: "**Four in five texts of others are found** at this length",
         SIZE: "**False alarms go well beyond the size**",
         FALLS: "**Errors fall exponentially**",
         HELPS: "**Subtracting the entropy helps**",
     }
     primary = claims[claims["primary"]]
-    parts = [f"{said}: {verdict(primary[primary['claim'].str.startswith(claim)])}." for claim, said in names.items()]
-    return " ".join(parts)
+    parts = [f"- {said}: {verdict(primary[primary['claim'].str.startswith(claim)])}." for claim, said in names.items()]
+    return "\n".join(parts)
 
 
 def _at_longest(table: pd.DataFrame, panel: str, reading: str | None = None) -> pd.DataFrame:

@@ -20,8 +20,10 @@ from bitskept.studies.output.retrieval_tables import (
     FREQUENT,
     LATER,
     LOSING,
+    MODEL,
     RARE,
     RARE_LESS_FREQUENT,
+    RARER_LESS_FREQUENT,
     RETRIEVAL,
     RETRIEVAL_LESS_MODEL,
     SAVED,
@@ -33,9 +35,10 @@ PAPER, CRITICS = "Khandelwal 2020", "Wang 2023"
 RELEVANT = {"bits per token": 0.02, "share of tokens": 0.05, "bits per 100 tokens": 0.2, "bits": 0.1}
 """The least effects that count; fixed before the run."""
 SAVES, LOSE = "retrieval saves bits", "retrieval makes most tokens dearer"
-RARELY = "rare tokens gain more than frequent ones"
+RARELY = "rare tokens that the store has gain more than frequent ones"
+WITH_ABSENT = "rare tokens gain more than frequent ones, those that the store lacks among them"
 OF_PEOPLE = "along the kNN-LM's text, the entropy of the retrieval law comes to be higher than along people's"
-OF_MODEL = "along the kNN-LM's text, the entropy of the retrieval law rises faster than that of the model's law"
+OF_MODEL = "along the kNN-LM's text, the entropy of the retrieval law rises faster, or falls less, than the model's"
 DOMAIN = "a store of the same domain saves more than another one"
 PAIRING = "a store whose next tokens are shuffled saves bits"
 
@@ -48,6 +51,8 @@ def claims(gains: pd.DataFrame, changes: pd.DataFrame) -> Iterator[dict[str, Any
     above_half = losing.to_dict() | {name: losing[name] - 0.5 for name in ("estimate", "low", "high")}
     yield _claim(PAPER, SAVES, _row(gains, SAME), SAME)
     yield _claim(PAPER, RARELY, _row(gains, SAME, FREQUENCY, RARE_LESS_FREQUENT), SAME)
+    with_absent = _claim(PAPER, WITH_ABSENT, _row(gains, SAME, FREQUENCY, RARER_LESS_FREQUENT), SAME)
+    yield with_absent | {"primary": False}
     yield _claim(CRITICS, f"{LOSE} (share above one half)", above_half, SAME)
     for writer in _writers(changes):
         yield _claim(CRITICS, OF_PEOPLE, _change(changes, LATER, f"{writer} − {PEOPLE}", RETRIEVAL), writer)
@@ -123,18 +128,30 @@ def _which(gains: pd.DataFrame) -> str:
         rare, frequent = (_row(gains, SAME, FREQUENCY, name) for name in (RARE, FREQUENT))
         both = f"tokens that are rare in the store gain {rare['estimate']:z.2f} bits"
         both += f", and frequent ones {frequent['estimate']:z.2f}"
-        side = "rare" if difference["low"] > 0 else "frequent" if difference["high"] < 0 else "neither of them surely"
-        frequency = f"By frequency, {both}: {side} gain more ({quote(difference, 'z.2f')})."
+        frequency = f"By frequency, {both}: {_side(difference)} gain more ({quote(difference, 'z.2f')})."
     names = gains[(gains["store"] == SAME) & (gains["quantity"] == SAVED)].set_index("group")
     if ABSENT in names.index:
         share = names.loc[ABSENT, "tokens"] / names.loc[ALL, "tokens"]
-        frequency += f" The {share:.0%} that are not in the store lose, as they must"
-        both = names.loc[[name for name in (ABSENT, RARE) if name in names.index]]
-        mean = np.average(both["estimate"], weights=both["tokens"].astype(float))
-        frequency += f"; with these, rare tokens gain {mean:z.2f} bits." if len(both) > 1 else "."
+        frequency += f" The {share:.0%} that are not in the store lose, as they must.{_with_absent(gains, difference)}"
     part = gains[(gains["store"] == SAME) & (gains["by"] == ENTROPY) & (gains["quantity"] == SAVED)]
     part = part.set_index("group")["estimate"].reindex(list(ENTROPIES)).dropna()
     return f"{frequency} By the model's own entropy, tokens {part.idxmax()} bits gain most ({part.max():z.2f} bits)."
+
+
+def _side(difference: pd.Series) -> str:
+    return "rare" if difference["low"] > 0 else "frequent" if difference["high"] < 0 else "neither of them surely"
+
+
+def _with_absent(gains: pd.DataFrame, without: pd.Series) -> str:
+    """Whether the answer is another one if tokens that are not in the store count as rare."""
+    rarer = _row(gains, SAME, FREQUENCY, RARER_LESS_FREQUENT)
+    if not (has_interval(rarer) and has_interval(without)):
+        return ""
+    before, after = (_answer(row).split("**")[1] for row in (without, rarer))
+    return (
+        f" If they count as rare, rare tokens gain {quote(rarer, 'z.2f')} more than frequent ones. Do rare tokens gain "
+        f"more, by the measure of {RELEVANT[rarer['unit']]:g} bits? **{before}** without them, **{after}** with them."
+    )
 
 
 def _answer(row: pd.Series) -> str:
@@ -160,10 +177,13 @@ def retrieval_drift(changes: pd.DataFrame) -> str:
         higher = _change(changes, LATER, f"{writer} − {PEOPLE}", RETRIEVAL)
         faster = _change(changes, SLOPE, writer, RETRIEVAL_LESS_MODEL)
         answers.add(_answer(faster).partition("**,")[0])
+        slope, of_model = (_change(changes, SLOPE, writer, law) for law in (RETRIEVAL, MODEL))
+        rises = "" if slope["low"] > 0 else ", though it does not surely rise"
         lines.append(
             f"Along the text of the {writer}, which begins with the same state, it is {quote(higher, 'z.2f')} bits "
-            f"higher in the second half than along people's: {_answer(higher)}. Its slope is {quote(faster, 'z.2f')} "
-            f"above that of the model's law: {_answer(faster)}."
+            f"higher in the second half than along people's: {_answer(higher)}. In 100 tokens it changes by "
+            f"{quote(slope, 'z.2f')} bits{rises}, and the entropy of the model's law by {quote(of_model, 'z.2f')}. "
+            f"Does it rise faster, or fall less? By {quote(faster, 'z.2f')}: {_answer(faster)}."
         )
     if len(answers) > 1:
         lines.append("So the comparison with the model's law depends on how the kNN-LM draws its tokens.")

@@ -27,6 +27,8 @@ ENTROPIES = {"below 1 bit": 1.0, "1 to 3": 3.0, "3 to 5": 5.0, "above 5": np.inf
 ALL, FREQUENCY, ENTROPY = "all", "frequency", "entropy"
 GROUPS = {FREQUENCY: ("frequency", FREQUENCIES), ENTROPY: ("own_entropy", ENTROPIES)}
 RARE_LESS_FREQUENT = f"{RARE} − {FREQUENT}"
+RARER_LESS_FREQUENT = f"{ABSENT} or {RARE} − {FREQUENT}"
+"""With the tokens that are so rare that the store has none."""
 MODEL, RETRIEVAL = "model", "retrieval"
 LAWS = {RETRIEVAL: "entropy", MODEL: "own_entropy"}
 RETRIEVAL_LESS_MODEL = f"{RETRIEVAL} − {MODEL}"
@@ -62,8 +64,9 @@ def gains(tokens: pd.DataFrame, weights: Sequence[float], seed: int) -> pd.DataF
     """What mixing saves, in bits per token, and the share of tokens that it makes dearer (`losing`), of all tokens and
     by group (`FREQUENCIES` in the store of the same domain, `ENTROPIES` of the model's law); columns `GAIN_COLUMNS`.
 
-    Two rows are differences: what the store of the same domain saves more than that of another one, and what the same
-    domain saves more of rare tokens than of frequent ones. `tokens` counts those of a group.
+    Three rows are differences: what the store of the same domain saves more than that of another one, and what the same
+    domain saves more of rare tokens than of frequent ones, without and with those that are not in the store. `tokens`
+    counts those of a group.
     """
     rows, mixed = [], people(tokens, weights)
     for name, part in mixed.groupby("store", sort=False):
@@ -79,10 +82,11 @@ def gains(tokens: pd.DataFrame, weights: Sequence[float], seed: int) -> pd.DataF
     every = np.ones(len(same), bool)
     rows.append(facts | {"store": AGAINST_OTHER, "by": ALL, "group": ALL, "tokens": len(same)})
     rows[-1] |= _difference((same, every), (other, every), seed)
-    rare, frequent = (_in_group(same, name) for name in (RARE, FREQUENT))
-    both = int((rare | frequent).sum())
-    rows.append(facts | {"store": SAME, "by": FREQUENCY, "group": RARE_LESS_FREQUENT, "tokens": both})
-    rows[-1] |= _difference((same, rare), (same, frequent), seed)
+    absent, rare, frequent = (_in_group(same, name) for name in (ABSENT, RARE, FREQUENT))
+    for group, rarely in ((RARE_LESS_FREQUENT, rare), (RARER_LESS_FREQUENT, absent | rare)):
+        both = int((rarely | frequent).sum())
+        rows.append(facts | {"store": SAME, "by": FREQUENCY, "group": group, "tokens": both})
+        rows[-1] |= _difference((same, rarely), (same, frequent), seed)
     return pd.DataFrame(rows, columns=GAIN_COLUMNS).assign(model=tokens["model"].iloc[0])
 
 

@@ -30,7 +30,7 @@ def test_spread_of_sharper_heads_with_a_sink():
     assert "a difference of 50% [48%, 52%], so trained heads attend more sharply" in text
     assert "lies above 0 in 2 of 2 layers" in text
     assert "60% [58%, 62%] of the trained heads' weight, 50% [48%, 52%] more than from random ones: it is their" in text
-    assert "25% of what there is" in text
+    assert "the bound is 10% of the maximum, or 25% of the measured entropy" in text
     assert "0.00% of the maximum, too little to say anything" in text
 
 
@@ -40,7 +40,7 @@ def test_spread_where_random_heads_are_sharper_or_equal():
     assert "which may be 0" in text
     assert "above 0 in 0 of 2 layers" in text
     assert "it is no sink" in text
-    assert "20.00% of the maximum, a bound that says something" in text
+    assert "it is 20.00% of the maximum, which says something" in text
 
 
 def test_spread_without_intervals():
@@ -54,7 +54,8 @@ def runs(*rows, fixed=()):
     names = ["rate", "outcome", "least_spread", "loss", "rise", "fell", "rose"]
     tables = [pd.DataFrame(part, columns=names).assign(fixed=kind) for part, kind in ((rows, False), (fixed, True))]
     table = pd.concat([part for part in tables if len(part)], ignore_index=True)
-    return table.assign(spread=table["least_spread"], seed=table.groupby(["fixed", "rate"]).cumcount())
+    seeds = table.groupby(["fixed", "rate"]).cumcount()
+    return table.assign(spread=table["least_spread"], seed=seeds, single=7.65)
 
 
 SLOW = [(0.003, "learned", 0.9, 7.4, 0.0, NAN, NAN), (0.003, "learned", 0.92, 7.3, 0.01, NAN, NAN)]
@@ -67,7 +68,9 @@ def test_collapse_that_comes_with_divergence_but_is_not_what_it_takes():
     text = collapse(runs(*SLOW, *FAST, *BROKEN, fixed=FIXED))
     assert "Of 6 runs with free scores 4 learned, 0 came to no more" in text
     assert "2 diverged (rates 3)" in text
+    assert "At the end they stand -0.05 to 0.05 bits above the law of single tokens." in text
     assert "Any limit from 0.10 to 80.00 bits would sort them alike." in text
+    assert "Both entropy and loss follow the rate, of which there are 3: that" in text
     assert "to 0.2% of its maximum or less in every run that diverged" in text
     assert "no less than 40.0% in those that learned: the two are apart" in text
     assert "a fall of entropy is no harm by itself" in text
@@ -97,8 +100,9 @@ def test_collapse_and_what_was_learned():
 
 
 def test_a_run_that_stopped_before_its_loss_rose_is_found_by_no_limit():
-    stopped = [(3.0, "diverged", 0.001, 7.6, 0.0, 2, NAN)]
+    stopped = [(3.0, "diverged", 0.001, NAN, 0.0, 2, NAN)]
     assert "Any limit" not in collapse(runs(*SLOW, *FAST, *stopped))
+    assert "Not all of them came back from there." in collapse(runs(*SLOW, *FAST, *stopped))
 
 
 def test_nothing_is_said_of_collapse_without_both_kinds_of_run():
@@ -122,6 +126,7 @@ def test_claims_of_sharp_heads_and_of_runs():
     unstable = table.xs(UNSTABLE).iloc[0]
     assert unstable["outcome"] == "yes"
     assert unstable["clusters"] == 12
+    assert unstable["probe"] == "runs at 3 rates, whose seeds count as independent"
     prevented = table.xs(PREVENTED).iloc[0]
     assert prevented["estimate"] == 0
     assert prevented["clusters"] == 4

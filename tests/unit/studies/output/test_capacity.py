@@ -185,14 +185,16 @@ def test_parts_in_words(table):
     said = sentences.parts(table)
     assert "- **small**: a token stands for 16.0 bits of text, of which 11.5 (" in said
     assert "7.0 of them by the tokenizer alone (61%)" in said
-    assert "takes 262,144 operations for a token" in said
+    assert "takes 0.26 million operations a token" in said
 
 
 def test_a_ranking_that_is_a_choice(table, differences):
     said = sentences.ranking(table, differences)
     assert said.startswith("From the highest, with b = 0: other 0.89, small 0.64, large 0.59; with b = -24: other")
-    assert "**The order is a choice**: another constant turns 1 of 3 pairs; another kind of text turns 0 of 3" in said
-    assert "counting by byte instead of by token turns 2 of 3 pairs around" in said
+    assert "**The order is a choice**: of 3 pairs of models, so many are turned around, beyond doubt" in said
+    assert said.endswith(
+        "both sides: 1 by another constant, 0 by another kind of text, 2 by counting by byte instead of by token."
+    )
     assert "too few texts" not in said
 
 
@@ -204,16 +206,33 @@ def test_a_ranking_that_stands(table, differences):
     assert said + " 3 of 27 differences have too few texts for an interval." == sentences.ranking(table, firm)
 
 
-def test_a_series(costs, differences):
-    said = sentences.series(differences, MEMBERS, {ALL: -7.9, "a": -9.0, "b": -6.0})
+def long_tokens(table):
+    """The same table with tokens of twice as many bits."""
+    return table.assign(estimate=table["estimate"] * np.where(table["quantity"] == "size", 2, 1))
+
+
+def test_a_series(table, differences):
+    said = sentences.series(long_tokens(table), differences, MEMBERS, {ALL: -7.9, "a": -9.0, "b": -6.0})
     assert said.startswith("small less large: 0.04")
     assert "A constant of -7.9 bits makes the two alike, as some constant does for **any** two models" in said
     assert said.endswith("One kind of text asks for -9, another for -6.")
-    assert sentences.series(differences, MEMBERS, {ALL: -7.9}).endswith("two sizes cannot test the claim.")
+    said = sentences.series(long_tokens(table), differences, MEMBERS, {ALL: -7.9})
+    assert said.endswith("it takes a third size, or a constant from elsewhere, to test the claim.")
+    said = sentences.series(table, differences, MEMBERS, {ALL: -7.9})
+    assert "**cannot test it here**: it takes away more than all the 16.0 bits that a token stands for." in said
 
 
-def test_claims(differences):
-    found = outcomes.table(pd.DataFrame(sentences.claims(differences, MEMBERS)), relevant=sentences.RELEVANT)
+def test_a_constant_that_takes_away_more_than_there_is_tests_nothing(table, differences):
+    found = outcomes.table(pd.DataFrame(sentences.claims(table, differences, MEMBERS)), relevant=sentences.RELEVANT)
+    row = found[found["claim"].str.startswith(sentences.APART)].iloc[0]
+    assert row["outcome"] == "not tested"
+    assert row["claim"].endswith("(to be tested: tokens of more than 24 bits)")
+    assert "authors' constant?** not tested for small − large." in sentences.capacity_verdict(found)
+
+
+def test_claims(table, differences):
+    rows = sentences.claims(long_tokens(table), differences, MEMBERS)
+    found = outcomes.table(pd.DataFrame(rows), relevant=sentences.RELEVANT)
     apart = found[found["claim"] == sentences.APART].iloc[0]
     assert apart["outcome"] == "yes"
     assert apart["estimate"] == pytest.approx(abs(-12.1 / 20 + 12.5 / 18), abs=0.01)
@@ -227,10 +246,11 @@ def test_claims(differences):
     assert f"Yes in {(kept == 'yes').sum()} of 6 comparisons" in said
 
 
-def test_claims_of_too_few_texts_cannot_be_told(costs):
+def test_claims_of_too_few_texts_cannot_be_told(costs, table):
     few = costs[costs["text"] < 10]
     found = orders(few, CONSTANTS, replicates=50, seed=0)
-    rows = outcomes.table(pd.DataFrame(sentences.claims(found, MEMBERS)), relevant=sentences.RELEVANT)
+    rows = sentences.claims(long_tokens(table), found, MEMBERS)
+    rows = outcomes.table(pd.DataFrame(rows), relevant=sentences.RELEVANT)
     assert (rows["outcome"] == "cannot tell").all()
 
 

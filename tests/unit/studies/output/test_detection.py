@@ -151,13 +151,13 @@ def test_the_bend_has_no_p_without_an_interval():
 
 def test_claims_are_weighed_where_they_can_be(claimed):
     by = claimed.set_index(["claim", "model", "reading"])["outcome"]
-    assert by[TOLD, "a twin, tested by m", TEXT] == "yes"
-    assert by[TOLD, "people, tested by m", TEXT] == "no"
+    assert by[TOLD, "a twin tested by m", TEXT] == "yes"
+    assert by[TOLD, "people tested by m", TEXT] == "no"
     assert by[SIZE, "m", HIDDEN] == "yes"
     assert by[SIZE, "m", TEXT] in ("no", "cannot tell")
     untested = claimed[claimed["claim"].str.contains("to be tested")]
     assert (untested["outcome"] == "not tested").all()
-    assert set(untested["model"]) == {"people, tested by m"}
+    assert set(untested["model"]) == {"people tested by m"}
     assert untested["claim"].str.contains("a writer whose mean is off 0").all()
     assert set(claimed.loc[claimed["unit"].notna(), "unit"]) == {ABOVE_SIZE, FOUND, SAVED, BEND}
 
@@ -168,75 +168,120 @@ def test_errors_that_hardly_fall_cannot_be_judged():
     assert found["claim"].str.contains("longer texts").sum() == 2
 
 
-def test_where_t_is(table):
-    said = sentences.concentration(table, 512)
-    assert "- **m**, 40 tokens: along its own texts T is" in said
-    assert ", as its own laws say (0.16)" in said
-    assert "people:" in said
-    assert "a twin: 0.5" in said
+def test_where_hardly_a_text_is_wrong_it_takes_more_of_them():
+    far = pd.concat([texts(OWN, 0.0, seed=1), texts("a twin", 5.0, seed=2)], ignore_index=True)
+    found = pd.DataFrame(claims(far, 0.05, replicates=100, seed=0))
+    assert found["claim"].str.contains("more texts").sum() == 2
 
 
-@pytest.mark.parametrize(
-    ("spread", "said"), [((0.3, 0.4), ", and not as its"), ((np.nan, np.nan), ", beside what its")]
-)
-def test_a_spread_that_is_not_that_of_theory(table, spread, said):
-    chosen = (table["quantity"] == "spread") & (table["writer"] == OWN)
-    wider = table.assign(low=table["low"].mask(chosen, spread[0]), high=table["high"].mask(chosen, spread[1]))
-    assert said in sentences.concentration(wider, 512)
+def test_texts_by_others(table, claimed):
+    said = sentences.of_others(table, claimed, 0.05)
+    assert said.startswith("Texts of 40 tokens by others, and a test of size 5%:\n\n| tested by | texts by |")
+    row = next(line for line in said.splitlines() if line.startswith("| m | a twin |"))
+    assert row.startswith("| m | a twin | 200 | 0.5")
+    assert "| found already |" in row
+    assert row.count("|") == said.splitlines()[2].count("|") == 10
+    assert "| none is enough if T is 0 |" in said
 
 
-def test_what_the_test_finds(table):
-    said = sentences.told_apart(table, 0.05)
-    assert "where 5% are wanted" in said
-    assert "**where the opening is not known," in said
-    assert "Of texts by a twin it rejects" in said
-    assert "its mean T is not surely off 0, and where it is 0 no length helps." in said
-
-
-def test_a_length_is_named_where_one_would_help(table):
+def test_a_length_is_named_where_one_would_help(table, claimed):
     weak = table.copy()
     found = (weak["test"] == Z) & (weak["writer"] == "a twin")
     weak.loc[found, ["estimate", "low", "high"]] = 0.7, 0.6, 0.8
-    said = sentences.told_apart(weak, 0.05)
-    assert "it rejects 30% [20%, 40%] (four in five would take about 30 tokens)." in said
+    assert "| 30% [20%, 40%] | about 30 |" in sentences.of_others(weak, claimed, 0.05)
 
 
-def test_an_unknown_opening_may_not_matter(table):
-    tame = table.assign(low=table["low"].where(table["reading"] != HIDDEN, 0.01))
-    assert "; where the opening is not known, " in sentences.told_apart(tame, 0.05)
-    assert "**" not in sentences.told_apart(tame, 0.05).replace("**m**", "")
+def test_the_length_is_that_at_which_a_normal_test_finds_four_in_five():
+    rows = {"mean": (0.2, 0.1, 0.3), "spread": (0.3, 0.2, 0.4), "spread by theory": (0.1, 0.1, 0.1)}
+    wide = pd.DataFrame(rows, index=["estimate", "low", "high"]).T.assign(length=40)
+    length = float(sentences._needed(wide, {"estimate": 0.1}, 0.05).removeprefix("about "))
+    shrunk = (length / 40) ** -0.5
+    assert norm.sf((norm.isf(0.025) * 0.1 * shrunk - 0.2) / (0.3 * shrunk)) == pytest.approx(0.8, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "ends", "said"),
+    [
+        ("yes", (0.1, 0.3), "| **yes**: 20% [10%, 30%] fewer are missed |"),
+        ("no", (-0.3, -0.1), "| no (10% would count): 20% [10%, 30%] more are missed |"),
+        ("cannot tell", (-0.1, 0.3), "| cannot tell: 20% [-10%, 30%] fewer |"),
+        ("cannot tell", (np.nan, np.nan), "| cannot tell |"),
+    ],
+)
+def test_whether_the_entropy_helps(table, claimed, outcome, ends, said):
+    row = (claimed["claim"] == HELPS) & (claimed["model"] == "a twin tested by m")
+    changed = claimed.copy()
+    columns = ["outcome", "estimate", "low", "high"]
+    changed.loc[row, columns] = outcome, 0.2 if sum(ends) > 0 or np.isnan(ends[0]) else -0.2, *ends
+    errors = (table["writer"] == "a twin") & (table["length"] == 40)
+    known = table.assign(estimate=table["estimate"].mask(errors & (table["test"] == PLAIN), 0.9))
+    known["estimate"] = known["estimate"].mask(errors & (table["test"] == LESS_ENTROPY), 0.7)
+    assert f"| 90% | 70% {said}" in sentences.of_others(known, changed, 0.05)
+
+
+@pytest.fixture(scope="module")
+def own(table):
+    """What is said of the model's own texts, with some numbers of the table replaced."""
+
+    def say(types=512, reading=TEXT, **changes):
+        changed = table.copy()
+        for name, ends in changes.items():
+            rows = (changed["writer"] == OWN) & (changed["reading"] == reading)
+            named = changed["quantity"].eq(name) | ((name == "alarm") & changed["error"].eq(ALARM))
+            changed.loc[rows & named, ["low", "high"]] = ends
+        return sentences.own_texts(changed, 0.05, types)
+
+    return say
+
+
+def test_what_is_said_of_own_texts(own):
+    said = own()
+    assert said.startswith("- **m** on its own texts: T is ")
+    assert "as its laws say (0.16). The test rejects" in said
+    assert "of them, where 5% are wanted," in said
+    assert "where the opening is not known: not knowing what came before looks like another writer**." in said
+    assert "off 0" not in said
+    assert "too little" not in said
+
+
+@pytest.mark.parametrize(("ends", "said"), [((0.3, 0.4), ", not as its laws"), ((np.nan, np.nan), ", beside what its")])
+def test_a_spread_that_is_not_that_of_theory(own, ends, said):
+    assert said in own(spread=ends)
+
+
+@pytest.mark.parametrize("ends", [(0.01, 0.02), (-0.02, -0.01)])
+def test_own_texts_that_are_off_0(own, ends):
+    assert ", **off 0**: a text may have other tokens than were drawn; of those T is " in own(mean=ends)
+
+
+def test_an_unknown_opening_may_not_matter(own):
+    assert "looks like another writer" not in own(reading=HIDDEN, alarm=(0.01, 0.5))
+    assert own(reading=HIDDEN, alarm=(0.01, 0.5)).endswith("where the opening is not known.")
+
+
+def test_a_model_that_has_learned_too_little(own):
+    assert own(types=16).endswith(" of 4.0 bits.")
 
 
 def test_how_errors_fall(table, claimed):
     said = sentences.falls(table, claimed)
-    assert "From 10 to 40 tokens, with a constant threshold:" in said
-    assert "- m and a twin: false alarms from" in said
-    assert "**not tested, which would take a writer whose mean is off 0** (people, tested by m: false alarms" in said
-    unsure = claimed.assign(outcome=claimed["outcome"].where(~claimed["claim"].eq(FALLS), "cannot tell"))
-    unsure.loc[unsure["claim"] == FALLS, "detectable"] = 1.5
-    assert sentences.falls(table, unsure).endswith("At best, a bend of 1.5 halvings would have been seen.")
-    sure = claimed.assign(outcome=claimed["outcome"].where(~claimed["claim"].eq(FALLS), "yes"))
-    assert "would have been seen" not in sentences.falls(table, sure)
-
-
-@pytest.mark.parametrize(
-    ("outcome", "said"),
-    [("yes", "**helps**"), ("no", "makes no difference that matters"), ("cannot tell", "cannot be judged")],
-)
-def test_whether_the_entropy_helps(table, outcome, said):
-    row = {"claim": HELPS, "model": "a twin, tested by m", "outcome": outcome, "estimate": 0.2, "low": 0.1, "high": 0.3}
-    errors = (table["writer"] == "a twin") & (table["length"] == 40)
-    known = table.assign(estimate=table["estimate"].mask(errors & (table["test"] == PLAIN), 0.9))
-    known["estimate"] = known["estimate"].mask(errors & (table["test"] == LESS_ENTROPY), 0.7)
-    assert sentences.entropy_helps(known, pd.DataFrame([row | {"clusters": 50}])) == (
-        "- a twin, tested by m: log-perplexity alone misses 90% of 50 texts, less the entropy 70%: 20% [10%, 30%] "
-        f"fewer. Subtracting the entropy {said}."
-    )
+    assert "| tested by | against | errors | at 10 tokens | at 40 tokens | faster than any power? |" in said
+    assert "| m | people | false alarms |" in said
+    assert "| not tested, which would take a writer whose mean is off 0 |" in said
+    for outcome, ending in (("cannot tell", "halvings, where 1.5 would have been seen |"), ("yes", "halvings |")):
+        rows = claimed["claim"].eq(FALLS)
+        changed = claimed.assign(outcome=claimed["outcome"].mask(rows, outcome))
+        changed.loc[rows, "detectable"] = 1.5
+        line = next(line for line in sentences.falls(table, changed).splitlines() if "| a twin | false alarms" in line)
+        assert f"| {outcome}: a bend of " in line
+        assert line.endswith(ending)
 
 
 def test_the_verdict_names_every_claim(claimed):
     said = sentences.detection_verdict(claimed)
-    assert "**Four in five texts of others are found**: yes for a twin, tested by m; no for people" in said
+    assert (
+        "**Four in five texts of others are found** at this length: yes for a twin tested by m; no for people" in said
+    )
     for words in ("**False alarms go well beyond the size**", "**Errors fall exp", "**Subtracting the entropy helps**"):
         assert words in said
 

@@ -23,6 +23,7 @@ from bitskept.studies.output.retrieval_tables import (
     MODEL,
     RARE,
     RARE_LESS_FREQUENT,
+    RARER_LESS_FREQUENT,
     RETRIEVAL,
     RETRIEVAL_LESS_MODEL,
     SAVED,
@@ -129,6 +130,10 @@ def test_who_gains_and_who_loses(knn_tokens, knn_weights):
     difference = gains.loc[(SAME, RARE_LESS_FREQUENT, SAVED)]
     assert difference["estimate"] == pytest.approx(apart)
     assert difference["low"] > 0
+    names = gains.reset_index().set_index(["store", "group", "quantity"]).loc[(SAME, [ABSENT, RARE], SAVED), :]
+    rarer = np.average(names["estimate"], weights=names["tokens"].astype(float))
+    with_absent = gains.loc[(SAME, RARER_LESS_FREQUENT, SAVED), "estimate"]
+    assert with_absent == pytest.approx(rarer - gains.loc[(SAME, FREQUENT, SAVED), "estimate"])
 
 
 def test_what_is_saved_is_the_difference_of_both_costs(knn_tokens, knn_weights):

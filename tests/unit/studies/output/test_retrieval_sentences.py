@@ -16,8 +16,10 @@ from bitskept.studies.output.retrieval_tables import (
     FREQUENT,
     LATER,
     LOSING,
+    MODEL,
     RARE,
     RARE_LESS_FREQUENT,
+    RARER_LESS_FREQUENT,
     RETRIEVAL,
     RETRIEVAL_LESS_MODEL,
     SAVED,
@@ -28,7 +30,17 @@ from bitskept.studies.output.retrieval_tables import (
 WRITERS = ("kNN-LM, nucleus 0.8", "kNN-LM, nucleus 1")
 
 
-def gains(saved=0.04, losing=0.8, shuffled=-0.05, apart=0.03, rarer=0.1, weight=0.1, reach=0.01, weights=(0.0, 0.05)):
+def gains(
+    saved=0.04,
+    losing=0.8,
+    shuffled=-0.05,
+    apart=0.03,
+    rarer=0.1,
+    rarest=0.0,
+    weight=0.1,
+    reach=0.01,
+    weights=(0.0, 0.05),
+):
     same, bits, share = {"store": SAME, "weight": weight}, "bits per token", "share of tokens"
     rows = [
         same | {"by": ALL, "group": ALL, "quantity": SAVED, "estimate": saved, "unit": bits, "tokens": 100},
@@ -36,6 +48,7 @@ def gains(saved=0.04, losing=0.8, shuffled=-0.05, apart=0.03, rarer=0.1, weight=
         same | {"by": FREQUENCY, "group": RARE, "quantity": SAVED, "estimate": 0.2, "unit": bits, "tokens": 31},
         same | {"by": FREQUENCY, "group": FREQUENT, "quantity": SAVED, "estimate": 0.2 - rarer, "unit": bits},
         same | {"by": FREQUENCY, "group": RARE_LESS_FREQUENT, "quantity": SAVED, "estimate": rarer, "unit": bits},
+        same | {"by": FREQUENCY, "group": RARER_LESS_FREQUENT, "quantity": SAVED, "estimate": rarest, "unit": bits},
         same | {"by": FREQUENCY, "group": ABSENT, "quantity": SAVED, "estimate": -0.15, "unit": bits, "tokens": 19},
         same | {"by": ENTROPY, "group": "below 1 bit", "quantity": SAVED, "estimate": -0.02, "unit": bits},
         same | {"by": ENTROPY, "group": "above 5", "quantity": SAVED, "estimate": 0.09, "unit": bits},
@@ -60,7 +73,10 @@ def test_what_is_saved_and_who_gains():
     )
     assert "**Most tokens lose all the same**: 80% [79%, 81%] of them, each at most −log2(1 − w) = 0.15 bits." in said
     assert "rare in the store gain 0.20 bits, and frequent ones 0.10: rare gain more (0.10 [0.09, 0.11])" in said
-    assert "The 19% that are not in the store lose, as they must; with these, rare tokens gain 0.07 bits." in said
+    assert "The 19% that are not in the store lose, as they must. If they count as rare, rare tokens gain 0.00" in said
+    assert "gain 0.00 [-0.01, 0.01] more than frequent ones. Do rare tokens gain more, by the measure of 0.02" in said
+    assert "bits? **yes** without them, **no** with them." in said
+    assert "bits? **yes** without them, **yes** with them." in sentences.retrieval(gains(rarest=0.1))
     assert said.endswith("tokens above 5 bits gain most (0.09 bits).")
 
 
@@ -129,12 +145,13 @@ def test_where_all_tokens_are_in_the_store_or_no_rare_one():
     assert "not in the store" not in sentences.retrieval(table[table["group"] != ABSENT])
 
 
-def changes(higher=(0.3, 0.3), faster=(0.5, 0.5), reach=0.05):
+def changes(higher=(0.3, 0.3), faster=(0.5, 0.5), rise=0.4, reach=0.05):
     rows = [{"quantity": SLOPE, "whose": PEOPLE, "law": RETRIEVAL, "estimate": -0.1, "unit": "bits per 100 tokens"}]
     for writer, bits, slope in zip(WRITERS, higher, faster, strict=True):
         row = {"quantity": LATER, "whose": f"{writer} − {PEOPLE}", "law": RETRIEVAL, "estimate": bits, "unit": "bits"}
         facts = {"quantity": SLOPE, "whose": writer, "law": RETRIEVAL_LESS_MODEL, "unit": "bits per 100 tokens"}
         rows += [row, facts | {"estimate": slope}]
+        rows += [facts | {"law": law, "estimate": bits} for law, bits in ((RETRIEVAL, rise), (MODEL, rise - slope))]
     table = pd.DataFrame(rows).assign(model="m", n=40)
     return table.assign(low=table["estimate"] - reach, high=table["estimate"] + reach)
 
@@ -143,10 +160,17 @@ def test_the_rise_along_its_own_text():
     said = sentences.retrieval_drift(changes())
     assert "changes by -0.10 ([-0.15, -0.05], 95 %, 40 texts) bits in 100 tokens." in said
     assert said.count("it is 0.30 [0.25, 0.35] bits higher in the second half than along people's: **yes**, by") == 2
+    assert said.count("In 100 tokens it changes by 0.40 [0.35, 0.45] bits, and the entropy of the model's law by") == 2
     assert (
-        said.count("Its slope is 0.50 [0.45, 0.55] above that of the model's law: **yes**, by the measure of 0.2") == 2
+        said.count("by -0.10 [-0.15, -0.05]. Does it rise faster, or fall less? By 0.50 [0.45, 0.55]: **yes**, by the")
+        == 2
     )
     assert "depends on how" not in said
+
+
+def test_an_entropy_may_gain_on_another_that_falls():
+    said = sentences.retrieval_drift(changes(rise=0.0))
+    assert said.count("it changes by 0.00 [-0.05, 0.05] bits, though it does not surely rise, and the entropy") == 2
 
 
 def test_two_ways_of_drawing_may_disagree():
@@ -157,9 +181,9 @@ def test_two_ways_of_drawing_may_disagree():
 
 def test_claims_in_their_form():
     table = outcomes.table(sentences.claims(gains(), changes()), relevant=sentences.RELEVANT, sides=2)
-    assert table["outcome"].tolist() == ["yes"] * 8 + ["no"]
-    assert table["primary"].tolist() == [True] * 7 + [False] * 2
-    assert table["estimate"].iloc[2] == pytest.approx(0.3)  # of the tokens, above one half
-    assert set(table["probe"].iloc[3:7]) == set(WRITERS)
+    assert table["outcome"].tolist() == ["yes"] * 2 + ["no"] + ["yes"] * 6 + ["no"]
+    assert table["primary"].tolist() == [True] * 2 + [False] + [True] * 5 + [False] * 2
+    assert table["estimate"].iloc[3] == pytest.approx(0.3)  # of the tokens, above one half
+    assert set(table["probe"].iloc[4:8]) == set(WRITERS)
     few = outcomes.table(sentences.claims(gains(reach=np.nan), changes(reach=np.nan)), relevant=sentences.RELEVANT)
     assert set(few["outcome"]) == {"cannot tell"}
