@@ -156,7 +156,7 @@ def setting(row: Mapping[str, Any] | pd.Series) -> str:
 
 def _claims(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """The rows of each claim: what stands in brackets is its object, or what it would take to test it."""
-    for claim, rows in table.groupby(table["claim"].str.partition(" (")[0], sort=False):
+    for claim, rows in table.groupby(table["claim"].map(lambda claim: claim.partition(" (")[0]), sort=False):
         yield rows["claim"].iloc[0] if (rows["outcome"] == "not tested").all() else claim, rows
 
 

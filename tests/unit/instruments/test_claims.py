@@ -189,6 +189,7 @@ def test_the_readme_has_a_line_for_each_tested_claim_of_a_paper():
 
 def test_a_readme_without_claims_is_empty():
     assert claims.readme({}) == ""
+    assert claims.readme({"08_uncertainty_at_the_output": table(row(paper="Meister 2022"))}) == ""
 
 
 def test_what_it_would_take_is_said_only_where_no_row_of_a_claim_was_tested():
