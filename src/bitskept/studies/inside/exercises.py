@@ -23,4 +23,4 @@ def power(result: Any, distortions: pd.DataFrame) -> None:
     rows = distortions[median & (distortions["points"] == EMBEDDINGS)]
     right = np.polyfit(np.log(rows["dimension"].astype(float)), np.log(rows["estimate"].astype(float)), 1)[0]
     hint = "A power is a straight line on logarithms: fit one, for example with np.polyfit, and give its slope."
-    check(result, float(right), within=0.01, hint=hint)
+    check(result, float(right), within=0.005, hint=hint)
