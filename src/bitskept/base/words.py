@@ -25,3 +25,14 @@ def quote(row: Mapping[str, Any] | pd.Series, style: str = ".0%", clusters: str 
 def has_interval(row: Mapping[str, Any] | pd.Series) -> bool:
     """Whether neither end is missing."""
     return not (pd.isna(row["low"]) or pd.isna(row["high"]))
+
+
+def by_interval(
+    row: Mapping[str, Any] | pd.Series, *, above: str, below: str, neither: str, unknown: str | None = None
+) -> str:
+    """The text for where the interval of a row lies: above 0, below 0, or neither. Where an end is missing, `unknown`,
+    by default as for neither.
+    """
+    if not has_interval(row):
+        return neither if unknown is None else unknown
+    return above if row["low"] > 0 else below if row["high"] < 0 else neither

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from bitskept.base.words import has_interval, quote
+from bitskept.base.words import by_interval, has_interval, quote
 
 ROW = {"estimate": 0.834, "low": 0.81, "high": 0.85, "n": 1250}
 NONE = ROW | {"low": float("nan"), "high": float("nan")}
@@ -27,3 +27,14 @@ def test_an_interval_has_two_ends():
     assert has_interval(ROW)
     assert not has_interval(NONE)
     assert not has_interval(ROW | {"low": pd.NA})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [(0.1, 0.3, "above"), (-0.3, -0.1, "below"), (-0.1, 0.1, "neither"), (float("nan"), 0.3, "unknown")],
+)
+def test_the_text_for_where_an_interval_lies(low, high, text):
+    texts = {name: name for name in ("above", "below", "neither", "unknown")}
+    assert by_interval({"low": low, "high": high}, **texts) == text
+    del texts["unknown"]
+    assert by_interval({"low": low, "high": high}, **texts) == text.replace("unknown", "neither")

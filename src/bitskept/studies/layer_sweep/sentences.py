@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pandas as pd
 
-from bitskept.base.words import has_interval, quote
+from bitskept.base.words import by_interval, quote
 from bitskept.studies.layer_sweep import units
 from bitskept.studies.layer_sweep.bits_by_layer import READINGS, at_last_layer, with_all_text
 from bitskept.studies.layer_sweep.claims import BITS
@@ -157,13 +157,8 @@ def random(differences: pd.DataFrame) -> str:
     for (reading, model), rows in differences.groupby(["reading", "model"], sort=False):
         sides: dict[str, list[str]] = {}
         for row in rows.to_dict("records"):
-            side = "about as much as"
-            if not has_interval(row):
-                side = "an amount that cannot be compared with"
-            elif row["low"] > 0:
-                side = "more than"
-            elif row["high"] < 0:
-                side = "less than"
+            unknown = "an amount that cannot be compared with"
+            side = by_interval(row, above="more than", below="less than", neither="about as much as", unknown=unknown)
             sides.setdefault(side, []).append(f"*{row['weights']}* ({row['random']:z.0%})")
         parts = "; ".join(f"{side} {_and(copies)}" for side, copies in sides.items())
         depends = " So the answer depends on the initial scale." if {"more than", "less than"} <= set(sides) else ""

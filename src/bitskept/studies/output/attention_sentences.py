@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from bitskept.base.words import has_interval, quote
+from bitskept.base.words import by_interval, has_interval, quote
 from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.studies.output.attention import GAP, SPREADS
 from bitskept.studies.output.attention_runs import RISE
@@ -61,11 +61,13 @@ def _of_all(table: pd.DataFrame, weights: str) -> dict[str, dict[str, Any]]:
 def _compared(gap: dict[str, Any]) -> str:
     """A difference, random less trained, in words."""
     size = f"a difference of {quote(gap)}"
-    if not has_interval(gap):
-        return f"{size}, from too few sentences to judge"
-    if gap["low"] > 0:
-        return f"{size}, so trained heads attend more sharply"
-    return f"{size}, so random heads attend more sharply" if gap["high"] < 0 else f"{size}, which may be 0"
+    return f"{size}, " + by_interval(
+        gap,
+        above="so trained heads attend more sharply",
+        below="so random heads attend more sharply",
+        neither="which may be 0",
+        unknown="from too few sentences to judge",
+    )
 
 
 def _sink(gap: dict[str, Any]) -> str:

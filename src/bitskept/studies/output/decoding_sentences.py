@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from bitskept.base.words import has_interval, quote
+from bitskept.base.words import by_interval, has_interval, quote
 from bitskept.instruments.claims import UNTESTED
 from bitskept.studies.output.decoders import ANCESTRAL, MIROSTAT, PEOPLE, TOP_H, TYPICAL
 from bitskept.studies.output.decoding_figures import SYMBOLS
@@ -65,13 +65,13 @@ def along(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
     elif all(abs(row["estimate"]) <= OFF * standard_error(row["low"], row["high"]) for row in (ancestral, as_expected)):
         check = f"holds (0 is no more than {OFF:g} standard errors off)"
     distance, expected = (_of(by_decoder, PEOPLE, name)["estimate"] for name in ("distance", "expected_distance"))
-    said = "no nearer than a draw, nor further from it, as far as can be told"
-    if not has_interval(near):
-        said = "too few texts to tell whether that is nearer than a draw"
-    elif near["low"] > 0:
-        said = "**nearer than a draw**, as the hypothesis of expected information has it"
-    elif near["high"] < 0:
-        said = "**further from it than a draw**, so the hypothesis of expected information is not borne out here"
+    said = by_interval(
+        near,
+        above="**nearer than a draw**, as the hypothesis of expected information has it",
+        below="**further from it than a draw**, so the hypothesis of expected information is not borne out here",
+        neither="no nearer than a draw, nor further from it, as far as can be told",
+        unknown="too few texts to tell whether that is nearer than a draw",
+    )
     seen = "" if pd.isna(near["detectable"]) else f"; {near['detectable']:.2f} bits nearer would have been seen"
     return (
         "A draw from a law has the law's entropy as its mean surprisal, so along sampled text the two have to agree. "
@@ -88,13 +88,13 @@ def nearer(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
     lines = [f"People's tokens have a mean surprisal of {quote(_of(by_decoder, PEOPLE, 'surprisal'), BITS)} bits."]
     for row in contrasts[contrasts["quantity"] == "nearer"].to_dict("records"):
         typical, other = (_arm(row[name], row[setting]) for name, setting in _SIDES)
-        verdict = f"**{typical}** and {other} are not told apart"
-        if not has_interval(row):
-            verdict = f"**{typical}** and {other}: too few texts to tell"
-        elif row["low"] > 0:
-            verdict = f"**{typical}** comes nearer to people than {other}"
-        elif row["high"] < 0:
-            verdict = f"{other} comes nearer to people than **{typical}**"
+        verdict = by_interval(
+            row,
+            above=f"**{typical}** comes nearer to people than {other}",
+            below=f"{other} comes nearer to people than **{typical}**",
+            neither=f"**{typical}** and {other} are not told apart",
+            unknown=f"**{typical}** and {other}: too few texts to tell",
+        )
         means = [f"{_of(by_decoder, row[name], 'surprisal', row[setting])['estimate']:.2f}" for name, setting in _SIDES]
         distance = _of(by_decoder, TYPICAL, "distance", row["setting"])["estimate"]
         lines.append(
@@ -110,7 +110,6 @@ def fewer(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
     people, sampled = (quote(_of(by_decoder, name, "repeated"), SHARES) for name in (PEOPLE, ANCESTRAL))
     lines = [f"People repeat {people} of their 4-grams, ancestral sampling {sampled}."]
     for row in contrasts[contrasts["quantity"] == "fewer"].to_dict("records"):
-        verdict = "repeats neither less nor more than a nucleus of equal surprisal, as far as can be told"
         if pd.isna(row["estimate"]):
             lines.append(f"- **{row['decoder']}** has no surprisal in common with any nucleus: not tested.")
             continue
@@ -120,12 +119,13 @@ def fewer(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
                 f"{row['level']:{SHARES}} of the 4-grams here."
             )
             continue
-        if not has_interval(row):
-            verdict = "against a nucleus of equal surprisal: too few texts to tell"
-        elif row["low"] > 0:
-            verdict = "repeats less than a nucleus of equal surprisal"
-        elif row["high"] < 0:
-            verdict = "repeats more than a nucleus of equal surprisal"
+        verdict = by_interval(
+            row,
+            above="repeats less than a nucleus of equal surprisal",
+            below="repeats more than a nucleus of equal surprisal",
+            neither="repeats neither less nor more than a nucleus of equal surprisal, as far as can be told",
+            unknown="against a nucleus of equal surprisal: too few texts to tell",
+        )
         seen = "" if pd.isna(row["detectable"]) else f" ({row['detectable']:.1%} would have been seen)"
         lines.append(f"- **{row['decoder']}** {verdict}: {quote(row, SHARES)} fewer of the 4-grams{seen}.")
     return "\n".join(lines)
@@ -148,11 +148,8 @@ def mirostat(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
             verdict = "**missed**"
             if target > sampled["high"]:
                 verdict += f": it asks for more than the {sampled['estimate']:.2f} bits of the whole law"
-        steady = "cannot be told to stray less or more than"
-        if row["low"] > 0:
-            steady = "stray less than"
-        elif row["high"] < 0:
-            steady = "stray more than"
+        unclear = "cannot be told to stray less or more than"
+        steady = by_interval(row, above="stray less than", below="stray more than", neither=unclear)
         lines.append(
             f"- τ = {target:g}: mean surprisal {quote(mean, BITS)} bits, {verdict}. "
             f"{quote(_of(by_decoder, MIROSTAT, 'astray', target), '.0%')} of the texts end more than {ASTRAY:g} bits "
@@ -167,13 +164,13 @@ def bound(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
     lines = []
     for row in contrasts[contrasts["quantity"] == "slack"].to_dict("records"):
         share = _of(by_decoder, TOP_H, "bounded", row["setting"])
-        verdict = "on average neither above nor below, as far as can be told"
-        if not has_interval(row):
-            verdict = "with too few texts to tell the mean"
-        elif row["low"] > 0:
-            verdict = "on average below the bound"
-        elif row["high"] < 0:
-            verdict = "**on average above the bound**"
+        verdict = by_interval(
+            row,
+            above="on average below the bound",
+            below="**on average above the bound**",
+            neither="on average neither above nor below, as far as can be told",
+            unknown="with too few texts to tell the mean",
+        )
         lines.append(
             f"- α = {row['setting']:g}: {quote(share, '.0%')} of the tokens come from a law whose entropy is at most α "
             f"times the whole, {verdict} (the bound less the entropy is {quote(row, BITS)} bits)."

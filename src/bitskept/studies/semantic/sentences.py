@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bitskept.base.words import has_interval, quote
+from bitskept.base.words import by_interval, has_interval, quote
 from bitskept.instruments.likelihood.information_density import MARGINALS
 from bitskept.studies.semantic.claims import NAMES
 from bitskept.studies.semantic.human_answers import DIFFERENCE, RISE, WHOSE
@@ -106,13 +106,13 @@ def context(gains: pd.DataFrame, marginal: str = "left_out") -> str:
         by_context = rows[rows["quantity"] != CHANGE].sort_values("context").to_dict("records")
         first, *_, last = by_context
         [change] = rows[(rows["quantity"] == CHANGE) & (rows["since"] == first["context"])].to_dict("records")
-        verdict = f"whether that is more than nothing cannot be told: {_seen(change)} would have been seen"
-        if not has_interval(change):
-            verdict = "the answers are too few to tell"
-        elif change["low"] > 0:
-            verdict = "**more context adds more**"
-        elif change["high"] < 0:
-            verdict = "**more context takes away**"
+        verdict = by_interval(
+            change,
+            above="**more context adds more**",
+            below="**more context takes away**",
+            neither=f"whether that is more than nothing cannot be told: {_seen(change)} would have been seen",
+            unknown="the answers are too few to tell",
+        )
         lines.append(
             f"- **{corpus}**: {quote(first, BITS, 'answers')} bits per token from the last {_last(first['context'])} "
             f"of the prompt, {quote(last, BITS)} from the last {_last(last['context'])}. The difference, answer by "
@@ -186,13 +186,13 @@ def rise(drift: pd.DataFrame, section: SemanticInformation) -> str:
     for name in MARGINALS:
         rows = rises[rises["marginal"] == name].set_index("whose").to_dict("index")
         human, model = (rows[whose] for whose in WHOSE)
-        verdict = "is not shown to rise any more"
-        if not has_interval(human):
-            verdict = "cannot be judged on so few"
-        elif human["low"] > 0:
-            verdict = "**still rises**"
-        elif human["high"] < 0:
-            verdict = "**falls**"
+        verdict = by_interval(
+            human,
+            above="**still rises**",
+            below="**falls**",
+            neither="is not shown to rise any more",
+            unknown="cannot be judged on so few",
+        )
         lines.append(
             f"- **{NAMES[name]}**: {quote(human, BITS)} bits per token, so S {verdict}; along the model's own answers "
             f"{quote(model, BITS)}."
