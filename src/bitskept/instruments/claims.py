@@ -45,10 +45,10 @@ def table(
     adjusted over all rows of a `family` (Holm 1979); a row without a family keeps its own. `detectable` is given for a
     test on its own; that of a family is raised to what the strictest of Holm's steps would see, where p has one or two
     `sides`. For the strongest of many contrasts (`theory.contrasts`), which needs more than 1.645 standard errors on
-    its own, it is raised by more than it takes. A row may be tested for an effect beyond some
-    `least` (default 0), and then only what is detectable beyond that is raised. A row without an estimate is "not
-    tested", and its claim says what it would take: "(to be tested: ...)". ValueError for a row with an interval and no
-    p, and for one that "cannot tell" without saying what would have been seen: `detectable`.
+    its own, it is raised by more than it takes. A row may be tested for an effect beyond some `least`
+    (default 0), and then only what is detectable beyond that is raised. A row without an estimate is "not tested", and
+    its claim says what it would take: "(to be tested: ...)". ValueError for a row with an interval and no p, and for
+    one that "cannot tell" without saying what would have been seen: `detectable`.
     """
     rows = pd.DataFrame(rows).reset_index(drop=True).reindex(columns=[*COLUMNS, "p", "family", "least"])
     tested = rows["estimate"].notna()
@@ -154,9 +154,14 @@ def setting(row: Mapping[str, Any] | pd.Series) -> str:
     return ", ".join(parts)
 
 
+def without_brackets(claims: pd.Series) -> pd.Series:
+    """Each claim up to its bracket, which names its object, or says what it would take to test it."""
+    return claims.map(lambda claim: claim.partition(" (")[0])
+
+
 def _claims(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """The rows of each claim: what stands in brackets is its object, or what it would take to test it."""
-    for claim, rows in table.groupby(table["claim"].map(lambda claim: claim.partition(" (")[0]), sort=False):
+    for claim, rows in table.groupby(without_brackets(table["claim"]), sort=False):
         yield rows["claim"].iloc[0] if (rows["outcome"] == "not tested").all() else claim, rows
 
 

@@ -49,7 +49,7 @@ def claims(counted: pd.DataFrame) -> pd.DataFrame:
     both = pd.DataFrame([*_pairs(ends), *_needs(ends), *_needed(every)])
     most = both["train_sentences"].max()
     both["primary"] = (both["reading"] == "token") & (both["probe"] == "centroid") & (both["train_sentences"] == most)
-    both["family"] = both["claim"].str.partition(" (")[0].where(both["primary"])
+    both["family"] = outcomes.without_brackets(both["claim"]).where(both["primary"])
     return outcomes.table(both, relevant=RELEVANT, sides=2)
 
 

@@ -249,7 +249,7 @@ def _agreement(found: str, others: pd.DataFrame) -> str:
 def verdict(table: pd.DataFrame, where: str = "the language with a truth") -> str:
     """All primary claims in one sentence."""
     primary = table[table["primary"]]
-    names = primary["claim"].str.partition(" (")[0]
+    names = outcomes.without_brackets(primary["claim"])
     said = [f"{name}: **{_verdict(rows)}**" for name, rows in primary.groupby(names, sort=False)]
     return f"On {where}: {'; '.join(said)}."
 

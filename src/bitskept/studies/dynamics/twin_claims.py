@@ -53,7 +53,7 @@ def claims(table: pd.DataFrame, fitting: pd.DataFrame, least: float) -> pd.DataF
     most = both["train_sentences"].max()
     usual = (both["reading"] == "token") & (both["probe"] == "centroid") & (both["train_sentences"] == most)
     both["primary"] = usual | (both["reading"] == "complexity corrected")
-    both["family"] = (both["claim"].str.partition(" (")[0] + WHERE).where(both["primary"])
+    both["family"] = (outcomes.without_brackets(both["claim"]) + WHERE).where(both["primary"])
     return outcomes.table(both, relevant=RELEVANT, sides=2)
 
 

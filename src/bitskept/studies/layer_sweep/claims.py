@@ -50,7 +50,7 @@ def claims(trained: pd.DataFrame, random: pd.DataFrame, masked: pd.DataFrame) ->
     layers["primary"] = _primary(layers)
     layers["family"] = np.where(layers["primary"], "primary", None)
     shares = pd.DataFrame([*_protects(random), *_after_masking(masked)])
-    shares["family"] = shares["claim"].str.partition(" (")[0]
+    shares["family"] = outcomes.without_brackets(shares["claim"])
     shares = pd.concat([shares, pd.DataFrame(_in_pairs(trained)).assign(family=None)], ignore_index=True)
     keeps = pd.DataFrame(_keeps(trained), columns=outcomes.COLUMNS)
     keeps["primary"] = _primary(keeps)

@@ -11,7 +11,7 @@ def verdict(table: pd.DataFrame, gains: pd.DataFrame) -> str:
     settings say otherwise. `gains` is a table of `prompt_information.gains`, with the most that a mixture can show.
     """
     primary = table[table["primary"]]
-    names = primary["claim"].str.partition(" (")[0].where(primary["outcome"] != "not tested", primary["claim"])
+    names = outcomes.without_brackets(primary["claim"]).where(primary["outcome"] != "not tested", primary["claim"])
     least = ", ".join(f"{size:g} {unit}" for unit, size in RELEVANT.items())
     lines = [f"An effect counts from these sizes on, which were fixed before the run: {least}.", ""]
     for paper, rows in primary.groupby("paper", sort=False):
