@@ -8,7 +8,7 @@
    human_answers.measure, human_answers.drift, figures.people
 6. What an error costs: rate_distortion.curves, figures.rate_distortion; checkpoints_in_plane.with_rate, figures.naming
 7. What a reward costs: rewards.frontier, rewards.excess, rewards.with_cheapest, figures.reward
-8. Does the claim hold?: claims.claims, figures.claims, sentences.verdict
+8. Does the claim hold?: claims.claims, figures.claims, verdict_sentences.verdict
 
 sentences.py has one function for each conclusion.
 """
