@@ -117,7 +117,7 @@ def fewer(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
         if _at_the_floor(row):
             lines.append(
                 f"- **{row['decoder']}** cannot show that it repeats less: a nucleus of equal surprisal repeats only "
-                f"{row['level']:{SHARES}} of the 4-grams here."
+                f"{row['level']:{SHARES}} of the 4-grams here.{_left_out(row)}"
             )
             continue
         if not has_interval(row):
@@ -127,8 +127,17 @@ def fewer(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
         elif row["high"] < 0:
             verdict = "repeats more than a nucleus of equal surprisal"
         seen = "" if pd.isna(row["detectable"]) else f" ({row['detectable']:.1%} would have been seen)"
-        lines.append(f"- **{row['decoder']}** {verdict}: {quote(row, SHARES)} fewer of the 4-grams{seen}.")
+        lines.append(
+            f"- **{row['decoder']}** {verdict}: {quote(row, SHARES)} fewer of the 4-grams{seen}.{_left_out(row)}"
+        )
     return "\n".join(lines)
+
+
+def _left_out(row: dict[str, Any]) -> str:
+    """The settings that are not compared, if there are such."""
+    if not row["left_out"]:
+        return ""
+    return f" Left out, as no nucleus has its mean surprisal: {SYMBOLS[row['decoder']]} = {row['left_out']}."
 
 
 def mirostat(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
@@ -148,16 +157,16 @@ def mirostat(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
             verdict = "**missed**"
             if target > sampled["high"]:
                 verdict += f": it asks for more than the {sampled['estimate']:.2f} bits of the whole law"
-        steady = "cannot be told to stray less or more than"
+        steady, by = "cannot be told to stray less or more than", row
         if row["low"] > 0:
             steady = "stray less than"
         elif row["high"] < 0:
-            steady = "stray more than"
+            steady, by = "stray more than", {"estimate": -row["estimate"], "low": -row["high"], "high": -row["low"]}
         lines.append(
             f"- τ = {target:g}: mean surprisal {quote(mean, BITS)} bits, {verdict}. "
             f"{quote(_of(by_decoder, MIROSTAT, 'astray', target), '.0%')} of the texts end more than {ASTRAY:g} bits "
             f"from it. They {steady} those of {_arm(row['other'], row['other_setting'])} do from their mean, by "
-            f"{quote(row, BITS)} bits."
+            f"{quote(by, BITS)} bits."
         )
     return "\n".join(lines)
 
