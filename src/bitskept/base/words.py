@@ -27,6 +27,11 @@ def has_interval(row: Mapping[str, Any] | pd.Series) -> bool:
     return not (pd.isna(row["low"]) or pd.isna(row["high"]))
 
 
+def reverse(row: Mapping[str, Any] | pd.Series) -> dict[str, Any]:
+    """The estimate and interval of a difference taken the other way round."""
+    return {"estimate": -row["estimate"], "low": -row["high"], "high": -row["low"]}
+
+
 def by_interval(
     row: Mapping[str, Any] | pd.Series, *, above: str, below: str, neither: str, unknown: str | None = None
 ) -> str:

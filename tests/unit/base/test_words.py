@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from bitskept.base.words import by_interval, has_interval, quote
+from bitskept.base.words import by_interval, has_interval, quote, reverse
 
 ROW = {"estimate": 0.834, "low": 0.81, "high": 0.85, "n": 1250}
 NONE = ROW | {"low": float("nan"), "high": float("nan")}
@@ -38,3 +38,7 @@ def test_the_text_for_where_an_interval_lies(low, high, text):
     assert by_interval({"low": low, "high": high}, **texts) == text
     del texts["unknown"]
     assert by_interval({"low": low, "high": high}, **texts) == text.replace("unknown", "neither")
+
+
+def test_a_difference_the_other_way_round():
+    assert reverse(ROW) == {"estimate": -0.834, "low": -0.85, "high": -0.81}

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from bitskept.base.publishing import makes_table
+from bitskept.base.words import reverse
 from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.studies.bottleneck import bound, over_runs
@@ -254,5 +255,5 @@ def _size(ends: dict[str, float]) -> dict[str, float]:
     """An effect of either direction as a size, which is 0 or more, and the size that would have been seen."""
     half = (ends["high"] - ends["low"]) / 2
     if ends["estimate"] < 0:
-        ends = ends | {"estimate": -ends["estimate"], "low": -ends["high"], "high": -ends["low"]}
+        ends = ends | reverse(ends)
     return ends | {"detectable": half + POWER * half / 1.96}

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from bitskept.base.words import by_interval, has_interval, quote
+from bitskept.base.words import by_interval, has_interval, quote, reverse
 from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.studies.output.attention import GAP, SPREADS
 from bitskept.studies.output.attention_runs import RISE
@@ -74,13 +74,8 @@ def _sink(gap: dict[str, Any]) -> str:
     if not has_interval(gap):
         return "from too few sentences to say whether that is more than from random ones."
     if gap["high"] < 0:
-        return f"{quote(gap | _reversed(gap))} more than from random ones: it is their sink."
+        return f"{quote(gap | reverse(gap))} more than from random ones: it is their sink."
     return "no more for certain than from random ones: it is no sink."
-
-
-def _reversed(gap: dict[str, Any]) -> dict[str, float]:
-    """The difference the other way round: trained less random."""
-    return {"estimate": -gap["estimate"], "low": -gap["high"], "high": -gap["low"]}
 
 
 def collapse(outcomes: pd.DataFrame) -> str:

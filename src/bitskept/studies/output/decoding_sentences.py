@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from bitskept.base.words import by_interval, has_interval, quote
+from bitskept.base.words import by_interval, has_interval, quote, reverse
 from bitskept.instruments.claims import UNTESTED
 from bitskept.studies.output.decoders import ANCESTRAL, MIROSTAT, PEOPLE, TOP_H, TYPICAL
 from bitskept.studies.output.decoding_figures import SYMBOLS
@@ -116,7 +116,7 @@ def fewer(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
         if _at_the_floor(row):
             lines.append(
                 f"- **{row['decoder']}** cannot show that it repeats less: a nucleus of equal surprisal repeats only "
-                f"{row['level']:{SHARES}} of the 4-grams here."
+                f"{row['level']:{SHARES}} of the 4-grams here.{_left_out(row)}"
             )
             continue
         verdict = by_interval(
@@ -127,8 +127,17 @@ def fewer(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
             unknown="against a nucleus of equal surprisal: too few texts to tell",
         )
         seen = "" if pd.isna(row["detectable"]) else f" ({row['detectable']:.1%} would have been seen)"
-        lines.append(f"- **{row['decoder']}** {verdict}: {quote(row, SHARES)} fewer of the 4-grams{seen}.")
+        lines.append(
+            f"- **{row['decoder']}** {verdict}: {quote(row, SHARES)} fewer of the 4-grams{seen}.{_left_out(row)}"
+        )
     return "\n".join(lines)
+
+
+def _left_out(row: dict[str, Any]) -> str:
+    """The settings that are not compared, if there are such."""
+    if not row["left_out"]:
+        return ""
+    return f" Left out, as no nucleus has its mean surprisal: {SYMBOLS[row['decoder']]} = {row['left_out']}."
 
 
 def mirostat(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
@@ -154,7 +163,7 @@ def mirostat(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
             f"- τ = {target:g}: mean surprisal {quote(mean, BITS)} bits, {verdict}. "
             f"{quote(_of(by_decoder, MIROSTAT, 'astray', target), '.0%')} of the texts end more than {ASTRAY:g} bits "
             f"from it. They {steady} those of {_arm(row['other'], row['other_setting'])} do from their mean, by "
-            f"{quote(row, BITS)} bits."
+            f"{quote(reverse(row) if row['high'] < 0 else row, BITS)} bits."
         )
     return "\n".join(lines)
 

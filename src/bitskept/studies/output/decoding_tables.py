@@ -107,8 +107,9 @@ def along(tokens: pd.DataFrame, parameters: Decoding, *, seed: int) -> pd.DataFr
 
 def contrasts(tokens: pd.DataFrame, parameters: Decoding, *, seed: int) -> pd.DataFrame:
     """Differences, paired by text, that are above 0 where a claim holds. Columns: quantity, decoder, setting, other,
-    other_setting, estimate, low, high, p (one-sided), detectable, unit, n, primary (the usual settings), level (for
-    fewer, the share of 4-grams that the other decoder repeats).
+    other_setting, estimate, low, high, p (one-sided), detectable, unit, n, primary (the usual settings), and for fewer
+    level (the share of 4-grams that the other decoder repeats) and left_out (the settings whose mean surprisal the
+    other decoder does not reach).
 
     - near: how much nearer the surprisal of the text's tokens lies to the entropy than draws from the model would;
     - nearer: how much nearer a decoder's mean surprisal lies to people's than another's;
@@ -153,10 +154,10 @@ class _Differences:
         line = [(NUCLEUS, setting) for setting in self._settings(NUCLEUS)] + [(ANCESTRAL, None)]
         reached = [self._arms[arm]["surprisal"].mean() for arm in line]
         for name in (TYPICAL, TOP_H):
-            arms = [(name, setting) for setting in self._settings(name)]
-            means = [self._arms[arm]["surprisal"].mean() for arm in arms]
-            arms = [arm for arm, mean in zip(arms, means, strict=True) if min(reached) <= mean <= max(reached)]
-            facts = {"other": NUCLEUS, "unit": SHARES["repeated"], "primary": True}
+            every = [(name, setting) for setting in self._settings(name)]
+            arms = [arm for arm in every if min(reached) <= self._arms[arm]["surprisal"].mean() <= max(reached)]
+            left_out = ", ".join(f"{arm[1]:g}" for arm in every if arm not in arms)
+            facts = {"other": NUCLEUS, "unit": SHARES["repeated"], "primary": True, "left_out": left_out}
             if not arms:
                 yield self._row("fewer", name, None, np.nan, np.nan, np.nan, **facts)
                 continue

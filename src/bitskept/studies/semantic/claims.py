@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from bitskept.base.publishing import makes_table
+from bitskept.base.words import reverse
 from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.instruments.likelihood.information_density import MARGINALS
@@ -94,7 +95,7 @@ def above(row: dict[str, Any], least: float = 0.0) -> dict[str, float]:
 def either_side(row: dict[str, Any]) -> dict[str, float]:
     """The same for an effect in either direction: its size, and a two-sided p."""
     if row["estimate"] < 0:
-        row = row | {"estimate": -row["estimate"], "low": -row["high"], "high": -row["low"]}
+        row = row | reverse(row)
     effect = above(row)
     return effect | {"p": min(1.0, 2 * effect["p"]), "detectable": float(detectable(row["low"], row["high"]))}
 
@@ -135,9 +136,8 @@ def _people(people: pd.DataFrame, section: SemanticInformation) -> Iterator[dict
         yield _row(RISES, model, PER_TOKEN, above(row), row["n"], **facts)
     last = people[(people["position"] == people["position"].max()) & (people["quantity"] == "M")]
     for row in last[last["whose"] == DIFFERENCE].to_dict("records"):
-        falls = {"estimate": -row["estimate"], "low": -row["high"], "high": -row["low"]}
         facts = {"reading": NAMES[row["marginal"]], "primary": row["marginal"] == "mixture"}
-        yield _row(DRIFTS, model, PER_ANSWER, above(falls), row["n"], **facts)
+        yield _row(DRIFTS, model, PER_ANSWER, above(reverse(row)), row["n"], **facts)
 
 
 def _past(curves: pd.DataFrame, section: SemanticInformation) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bitskept.base.words import by_interval, has_interval, quote
+from bitskept.base.words import by_interval, has_interval, quote, reverse
 from bitskept.instruments.likelihood.information_density import MARGINALS
 from bitskept.studies.semantic.claims import NAMES
 from bitskept.studies.semantic.human_answers import DIFFERENCE, RISE, WHOSE
@@ -166,8 +166,7 @@ def people(drift: pd.DataFrame, marginal: str = "mixture") -> str:
     if not has_interval(difference):
         verdict = f"Whether the difference, {quote(difference, '.1f')} bits, is significant cannot be told"
     elif difference["high"] < 0:
-        lower = {"estimate": -difference["estimate"], "low": -difference["high"], "high": -difference["low"]}
-        verdict = f"**M drifts**: it is {quote(lower, '.1f')} bits lower along human answers"
+        verdict = f"**M drifts**: it is {quote(reverse(difference), '.1f')} bits lower along human answers"
     elif difference["low"] > 0:
         verdict = f"**M drifts**: it is {quote(difference, '.1f')} bits higher along human answers"
     else:

@@ -35,7 +35,7 @@ def contrast(quantity, name, ends, setting=None, other=None, other_setting=None,
     row = {"quantity": quantity, "decoder": name, "setting": setting, "other": other, "other_setting": other_setting}
     row |= dict(zip(("estimate", "low", "high"), ends, strict=True))
     defaults = {"p": 0.001, "detectable": 0.25, "unit": "bits of surprisal", "n": 30, "primary": True, "level": 0.06}
-    return row | defaults | facts
+    return row | defaults | {"left_out": ""} | facts
 
 
 def table(*arguments, **facts):
@@ -125,6 +125,14 @@ def test_who_repeats_less(ends, said):
     assert "would have been seen" not in silent
 
 
+@pytest.mark.parametrize("level", [0.06, 0.001])
+def test_settings_that_no_nucleus_reaches_are_named(level):
+    facts = {"unit": "share of 4-grams", "level": level}
+    said = "Left out, as no nucleus has its mean surprisal: α = 0.4."
+    assert said in sentences.fewer(means(), table("fewer", TOP_H, ABOVE, None, NUCLEUS, **facts, left_out="0.4"))
+    assert "Left out" not in sentences.fewer(means(), table("fewer", TOP_H, ABOVE, None, NUCLEUS, **facts))
+
+
 @pytest.mark.parametrize(
     ("mean", "said"),
     [
@@ -152,7 +160,7 @@ def test_a_target_above_what_the_whole_law_has():
     ("ends", "said"),
     [
         (ABOVE, "They stray less than those of top-k (k = 50) do from their mean, by 0.50 [0.20, 0.80] bits"),
-        (BELOW, "They stray more than"),
+        (BELOW, "They stray more than those of top-k (k = 50) do from their mean, by 0.50 [0.20, 0.80] bits"),
         (AROUND, "They cannot be told to stray less or more than"),
         (NONE, "They cannot be told to stray less or more than"),
     ],
