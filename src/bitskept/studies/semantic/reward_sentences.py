@@ -57,7 +57,7 @@ def _best_of(points: pd.DataFrame, excess: pd.DataFrame) -> str:
     )
     return (
         f"Best of {last['at']:.0f} earns {_named(best, 'reward', '.1%')} and costs {best['rate']:.2f} bits, where the "
-        f"bound is {bound['rate']:.2f}. That is {quote(last, BITS)} more than the least rate.{more}"
+        f"bound is {bound['rate']:.2f}. That is {quote(last, BITS)} bits more than the least rate.{more}"
     )
 
 

@@ -212,7 +212,7 @@ def rate_distortion(table: pd.DataFrame, section: SemanticInformation) -> str:
     return (
         f"The computed curves and closed forms differ by at most {off_closed_form(table):.0e} bits "
         f"(tolerance {section.tolerance:g}). A bit that flips with probability {flip:g} costs {rates[1]:.3f} bits if "
-        f"it is sent alone, at D = {at:g}; {rates[n]:.3f} per symbol if {n} are sent together, which saves "
+        f"it is sent alone, at D = {at:g}; {rates[n]:.3f} per symbol in a message of {n}, which saves "
         f"{1 - rates[n] / rates[1]:.0%}; and {limit:.3f} in the limit: **knowing the whole past saves "
         f"{1 - limit / rates[1]:.0%} of the bits**. This follows from f = {flip:g}: with f = 1/2 nothing is saved."
     )
@@ -234,10 +234,10 @@ def naming(ends: pd.DataFrame) -> str:
         if not row["low"] > 0:
             verdict = "it has **not been shown to save any bits**, so its place says nothing yet"
         lines.append(
-            f"- **{row['twin']}**: {quote(gathered | {'n': row['n']}, BITS, 'sentences')} bits per token at step "
-            f"{row['step']}. It names {1 - row['error']:.1%} of the tokens, where the most frequent token alone would "
-            f"name {1 - row['corner']:.1%}. So many names need {row['needed']:.2f} bits; the difference is "
-            f"{quote(beyond, BITS)}: {verdict}."
+            f"- **{row['twin']}**: the context saves {quote(gathered | {'n': row['n']}, BITS, 'sentences')} bits per "
+            f"token at step {row['step']}. It names {1 - row['error']:.1%} of the tokens, where the most frequent "
+            f"token alone would name {1 - row['corner']:.1%}. So many names need {row['needed']:.2f} bits; the difference "
+            f"is {quote(beyond, BITS)} bits: {verdict}."
         )
     return "\n".join(lines)
 

@@ -226,16 +226,21 @@ def test_what_the_past_saves(section):
     changed = section.model_copy(update={"flips": [0.5, 0.2], "markov_steps": 2, "tolerance": 0.001})
     said = sentences.rate_distortion(table, changed)
     assert "differ by at most 1e-02 bits (tolerance 0.001)" in said
-    assert "probability 0.2 costs 0.600 bits if it is sent alone, at D = 0.1; 0.500 per symbol if 2 are sent" in said
-    assert "together, which saves 17%; and 0.358 in the limit: **knowing the whole past saves 40% of the bits" in said
+    assert (
+        "probability 0.2 costs 0.600 bits if it is sent alone, at D = 0.1; 0.500 per symbol in a message of 2" in said
+    )
+    assert (
+        "a message of 2, which saves 17%; and 0.358 in the limit: **knowing the whole past saves 40% of the bits"
+        in said
+    )
     assert "This follows from f = 0.2: with f = 1/2 nothing is saved." in said
 
 
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({}, "is 2.00 [1.80, 2.20]: it knows more than its names show."),
-        ({"beyond_low": -0.1}, "is 2.00 [-0.10, 2.20]: whether it knows more than its names show cannot be told."),
+        ({}, "is 2.00 [1.80, 2.20] bits: it knows more than its names show."),
+        ({"beyond_low": -0.1}, "is 2.00 [-0.10, 2.20] bits: whether it knows more than its names show cannot be told."),
         (
             {"beyond_low": -3.0, "beyond_high": -0.5},
             "its probabilities hold less than its names need, so they are off.",
@@ -288,7 +293,7 @@ def test_a_reward_has_its_price():
     assert "reaches 10.0% [8.0%, 13.0%] at 0.40 [0.30, 0.50] bits, with 60 effective" in said
     assert "samples left (with fewer than 50 there is no estimate). Best of 4 earns 10.0% [8.0%, 13.0%]" in said
     assert "and costs 1.50 bits, where the bound is 1.70" in said
-    assert said.endswith("That is 0.50 [0.25, 0.75] more than the least rate.")
+    assert said.endswith("That is 0.50 [0.25, 0.75] bits more than the least rate.")
 
 
 def test_best_of_n_is_compared_where_the_least_rate_is_known():
