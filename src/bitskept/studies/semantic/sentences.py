@@ -236,8 +236,8 @@ def naming(ends: pd.DataFrame) -> str:
         lines.append(
             f"- **{row['twin']}**: the context saves {quote(gathered | {'n': row['n']}, BITS, 'sentences')} bits per "
             f"token at step {row['step']}. It names {1 - row['error']:.1%} of the tokens, where the most frequent "
-            f"token alone would name {1 - row['corner']:.1%}. So many names need {row['needed']:.2f} bits; the difference "
-            f"is {quote(beyond, BITS)} bits: {verdict}."
+            f"token alone would name {1 - row['corner']:.1%}. So many names need {row['needed']:.2f} bits; the "
+            f"difference is {quote(beyond, BITS)} bits: {verdict}."
         )
     return "\n".join(lines)
 
