@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from bitskept.base.words import has_interval, quote
-from bitskept.theory.intervals import POWER
+from bitskept.base.words import has_interval, quote, reverse
+from bitskept.theory.intervals import ONE_SIDED, POWER, TAIL, detectable, standard_error
 from bitskept.theory.statistics import holm
 
 COLUMNS = [
@@ -22,6 +22,36 @@ CONTROL = "control"
 """In place of the paper: a claim of no paper, on which the papers' claims rest."""
 UNTESTED = dict.fromkeys(("estimate", "low", "high", "p", "detectable"), float("nan"))
 """What a row holds that was not tested."""
+NO_POWER = "too small a sample to see any"
+
+
+def effect(
+    row: Mapping[str, Any] | pd.Series, *, least: float = 0.0, most: float = np.inf, sides: int = 1
+) -> dict[str, float]:
+    """Estimate and interval of a row, and what their test says, as `table` reads it: `p`, `detectable` and `least`.
+
+    With one side, `p` is that of an effect above `least`, and a true effect `detectable` has p < .05 with a probability
+    of 80 %: `theory.intervals.ONE_SIDED` standard errors above `least`. With two `sides`, the effect may lie on either
+    side of 0 and is given by its size, as if it were above; `detectable` is that of `theory.intervals.detectable`.
+
+    The standard error is the one that the interval stands for (`theory.intervals.standard_error`). For p it is the part
+    of the interval below the estimate over 1.96 where this is more: so a one-sided p under .025 has an interval above
+    `least`. But one from .025 to .05, which is significant, has an interval that reaches down to it.
+
+    Where a true effect would have to be larger than the `most` that there can be, `detectable` is infinite. NaN for
+    interval, p and what is detectable where an end is missing or both are the same.
+    """
+    ends = {name: float(row[name]) for name in ("estimate", "low", "high")}
+    if sides == 2 and ends["estimate"] < 0:
+        ends = reverse(ends)
+    estimate, low, high = (ends[name] for name in ("estimate", "low", "high"))
+    if not high > low:
+        return UNTESTED | {"estimate": estimate, "least": least}
+    error = float(standard_error(low, high))
+    p = sides * norm.sf((estimate - least) / max(error, (estimate - low) / norm.isf(TAIL)))
+    seen = ONE_SIDED * error if sides == 1 else detectable(low, high)
+    seen = float(least + seen)
+    return ends | {"p": float(p), "detectable": seen if seen <= most else np.inf, "least": least}
 
 
 def outcome(estimate: float, low: float, high: float, p: float, relevant: float) -> str:
@@ -95,7 +125,7 @@ def words(table: pd.DataFrame, *, papers: bool = False) -> str:
     for _, row in table.iterrows():
         tested = row["outcome"] != "not tested"
         estimate = f"{quote(row, _style(row))} {row['unit']}" if tested else ""
-        seen = f"{row['detectable']:{_style(row)}} {row['unit']}" if tested and not pd.isna(row["detectable"]) else ""
+        seen = _seen(row) if tested and not pd.isna(row["detectable"]) else ""
         clusters = f"{row['clusters']:,.0f}" if tested and not pd.isna(row["clusters"]) else ""
         line = [row["claim"], setting(row), model_name(row["model"]), row["outcome"], estimate, clusters, seen]
         lines.append([row["paper"], *line] if papers else line)
@@ -170,10 +200,16 @@ def _power(rows: pd.DataFrame) -> str:
     if rows["detectable"].isna().any():
         return " (no interval)"
     largest = rows.loc[rows["detectable"].astype(float).idxmax()]
+    if np.isinf(largest["detectable"]):
+        return f" ({NO_POWER})"
     share, _, whole = str(largest["unit"]).partition("share of ")
     if whole and not share:
         return f" (a difference of {largest['detectable']:.1%} of {whole} would have been seen)"
     return f" (a difference of {largest['detectable']:{_style(largest)}} {largest['unit']} would have been seen)"
+
+
+def _seen(row: Mapping[str, Any] | pd.Series) -> str:
+    return NO_POWER if np.isinf(row["detectable"]) else f"{row['detectable']:{_style(row)}} {row['unit']}"
 
 
 def _style(row: Mapping[str, Any] | pd.Series) -> str:

@@ -51,7 +51,8 @@ def draw(table: pd.DataFrame, *, relevant: Mapping[str, float]) -> Figure:
 
 def _panel(axes: Axes, rows: pd.DataFrame) -> None:
     heights = np.arange(len(rows), 0.0, -1)
-    band = rows["detectable"].fillna(0)
+    whole = 1.05 * rows[["low", "high", "estimate"]].abs().max(axis=None)
+    band = rows["detectable"].fillna(0).replace(np.inf, whole)  # where no effect would have been seen, all of the panel
     axes.barh(heights, 2 * band, left=-band, height=0.8, color="0.9", zorder=0)
     axes.axvline(0, color="grey", linewidth=1)
     for name, look in LOOK.items():

@@ -58,6 +58,56 @@ def test_three_outcomes(numbers, expected):
     assert claims.outcome(*numbers, relevant=0.1) == expected
 
 
+def ends(estimate, below=0.05, above=0.05):
+    return {"estimate": estimate, "low": estimate - below, "high": estimate + above}
+
+
+def test_p_is_that_of_the_interval():
+    assert claims.effect(ends(0.05))["p"] == pytest.approx(0.025)
+    assert claims.effect(ends(0.15), least=0.1)["p"] == pytest.approx(0.025)
+    assert claims.effect(ends(-0.05))["p"] == pytest.approx(0.975)
+    either = claims.effect(ends(-0.05), sides=2)
+    assert (either["estimate"], either["low"], either["high"]) == pytest.approx((0.05, 0.0, 0.1))
+    assert either["p"] == pytest.approx(0.05)
+
+
+def test_the_longer_side_of_an_interval_counts_where_it_lies_towards_the_least():
+    """A one-sided p under .025 goes with an interval above 0, however skewed the interval is."""
+    assert claims.effect(ends(0.05, below=0.05, above=0.01))["p"] == pytest.approx(0.025)
+    assert claims.effect(ends(0.05, below=0.01, above=0.05))["p"] == pytest.approx(
+        norm.sf(0.05 / 0.03 * norm.isf(0.025))
+    )
+
+
+@pytest.mark.parametrize("low", [NAN, 0.5])
+def test_no_interval_no_p(low):
+    told = claims.effect({"estimate": 0.5, "low": low, "high": 0.5})
+    assert told["estimate"] == 0.5
+    assert np.isnan([told[name] for name in ("low", "high", "p", "detectable")]).all()
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+def test_the_effect_that_would_have_been_seen_is_seen_four_times_in_five(sides):
+    """Normal estimates with a known error."""
+    error, draw = 0.05 / norm.isf(0.025), np.random.default_rng(0)
+    for least in (0.0, 0.1) if sides == 1 else (0.0,):
+        options = {"least": least, "sides": sides}
+        true = claims.effect(ends(0.0), **options)["detectable"]
+        seen = [claims.effect(ends(value), **options)["p"] < 0.05 for value in draw.normal(true, error, 4000)]
+        assert np.mean(seen) == pytest.approx(0.8, abs=0.02)
+
+
+def test_where_no_possible_effect_would_have_been_seen_the_words_say_so():
+    few = {"estimate": 0.8, "low": 0.2, "high": 0.95}
+    told = claims.effect(few, least=0.7, most=1.0)
+    assert np.isinf(told["detectable"])
+    assert claims.effect(few, least=0.7)["detectable"] > 1
+    result = claims.table([row(**told)], relevant=0.7)
+    assert claims.words(result).splitlines()[-1].endswith("| cannot tell | 0.80 [0.20, 0.95] bits per token | 250 "
+                                                          "| too small a sample to see any |")  # fmt: skip
+    assert claims.verdict(result) == "cannot tell for A (too small a sample to see any)"
+
+
 def test_the_table_has_exactly_its_columns_and_says_what_was_not_tested():
     result = table(row(), row(claim="Encoders keep more: it takes pairs of models", **UNTESTED))
     assert list(result.columns) == claims.COLUMNS

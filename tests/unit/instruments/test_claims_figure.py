@@ -48,6 +48,12 @@ def test_the_band_reaches_as_far_as_what_would_have_been_seen():
     ]
 
 
+def test_where_nothing_would_have_been_seen_the_band_is_under_the_whole_interval():
+    (axes,) = drawn(row(detectable=np.inf, **UNSURE)).axes
+    (bar,) = axes.patches
+    assert (bar.get_x(), bar.get_width()) == pytest.approx((-0.21, 0.42))
+
+
 def test_a_line_is_at_the_least_effect_that_counts():
     figure = drawn(row(), row(claim="X", unit="share"))
     lines = [[line.get_xdata()[0] for line in axes.get_lines() if line.get_linestyle() == ":"] for axes in figure.axes]

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from bitskept.base.publishing import makes_table
 from bitskept.instruments import claims as outcomes
-from bitskept.instruments.claims import CONTROL, UNTESTED
+from bitskept.instruments.claims import CONTROL, UNTESTED, effect
 from bitskept.instruments.training import twin_runs
 from bitskept.studies.inside import infonce, projected_embeddings
 from bitskept.studies.inside.capacity import EXPONENTIAL, TOLD
@@ -21,7 +20,7 @@ from bitskept.studies.inside.generalisation import ALL, COUNTS, FEW
 from bitskept.studies.inside.generalisation_sentences import wide
 from bitskept.studies.inside.projected_embeddings import EMBEDDINGS
 from bitskept.studies.inside.section import InsideTransformer
-from bitskept.theory.intervals import ONE_SIDED, standard_error
+from bitskept.theory.intervals import standard_error
 
 PAPER = "P3"
 TIGHT = "training's lower bound on an answer is tight: the answer gives its prompt away"
@@ -87,17 +86,6 @@ def _facts(claim: str, reading: str | None, model: str | None, unit: str, cluste
     } | others
 
 
-def _weighed(row: Any, null: float = 0.0) -> Row:
-    """Estimate and interval of a row with the p-value of being above `null`, and what would have been seen."""
-    error = float(standard_error(row["low"], row["high"]))
-    p = float(norm.sf((row["estimate"] - null) / error)) if error > 0 else float("nan")
-    seen = null + ONE_SIDED * error if error > 0 else float("nan")
-    ends = {name: float(row[name]) for name in ("estimate", "low", "high")}
-    if not error > 0:
-        ends |= {"low": float("nan"), "high": float("nan")}
-    return ends | {"p": p, "detectable": seen}
-
-
 def _less(first: Any, second: Any) -> Row:
     """The first minus the second, each with its interval, as if they were independent: too wide for the same texts."""
     estimate = first["estimate"] - second["estimate"]
@@ -108,10 +96,8 @@ def _less(first: Any, second: Any) -> Row:
 def _tight(answers: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
     for corpus, rows in answers.dropna(subset="tokens").groupby("corpus", sort=False):
         share = rows.iloc[-1][["estimate", "low", "high"]].astype(float) / np.log2(section.bank)
-        reading, weighed = f"share of the bank's bits, {section.length} tokens", _weighed(share, NEAR)
-        if weighed["detectable"] > 1:  # no share is that large
-            reading, weighed["detectable"] = f"{reading}, too few for a yes", 1.0
-        yield _facts(TIGHT, reading, f"{section.model} ({corpus})", ARRIVED, rows["n"].iloc[-1]) | weighed
+        reading, model = f"share of the bank's bits, {section.length} tokens", f"{section.model} ({corpus})"
+        yield _facts(TIGHT, reading, model, ARRIVED, rows["n"].iloc[-1]) | effect(share, least=NEAR, most=1.0)
 
 
 def _halves(halves: pd.DataFrame) -> Iterator[Row]:
@@ -123,7 +109,7 @@ def _halves(halves: pd.DataFrame) -> Iterator[Row]:
         )
         if row["shuffled"]:
             facts |= {"paper": CONTROL, "claim": "halves of different texts share something"}
-        yield facts | _weighed(row)
+        yield facts | effect(row)
 
 
 def _prompt(twins: pd.DataFrame) -> Iterator[Row]:
@@ -134,7 +120,7 @@ def _prompt(twins: pd.DataFrame) -> Iterator[Row]:
             continue
         gains = rows[rows["marginal"] == "left_out"]
         spread = {"estimate": gains["estimate"].mean(), "low": gains["low"].min(), "high": gains["high"].max()}
-        yield facts | {"clusters": gains["n"].iloc[0]} | _weighed(spread)
+        yield facts | {"clusters": gains["n"].iloc[0]} | effect(spread)
 
 
 def _fewer(distortions: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
@@ -151,7 +137,7 @@ def _fewer(distortions: pd.DataFrame, section: InsideTransformer) -> Iterator[Ro
         facts = _facts(claim, reading, section.model, DISTORTION, section.projections)
         if points != EMBEDDINGS:
             facts |= {"paper": CONTROL, "claim": "points need fewer dimensions than they have", "model": points}
-        yield facts | _weighed(spared)
+        yield facts | effect(spared)
 
 
 def _shapes(shapes: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
@@ -160,7 +146,7 @@ def _shapes(shapes: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
     first, last = int(pairs["layer"].min()), int(pairs["other"].max())
     row = pairs[(pairs["layer"] == first) & (pairs["other"] == last)].iloc[0]
     reading = f"layers {first} and {last}, above other texts in one layer"
-    yield _facts(SHAPES, reading, row["model"], DISTANCE, section.geometry_groups) | _weighed(row)
+    yield _facts(SHAPES, reading, row["model"], DISTANCE, section.geometry_groups) | effect(row)
 
 
 def beyond_sampling(shapes: pd.DataFrame) -> pd.DataFrame:
@@ -186,7 +172,7 @@ def _energy(energies: pd.DataFrame) -> Iterator[Row]:
         facts = _facts(ENERGY, "values, above the query set to 0", f"{row['model']} ({weights})", QUERIES, row["n"])
         facts |= {"primary": weights == "trained"}
         if leaves_room(by_step.loc["zero"]):
-            yield facts | _weighed(_less(row, by_step.loc["zero"]))
+            yield facts | effect(_less(row, by_step.loc["zero"]))
         else:
             yield facts | UNTESTED | {"claim": f"{ENERGY} {ROOM}", "clusters": None}
 
@@ -209,7 +195,7 @@ def _memory(growth: pd.DataFrame) -> Iterator[Row]:
         if row["worse"] < TOLD and (fits["worse"] < TOLD).sum() > 1:
             yield untested | {"model": model}
             continue
-        weighed = _weighed(row) | ({"p": 1.0} if row["worse"] >= TOLD else {})
+        weighed = effect(row) | ({"p": 1.0} if row["worse"] >= TOLD else {})
         yield _facts(MEMORY, f"one step, slope over {row['n']} values of d", model, SLOPE, row["n"]) | weighed
 
 

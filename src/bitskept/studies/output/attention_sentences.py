@@ -8,10 +8,9 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from bitskept.base.words import by_interval, has_interval, quote, reverse
-from bitskept.instruments.claims import CONTROL, UNTESTED
+from bitskept.instruments.claims import CONTROL, UNTESTED, effect
 from bitskept.studies.output.attention import GAP, SPREADS
 from bitskept.studies.output.attention_runs import RISE
-from bitskept.studies.output.effects import effect
 from bitskept.theory.intervals import share_interval
 from bitskept.theory.statistics import detectable_correlation, permutation_p, rank_interval, spearman
 

@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from bitskept.base.words import quote
-from bitskept.instruments.claims import CONTROL, UNTESTED, verdict
+from bitskept.base.words import quote, reverse
+from bitskept.instruments.claims import CONTROL, UNTESTED, effect, verdict
 from bitskept.studies.output.capacity import PUBLISHED
 from bitskept.studies.output.capacity_tables import ALL, CAPACITY, PARTS, PER_BYTE, changed
-from bitskept.studies.output.effects import effect
 
 PAPER = "Yuan et al. 2025"
 APART = "models of one series differ in information capacity"
@@ -106,7 +104,7 @@ def claims(table: pd.DataFrame, differences: pd.DataFrame, members: tuple[str, s
     facts = {"paper": PAPER, "clusters": row["n"], "unit": UNIT, "primary": True}
     name = {"claim": APART, "reading": f"b = {PUBLISHED:g}", "model": " − ".join(members)}
     if _smallest(table, members) + PUBLISHED > 0:
-        yield facts | name | _turned(row, np.sign(row["estimate"]))
+        yield facts | name | effect(row, sides=2)
     else:
         yield facts | name | UNTESTED | {"claim": f"{APART} (to be tested: tokens of more than {-PUBLISHED:g} bits)"}
     usual = differences[(differences["text"] == ALL) & (differences["constant"] == 0)].set_index(["first", "second"])
@@ -117,7 +115,7 @@ def claims(table: pd.DataFrame, differences: pd.DataFrame, members: tuple[str, s
             ("per byte", BYTE_UNIT, (differences["text"] == ALL) & (differences["quantity"] == PER_BYTE)),
         ):
             after = differences[same & mask].iloc[0]
-            numbers = _turned(after, np.sign(before["estimate"]))
+            numbers = effect(after if before["estimate"] > 0 else reverse(after))
             name = {"paper": CONTROL, "claim": ORDER, "reading": reading, "model": f"{first}, {second}"}
             yield facts | name | numbers | {"primary": False, "unit": unit}
 
@@ -145,9 +143,3 @@ def _settings(differences: pd.DataFrame) -> list[list[pd.Series]]:
 def _between(differences: pd.DataFrame, members: tuple[str, str]) -> pd.DataFrame:
     rows = differences[(differences["first"] == members[0]) & (differences["second"] == members[1])]
     return rows[rows["quantity"] == CAPACITY]
-
-
-def _turned(row: pd.Series, sign: float | int) -> dict[str, float]:
-    """The effect of a difference times a sign."""
-    low, high = sorted(sign * row[["low", "high"]].astype(float))
-    return effect({"estimate": sign * row["estimate"], "low": low, "high": high})

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy.stats import norm
 
 from bitskept.base.publishing import makes_table
+from bitskept.instruments.claims import effect
 from bitskept.studies.output.decoders import ANCESTRAL, MIROSTAT, NUCLEUS, PEOPLE, TOP_H, TOP_K, TYPICAL
 from bitskept.studies.output.decoding import Decoding, usual
-from bitskept.theory.intervals import ONE_SIDED, derived_interval, ratio_interval, share_interval, standard_error
+from bitskept.theory.intervals import derived_interval, ratio_interval, share_interval
 from bitskept.theory.statistics import cluster_bootstrap
 
 NGRAM = 4
@@ -107,9 +107,9 @@ def along(tokens: pd.DataFrame, parameters: Decoding, *, seed: int) -> pd.DataFr
 
 def contrasts(tokens: pd.DataFrame, parameters: Decoding, *, seed: int) -> pd.DataFrame:
     """Differences, paired by text, that are above 0 where a claim holds. Columns: quantity, decoder, setting, other,
-    other_setting, estimate, low, high, p (one-sided), detectable, unit, n, primary (the usual settings), and for fewer
-    level (the share of 4-grams that the other decoder repeats) and left_out (the settings whose mean surprisal the
-    other decoder does not reach).
+    other_setting, those of `instruments.claims.effect`, unit, n, primary (the usual settings), and for fewer level (the
+    share of 4-grams that the other decoder repeats) and left_out (the settings whose mean surprisal the other decoder
+    does not reach).
 
     - near: how much nearer the surprisal of the text's tokens lies to the entropy than draws from the model would;
     - nearer: how much nearer a decoder's mean surprisal lies to people's than another's;
@@ -210,16 +210,15 @@ class _Differences:
     def _row(
         self, quantity: str, decoder: str, setting: float | None, estimate: float, low: Any, high: Any, **facts: Any
     ) -> dict[str, Any]:
-        error = float(standard_error(low, high))
+        weighed = effect({"estimate": estimate, "low": low, "high": high})
         defaults = {
             "other": None,
             "other_setting": None,
             "unit": "bits of surprisal",
             "n": len(self._arms[PEOPLE, None]),
         }
-        ends = {"low": float(low), "high": float(high), "p": float(norm.sf(estimate / error)) if error > 0 else np.nan}
-        named = {"quantity": quantity, "decoder": decoder, "setting": setting, "estimate": estimate}
-        return named | ends | {"detectable": ONE_SIDED * error} | defaults | facts
+        named = {"quantity": quantity, "decoder": decoder, "setting": setting}
+        return named | weighed | defaults | facts
 
 
 def _how_much_nearer(means: Float[np.ndarray, " three"]) -> float:

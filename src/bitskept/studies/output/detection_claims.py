@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest
 
-from bitskept.instruments.claims import CONTROL, UNTESTED
+from bitskept.instruments.claims import CONTROL, UNTESTED, effect
 from bitskept.studies.output.detection import NAMES, OWN, TEXT
 from bitskept.studies.output.detection_errors import (
     LESS_ENTROPY,
@@ -19,7 +19,7 @@ from bitskept.studies.output.detection_errors import (
     rejected,
     wrong_by_constant,
 )
-from bitskept.theory.intervals import EVEN, derived_interval, detectable, ratio_interval, share_interval
+from bitskept.theory.intervals import EVEN, derived_interval, ratio_interval, share_interval
 from bitskept.theory.statistics import cluster_bootstrap
 
 PAPER = "Radvand et al. 2025"
@@ -76,10 +76,7 @@ def bend(wrong: Bool[np.ndarray, "length text"], lengths: Any, *, replicates: in
     drawn = cluster_bootstrap(counts, np.ones(texts), replicates=replicates, seed=seed)
     estimate, replicate = (_bend(shares, texts) for shares in (counts.mean(1), drawn))
     low, high = derived_interval(replicate, float(estimate), texts)
-    error = float(replicate.std())
-    p = float(norm.sf(estimate / error)) if error and not np.isnan(low) else np.nan
-    numbers = {"estimate": float(estimate), "low": low, "high": high, "p": p}
-    return numbers | {"unit": BEND, "detectable": float(detectable(low, high))}
+    return effect({"estimate": estimate, "low": low, "high": high}) | {"unit": BEND}
 
 
 def _fall(
@@ -117,11 +114,11 @@ def _bend(shares: Float[np.ndarray, "*batch length"], texts: int) -> Float[np.nd
 
 def _above(called: Bool[np.ndarray, " text"], alpha: float, of: float | None = None, unit: str = ABOVE_SIZE) -> dict:
     """The share of texts that is rejected, above the size (or above `of`), and the exact p of more than the size."""
-    least = alpha if of is None else of
+    zero = alpha if of is None else of
     low, high = share_interval(called.astype(int), np.ones(len(called), dtype=int))
     p = binomtest(int(called.sum()), len(called), alpha, alternative="greater").pvalue
-    numbers = {"estimate": called.mean() - least, "low": low - least, "high": high - least, "p": p}
-    return numbers | {"unit": unit, "detectable": float(detectable(low, high))}
+    numbers = {"estimate": called.mean() - zero, "low": low - zero, "high": high - zero}
+    return effect(numbers, least=alpha - zero) | {"p": p, "unit": unit}
 
 
 def _saved(scores: pd.DataFrame, facts: dict[str, Any], alpha: float, seed: int) -> dict[str, Any]:
@@ -135,5 +132,5 @@ def _saved(scores: pd.DataFrame, facts: dict[str, Any], alpha: float, seed: int)
     low, high = ratio_interval(saved, np.ones(len(saved)), seed=seed)
     better, worse = int((saved > 0).sum()), int((saved < 0).sum())
     p = binomtest(better, better + worse, alternative="greater").pvalue if better + worse else 1.0
-    numbers = {"estimate": saved.mean(), "low": low, "high": high, "p": p if not np.isnan(low) else np.nan}
-    return numbers | {"unit": SAVED, "detectable": float(detectable(low, high))}
+    numbers = effect({"estimate": saved.mean(), "low": low, "high": high})
+    return numbers | {"unit": SAVED, "p": p if not np.isnan(low) else np.nan}

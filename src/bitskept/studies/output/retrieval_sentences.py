@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bitskept.base.words import has_interval, quote
-from bitskept.instruments.claims import CONTROL, outcome
-from bitskept.studies.output.effects import effect
+from bitskept.instruments.claims import CONTROL, effect, outcome
 from bitskept.studies.output.retrieval import OTHER, PEOPLE, SAME, SHUFFLED
 from bitskept.studies.output.retrieval_tables import (
     ABSENT,
@@ -70,7 +69,7 @@ def _claim(paper: str, claim: str, row: dict[str, Any] | pd.Series, probe: str) 
         "unit": row["unit"],
         "clusters": row["n"],
     }
-    return facts | effect(row, sides=2) | {"primary": paper != CONTROL}
+    return facts | effect(row) | {"primary": paper != CONTROL}
 
 
 def _row(gains: pd.DataFrame, store: str, by: str = ALL, group: str = ALL, quantity: str = SAVED) -> pd.Series:
@@ -156,7 +155,7 @@ def _with_absent(gains: pd.DataFrame, without: pd.Series) -> str:
 
 def _answer(row: pd.Series) -> str:
     """Whether an effect is there and large enough, in words."""
-    of = effect(row, sides=2)
+    of = effect(row)
     answer = outcome(of["estimate"], of["low"], of["high"], of["p"], RELEVANT[row["unit"]])
     if answer != "cannot tell":
         return f"**{answer}**, by the measure of {RELEVANT[row['unit']]:g} {row['unit']}"

@@ -6,8 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bitskept.base.words import quote
-from bitskept.instruments.claims import CONTROL, UNTESTED, outcome
-from bitskept.studies.output.effects import effect
+from bitskept.instruments.claims import CONTROL, UNTESTED, effect, outcome
 from bitskept.studies.output.switch_curve import ENTROPY, GAIN, ONE, ORACLE, SAVED, SAVED_EQUAL, SURPRISAL, UNIT
 
 PAPER = "Simonds 2025"
@@ -45,7 +44,7 @@ def claims(checks: pd.DataFrame, advantages: pd.DataFrame) -> Iterator[dict[str,
     for row, name in zip(checks.to_dict("records"), ("small", "large", ""), strict=True):
         claim = HAS_LEARNED.format(name) if name else BETTER
         facts = {"paper": CONTROL, "claim": claim, "model": f"next token, width {row['width']}", "clusters": row["n"]}
-        yield facts | effect(row, sides=2) | {"unit": UNIT, "primary": False}
+        yield facts | effect(row) | {"unit": UNIT, "primary": False}
 
 
 def _claim(claim: str, row: pd.Series, tested: bool) -> dict[str, Any]:

@@ -6,9 +6,8 @@ from typing import Any
 import pandas as pd
 
 from bitskept.base.words import has_interval, quote
-from bitskept.instruments.claims import CONTROL
+from bitskept.instruments.claims import CONTROL, effect
 from bitskept.studies.output.class_checkpoints import DEPTH, RANDOM, TRAINING
-from bitskept.studies.output.effects import effect
 from bitskept.studies.output.word_classes import READINGS
 
 PAPER = "Surendra 2023"

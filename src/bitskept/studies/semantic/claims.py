@@ -7,18 +7,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from bitskept.base.publishing import makes_table
 from bitskept.base.words import reverse
 from bitskept.instruments import claims as outcomes
-from bitskept.instruments.claims import CONTROL, UNTESTED
+from bitskept.instruments.claims import CONTROL, UNTESTED, effect
 from bitskept.instruments.likelihood.information_density import MARGINALS
 from bitskept.studies.semantic.human_answers import DIFFERENCE, RISE
 from bitskept.studies.semantic.prompt_information import ANOTHER, BEYOND_ANOTHER, CHANGE
 from bitskept.studies.semantic.rate_distortion import at_one_distortion, off_closed_form
 from bitskept.studies.semantic.section import SemanticInformation
-from bitskept.theory.intervals import ONE_SIDED, TAIL, detectable, standard_error
 
 PAPER = "P3"
 PER_TOKEN, PER_ANSWER, PER_SYMBOL, BITS = "bits per token", "bits per answer", "bits per symbol", "bits"
@@ -79,29 +77,8 @@ def claims(
     return outcomes.table(table.assign(family=np.where(confirmed, FAMILY, None)), relevant=RELEVANT)
 
 
-def above(row: dict[str, Any], least: float = 0.0) -> dict[str, float]:
-    """Estimate, interval, the one-sided p of an effect above `least`, and the effect that would have been seen, as
-    `instruments.claims.table` reads them.
-
-    p is that of a normal estimate whose standard error is the part of the interval below it over 1.96: it is under
-    .025 where the interval lies above `least`.
-    """
-    error = (row["estimate"] - row["low"]) / norm.isf(TAIL)
-    p = float(norm.sf((row["estimate"] - least) / error)) if error > 0 else np.nan
-    seen = least + float(ONE_SIDED * standard_error(row["low"], row["high"]))
-    return {name: row[name] for name in ("estimate", "low", "high")} | {"p": p, "detectable": seen, "least": least}
-
-
-def either_side(row: dict[str, Any]) -> dict[str, float]:
-    """The same for an effect in either direction: its size, and a two-sided p."""
-    if row["estimate"] < 0:
-        row = row | reverse(row)
-    effect = above(row)
-    return effect | {"p": min(1.0, 2 * effect["p"]), "detectable": float(detectable(row["low"], row["high"]))}
-
-
-def _row(claim: str, model: str, unit: str, effect: dict[str, float], clusters: Any, **facts: Any) -> dict[str, Any]:
-    return {"paper": PAPER, "claim": claim, "model": model, "unit": unit, "clusters": clusters} | effect | facts
+def _row(claim: str, model: str, unit: str, weighed: dict[str, float], clusters: Any, **facts: Any) -> dict[str, Any]:
+    return {"paper": PAPER, "claim": claim, "model": model, "unit": unit, "clusters": clusters} | weighed | facts
 
 
 def _of(row: dict[str, Any]) -> str:
@@ -112,11 +89,11 @@ def _directs(gains: pd.DataFrame, by_context: pd.DataFrame) -> Iterator[dict[str
     """Primary is the mixture over prompts as long as are read; shorter ones show whether their length decides."""
     for row in gains[gains["marginal"].isin(MARGINALS)].to_dict("records"):
         facts = {"reading": NAMES[row["marginal"]], "primary": row["marginal"] == "mixture"}
-        yield _row(DIRECTS, _of(row), PER_TOKEN, above(row), row["n"], **facts)
+        yield _row(DIRECTS, _of(row), PER_TOKEN, effect(row), row["n"], **facts)
     shorter = by_context[(by_context["quantity"] != CHANGE) & (by_context["context"] < by_context["context"].max())]
     for row in shorter[shorter["marginal"] == "mixture"].to_dict("records"):
         facts = {"reading": f"{NAMES['mixture']}, last tokens of the prompt: {row['context']}", "primary": False}
-        yield _row(DIRECTS, _of(row), PER_TOKEN, above(row), row["n"], **facts)
+        yield _row(DIRECTS, _of(row), PER_TOKEN, effect(row), row["n"], **facts)
 
 
 def _more(by_context: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -125,7 +102,7 @@ def _more(by_context: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for row in change.to_dict("records"):
         facts = {"reading": f"{NAMES[row['marginal']]}, {row['context']} against {row['since']:.0f} tokens"}
         facts["primary"] = row["marginal"] == "left_out" and row["since"] == change["since"].min()
-        yield _row(MORE, _of(row), PER_TOKEN, above(row), row["n"], **facts)
+        yield _row(MORE, _of(row), PER_TOKEN, effect(row), row["n"], **facts)
 
 
 def _people(people: pd.DataFrame, section: SemanticInformation) -> Iterator[dict[str, Any]]:
@@ -133,25 +110,25 @@ def _people(people: pd.DataFrame, section: SemanticInformation) -> Iterator[dict
     rises = people[(people["quantity"] == RISE) & (people["whose"] == "people")]
     for row in rises.to_dict("records"):
         facts = {"reading": NAMES[row["marginal"]], "primary": row["marginal"] == "left_out"}
-        yield _row(RISES, model, PER_TOKEN, above(row), row["n"], **facts)
+        yield _row(RISES, model, PER_TOKEN, effect(row), row["n"], **facts)
     last = people[(people["position"] == people["position"].max()) & (people["quantity"] == "M")]
     for row in last[last["whose"] == DIFFERENCE].to_dict("records"):
         facts = {"reading": NAMES[row["marginal"]], "primary": row["marginal"] == "mixture"}
-        yield _row(DRIFTS, model, PER_ANSWER, above(reverse(row)), row["n"], **facts)
+        yield _row(DRIFTS, model, PER_ANSWER, effect(reverse(row)), row["n"], **facts)
 
 
 def _past(curves: pd.DataFrame, section: SemanticInformation) -> Iterator[dict[str, Any]]:
     """Exact: the interval is what the duality gaps leave open, and nothing is left to chance."""
     at, rates, gap = at_one_distortion(curves, section)
     saved = rates[1] - rates[section.markov_steps]
-    effect = {"estimate": saved, "low": saved - 2 * gap, "high": saved + 2 * gap, "p": float(saved <= 2 * gap)}
+    exact = {"estimate": saved, "low": saved - 2 * gap, "high": saved + 2 * gap, "p": float(saved <= 2 * gap)}
     reading = f"{section.markov_steps} symbols together, f = {min(section.flips):g}, D = {at:g}"
-    yield _row(PAST, "Markov source", PER_SYMBOL, effect | {"detectable": 2 * gap}, np.nan, reading=reading)
+    yield _row(PAST, "Markov source", PER_SYMBOL, exact | {"detectable": 2 * gap}, np.nan, reading=reading)
 
 
 def _gathers(twins: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for row in twins.to_dict("records"):
-        yield _row(GATHERS, row["twin"], PER_TOKEN, above(row | {"estimate": row["gathered"]}), row["n"])
+        yield _row(GATHERS, row["twin"], PER_TOKEN, effect(row | {"estimate": row["gathered"]}), row["n"])
 
 
 def _best_of(excess: pd.DataFrame, section: SemanticInformation) -> Iterator[dict[str, Any]]:
@@ -163,7 +140,7 @@ def _best_of(excess: pd.DataFrame, section: SemanticInformation) -> Iterator[dic
     for row in excess.to_dict("records"):
         facts = {"reading": f"N = {row['at']:.0f}", "primary": row["at"] == most}
         if row["known"]:
-            yield _row(BEST_OF, section.model, BITS, above(row, RELEVANT[BITS]), row["n"], **facts)
+            yield _row(BEST_OF, section.model, BITS, effect(row, least=RELEVANT[BITS]), row["n"], **facts)
         else:
             claim = f"{BEST_OF} (to be tested: more samples for N = {row['at']:.0f})"
             yield _row(claim, section.model, BITS, UNTESTED, row["n"], **facts)
@@ -178,13 +155,13 @@ def _controls(
 ) -> Iterator[dict[str, Any]]:
     for marginal, claim in ((BEYOND_ANOTHER, OWN), (ANOTHER, ANY)):
         for row in gains[gains["marginal"] == marginal].to_dict("records"):
-            yield _row(claim, _of(row), PER_TOKEN, above(row), row["n"], paper=CONTROL)
+            yield _row(claim, _of(row), PER_TOKEN, effect(row), row["n"], paper=CONTROL)
     own = people[people["whose"] == "model"]
     for table, of in ((means, "one prompt"), (own, "many prompts")):
         last = table[(table["position"] == table["position"].max()) & (table["quantity"] == "M")]
         for row in last.to_dict("records"):
             facts = {"reading": f"{NAMES[row['marginal']]}, {of}", "paper": CONTROL, "primary": table is means}
-            yield _row(LUCK, _of(row), PER_ANSWER, either_side(row), row["n"], **facts)
+            yield _row(LUCK, _of(row), PER_ANSWER, effect(row, sides=2), row["n"], **facts)
     off, gap = off_closed_form(curves), float(curves.loc[curves["kind"] != "Markov", "error"].max())
-    effect = {"estimate": off, "low": 0.0, "high": max(off, gap), "p": 1.0, "detectable": gap}
-    yield _row(CLOSED, "symbols without memory", PER_SYMBOL, effect, np.nan, paper=CONTROL)
+    exact = {"estimate": off, "low": 0.0, "high": max(off, gap), "p": 1.0, "detectable": gap}
+    yield _row(CLOSED, "symbols without memory", PER_SYMBOL, exact, np.nan, paper=CONTROL)

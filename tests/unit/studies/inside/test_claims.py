@@ -230,11 +230,9 @@ def test_a_control_near_all_queries_leaves_nothing_to_weigh(section, zero, teste
 
 
 def test_no_share_above_one_would_have_been_seen(section):
-    rows = [outcomes(section, reach=reach)[claims.TIGHT, f"{section.model} (c)"] for reach in (0.02, 5.0)]
-    assert rows[0]["reading"] == "share of the bank's bits, 2 tokens"
-    assert rows[0]["detectable"] == pytest.approx(claims.NEAR, abs=0.1)
-    assert rows[1]["reading"] == "share of the bank's bits, 2 tokens, too few for a yes"
-    assert rows[1]["detectable"] == 1
+    sure, unsure = (outcomes(section, reach=reach)[claims.TIGHT, f"{section.model} (c)"] for reach in (0.02, 5.0))
+    assert sure["detectable"] == pytest.approx(claims.NEAR, abs=0.1)
+    assert np.isinf(unsure["detectable"])
 
 
 def test_layers_are_weighed_against_the_larger_of_their_anchors():

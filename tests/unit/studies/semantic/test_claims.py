@@ -166,19 +166,3 @@ def test_the_primary_claims_pay_for_their_number_and_the_others_do_not(table, mo
     for claim in (claims.DIRECTS, claims.MORE, claims.RISES):
         assert outcomes(found, claim) == {"cannot tell"}
         assert outcomes(found, claim, primary=False) == {"yes"}
-
-
-def test_p_agrees_with_the_interval():
-    assert claims.above(row(0.05))["p"] == pytest.approx(0.025)
-    assert claims.above(row(0.15), 0.1)["p"] == pytest.approx(0.025)
-    assert claims.either_side(row(-0.05))["p"] == pytest.approx(0.05)
-    assert claims.either_side(row(-0.05))["low"] == pytest.approx(0)
-    assert np.isnan(claims.above({"estimate": 1.0} | NOTHING)["p"])
-
-
-def test_the_effect_that_would_have_been_seen_is_seen_four_times_in_five():
-    """Normal estimates with a known error: p < .05, one-sided."""
-    error, draw = 0.05 / norm.isf(0.025), np.random.default_rng(0)
-    true = claims.above(row(0.0))["detectable"]
-    seen = [claims.above(row(value))["p"] < 0.05 for value in draw.normal(true, error, 4000)]
-    assert np.mean(seen) == pytest.approx(0.8, abs=0.02)
