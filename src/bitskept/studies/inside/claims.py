@@ -30,15 +30,15 @@ FEWER = "embeddings of tokens need fewer dimensions than the model has"
 SHAPES = "layers differ in their geometry by more than two samples of sentences do"
 ENERGY = "what attention adds up lowers its energy, more often than the control"
 MEMORY = "the patterns that attention stores grow exponentially with the dimension"
-BOUND = "the training text alone bounds a network's cost below that of the uniform law"
+BOUND = "the training text alone bounds a network's cost below that of the uniform distribution"
 THEOREMS = "the theorems on training, embedding, attention and generalisation (to be tested: the paper's full text)"
-LAW = "(to be tested: a law of the next token, which masked diffusion does not give)"
+LAW = "(to be tested: a distribution of the next token, which masked diffusion does not give)"
 SLOPES = "(to be tested: dimensions that tell the laws of growth apart)"
 ROOM = "(to be tested: a control that leaves room for more)"
 
 ARRIVED, BITS, GAIN, DISTORTION = "of the bank's bits", "bits", "bits per token", "of a squared distance"
 DISTANCE, QUERIES, SLOPE = "of a mean distance", "of the queries", "bits per dimension"
-BELOW = "bits per token below the uniform law"
+BELOW = "bits per token below the uniform distribution"
 NEAR = 0.9
 """The share of the bank's bits from which a bound counts as tight."""
 RELEVANT = {
@@ -200,13 +200,14 @@ def _memory(growth: pd.DataFrame) -> Iterator[Row]:
 
 
 def _bound(table: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
-    """The gain over the uniform law on the training text, with the interval that the code leaves. p is the least
-    failure rate at which the bound would be below the uniform law. Primary are networks of the usual size and text. The
-    claim says so where the control, a law without context, is bounded below the uniform law too.
+    """The gain over the uniform distribution on the training text, with the interval that the code leaves. p is the
+    least failure rate at which the bound would be below the uniform distribution. Primary are networks of the usual
+    size and text. The claim says so where the control, a distribution without context, is bounded below the uniform
+    distribution too.
     """
     usual, networks = (section.training.width, section.training.sentences), wide(table)
     control = networks[networks["kind"] == COUNTS].iloc[0]
-    claim = BOUND + (", as that of a law without context" if control["bound"] < control["uniform"] else "")
+    claim = BOUND + (", as that of a distribution without context" if control["bound"] < control["uniform"] else "")
     for row in networks.to_dict("records"):
         gain, excess = row["uniform"] - row["coded_training"], row["excess"]
         power = min(0.0, np.log2(section.generalisation.delta) + row["code"] - row["longest_code"])
@@ -215,6 +216,9 @@ def _bound(table: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
         facts = _facts(claim, reading, model, BELOW, int(row["tokens"]))
         facts |= {"primary": (row["width"], row["sentences"]) in (usual, (0, usual[1]))}
         if row["kind"] == COUNTS:
-            facts |= {"paper": CONTROL, "claim": "the training text alone bounds the cost of a law without context"}
+            facts |= {
+                "paper": CONTROL,
+                "claim": "the training text alone bounds the cost of a distribution without context",
+            }
         ends = {"estimate": gain, "low": gain - excess, "high": gain + excess}
         yield facts | ends | {"p": float(2.0**power), "detectable": excess}

@@ -63,7 +63,7 @@ class Bounds(Strict):
     steps: PositiveInt  # of its training
     rate: float = Field(gt=0)
     levels: list[PositiveInt] = Field(min_length=1)  # that a number may be rounded to
-    smoothings: list[float] = Field(min_length=1)  # weights of the uniform law
+    smoothings: list[float] = Field(min_length=1)  # weights of the uniform distribution
     delta: float = Field(gt=0, lt=1)  # the probability with which a bound may fail
     choosing_rows: PositiveInt  # on which levels and smoothing are chosen
     seed: NonNegativeInt  # of the subspace
@@ -238,8 +238,8 @@ def _gap(training: dict[str, Any], held_out: dict[str, Any]) -> dict[str, Any]:
 
 
 def token_counts(training: TwinTraining, bounds: Bounds, seed: int) -> pd.DataFrame:
-    """The rows of `_described` for a law without any context: how often each type occurs, as rounded logarithms. It is
-    the control, since a network whose bound is not below this one was not worth its code.
+    """The rows of `_described` for a distribution without any context: how often each type occurs, as rounded
+    logarithms. It is the control, since a network whose bound is not below this one was not worth its code.
     """
     plan = twin_runs.plan(training, NEXT, seed)
 
@@ -261,7 +261,7 @@ def token_counts(training: TwinTraining, bounds: Bounds, seed: int) -> pd.DataFr
 
 
 class _Law(nn.Module):
-    """The same law after every context, in the form of a network."""
+    """The same distribution after every context, in the form of a network."""
 
     device = "cpu"
 

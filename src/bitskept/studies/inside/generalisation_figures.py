@@ -36,7 +36,7 @@ def generalisation(table: pd.DataFrame) -> Figure:
     right.set_xticks([], minor=True)
     uniform = table.loc[table["quantity"] == "uniform", "estimate"].iloc[0]
     for axes in (left, right):
-        axes.axhline(uniform, color="black", linestyle=":", label="uniform law: a bound above it is vacuous")
+        axes.axhline(uniform, color="black", linestyle=":", label="uniform distribution: a bound above it is vacuous")
         axes.set_ylabel("bits per token")
     legend = {
         label: line for axes in (right, left) for line, label in zip(*axes.get_legend_handles_labels(), strict=True)

@@ -38,15 +38,17 @@ def gaps(table: pd.DataFrame) -> str:
 
 
 def all_weights(table: pd.DataFrame) -> str:
-    """Whether the bounds of twins with all their weights are below the cost of the uniform law, and what it takes."""
+    """Whether the bounds of twins with all their weights are below the cost of the uniform distribution, and what it
+    takes.
+    """
     networks = wide(table[table["kind"] == ALL])
     below = networks[networks["bound"] < networks["uniform"]]
     best = networks.loc[networks["bound"].idxmin()]
     text = (
         f"With all weights written down, {len(below)} of {len(networks)} bounds are below the {best['uniform']:.2f} "
-        f"bits of the uniform law. The lowest, {best['bound']:.2f} bits, is that of width {best['width']:.0f} with "
-        f"{best['sentences']:,.0f} sentences: its code takes {best['code']:,.0f} bits, {_each(best):.2f} for each of "
-        f"{best['numbers']:,.0f} weights, which adds {best['excess']:.2f} bits per token to the "
+        f"bits of the uniform distribution. The lowest, {best['bound']:.2f} bits, is that of width {best['width']:.0f} "
+        f"with {best['sentences']:,.0f} sentences: its code takes {best['code']:,.0f} bits, {_each(best):.2f} for each "
+        f"of {best['numbers']:,.0f} weights, which adds {best['excess']:.2f} bits per token to the "
         f"{best['coded_training']:.2f} that the rounded and smoothed network costs on its training text."
     )
     if len(below):
@@ -60,13 +62,13 @@ def _each(network: pd.Series) -> float:
 
 
 def _takes(network: pd.Series) -> str:
-    """What would bring a bound below the cost of the uniform law."""
+    """What would bring a bound below the cost of the uniform distribution."""
     if network["longest_code"] < 1:
         return (
             "No code would be short enough: with so few tokens, even a network that needs no code is not bounded below "
-            "the uniform law."
+            "the uniform distribution."
             if network["coded_training"] < network["uniform"]
-            else "No code would be short enough, since the rounded network costs more than the uniform law."
+            else "No code would be short enough, since the rounded network costs more than the uniform distribution."
         )
     share = network["longest_code"] / network["numbers"]
     return (
@@ -76,12 +78,18 @@ def _takes(network: pd.Series) -> str:
 
 
 def few_numbers(table: pd.DataFrame) -> str:
-    """Which of the networks with few numbers have a bound below the uniform law, and below that of the control."""
+    """Which of the networks with few numbers have a bound below the uniform distribution, and below that of the
+    control.
+    """
     networks, control = (wide(table[table["kind"] == kind]) for kind in (FEW, COUNTS))
     control, best = control.iloc[0], networks.loc[networks["bound"].idxmin()]
     below = networks[networks["bound"] < networks["uniform"]]
     sizes = f"{', '.join(f'{number:,.0f}' for number in below['numbers'])} numbers"
-    said = f"are **not vacuous** (with {sizes})" if len(below) else "is below the uniform law: **all are vacuous**"
+    said = (
+        f"are **not vacuous** (with {sizes})"
+        if len(below)
+        else "is below the uniform distribution: **all are vacuous**"
+    )
     text = (
         f"Where few numbers are trained, {len(below) or 'none'} of {len(networks)} bounds {said}. The lowest is "
         f"{best['bound']:.2f} bits, with {best['numbers']:,.0f} numbers at {best['levels']:.0f} levels: "
@@ -97,10 +105,10 @@ def few_numbers(table: pd.DataFrame) -> str:
     least = control["coded_training"] - control["excess"]
     shown = "shows" if best["bound"] < least else "does not show"
     return (
-        f"{text} The control, a law without any context, has a bound of {control['bound']:.2f} bits with a code of "
-        f"{control['code']:,.0f}: {better}. By the same inequality the control costs at least {least:.2f} bits, so the "
-        f"bound **{shown}** that the network has learned more than how frequent tokens are. {_trade(networks)}"
-        f"{_not_trained(networks)}"
+        f"{text} The control, a distribution without any context, has a bound of {control['bound']:.2f} bits with a "
+        f"code of {control['code']:,.0f}: {better}. By the same inequality the control costs at least {least:.2f} "
+        f"bits, so the bound **{shown}** that the network has learned more than how frequent tokens are. "
+        f"{_trade(networks)}{_not_trained(networks)}"
     )
 
 

@@ -1,6 +1,6 @@
 """Notebook 08: what is an entropy at the output of a model good for? Its sections, and the functions behind them:
 
-1. From the law to the text: theory.decoding; decoding.measure, decoding_tables.along, figures.decoding_along;
+1. From the distribution to the text: theory.decoding; decoding.measure, decoding_tables.along, figures.decoding_along;
    decoding_tables.by_decoder, figures.decoders
 2. Telling who wrote it: theory.error_exponents; detection.scores, detection_errors.summary, figures.detection
 3. Information capacity: capacity.costs, capacity_tables.summary, figures.capacity

@@ -47,7 +47,8 @@ def attention_runs(table: pd.DataFrame) -> Figure:
             for axes, quantity in zip(panels[:, column], ("loss", "spread"), strict=True):
                 _runs(axes, rows, quantity, colour, f"rate {rate:g}")
         panels[0, column].set(title=title, yscale="log")
-        panels[0, column].axhline(table["single"].mean(), color="grey", linestyle="--", label="law of single tokens")
+        label = "distribution of single tokens"
+        panels[0, column].axhline(table["single"].mean(), color="grey", linestyle="--", label=label)
         panels[1, column].set(xlabel="step", ylim=(0, 1.02))
         panels[1, column].set_xscale("symlog", base=2, linthresh=1)
     ticks = [0, *(2 ** np.arange(0, np.log2(table["step"].max()) + 0.01, 2)).astype(int)]

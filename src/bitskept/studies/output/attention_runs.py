@@ -41,7 +41,7 @@ OF_SCORES = ("q_proj", "k_proj", "input_layernorm")
 RISE = 1.0
 """A run has diverged if its held-out loss rises by so many bits a token above the lowest so far, or is not finite."""
 GAIN = 0.1
-"""A run has learned if it ends so many bits a token below the law of the single tokens."""
+"""A run has learned if it ends so many bits a token below the distribution of the single tokens."""
 OUTCOMES = ("learned", "stuck", "diverged")
 QUANTITIES = {"loss": "bits per token", "spread": "share", "lowest": "share"}
 
@@ -91,7 +91,8 @@ def run(wanted: Run) -> pd.DataFrame:
 
     Columns: rate, fixed, seed, step, loss (held-out bits per token), spread (the mean over heads of the entropy of
     attention as a share of its maximum), lowest (the same of the head that has least), single (bits per token of the
-    law of single tokens in the training text, with one added to each count), stopped (a gradient was not finite).
+    distribution of single tokens in the training text, with one added to each count), stopped (a gradient was not
+    finite).
     """
     return store.stored(NAME, VERSION, _key(wanted), lambda: _trained(wanted))
 
@@ -181,7 +182,9 @@ def _batch(ids: Int[Tensor, "row token"]) -> dict[str, Tensor]:
 
 
 def _single(training: Int[np.ndarray, " text"], held_out: Int[np.ndarray, "row token"], types: int) -> float:
-    """The bits per token of held-out text, without the first of each row, under the law of the training tokens."""
+    """The bits per token of held-out text, without the first of each row, under the distribution of the training
+    tokens.
+    """
     counts = np.bincount(training, minlength=types) + 1
     return float(-np.log2(counts / counts.sum())[held_out[:, 1:]].mean())
 

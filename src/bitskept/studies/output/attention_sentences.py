@@ -85,9 +85,9 @@ def collapse(outcomes: pd.DataFrame) -> str:
     learned, diverged = (free[free["outcome"] == name] for name in ("learned", "diverged"))
     stuck = len(free) - len(learned) - len(diverged)
     counts = (
-        f"Of {len(free)} runs with free scores {len(learned)} learned, {stuck} came to no more than the law of single "
-        f"tokens, and {len(diverged)} diverged (rates {_rates(diverged)}): their held-out loss rose by {RISE:g} "
-        "bit a token or more, or was not finite."
+        f"Of {len(free)} runs with free scores {len(learned)} learned, {stuck} came to no more than the distribution "
+        f"of single tokens, and {len(diverged)} diverged (rates {_rates(diverged)}): their held-out loss rose by "
+        f"{RISE:g} bit a token or more, or was not finite."
     )
     if diverged.empty or learned.empty:
         missing = "diverged" if diverged.empty else "learned"
@@ -107,7 +107,7 @@ def _ends(diverged: pd.DataFrame) -> str:
     if not np.isfinite(above).all():
         return "Not all of them came back from there."
     low, high = above.min(), above.max()
-    return f"At the end they stand {low:z.2f} to {high:z.2f} bits above the law of single tokens."
+    return f"At the end they stand {low:z.2f} to {high:z.2f} bits above the distribution of single tokens."
 
 
 def _of_rates(free: pd.DataFrame) -> str:

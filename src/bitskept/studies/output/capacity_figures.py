@@ -36,7 +36,7 @@ def _parts(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
     heights = np.arange(len(models))
     alone, gain, size = (wide.loc[models, name].to_numpy() for name in ("tokenizer alone", "gain", "size"))
     axes.barh(heights, alone, color="0.65", label="tokenizer alone")
-    axes.barh(heights, gain - alone, left=alone, color="0.35", label="the model's law")
+    axes.barh(heights, gain - alone, left=alone, color="0.35", label="the model's distribution")
     axes.barh(heights, size - gain, left=gain, color="0.9", label="left to pay")
     axes.set_yticks(heights, models)
     axes.invert_yaxis()

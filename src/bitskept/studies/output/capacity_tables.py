@@ -21,8 +21,8 @@ PER_BYTE = "saved per byte"
 """A share of each byte, over log2 of the operations for a byte: no token is in it."""
 FACTS = ["model", "text", "quantity", "constant", "estimate", "low", "high", "unit", "n"]
 PARTS = ("size", "tokenizer alone", "gain")
-"""Bits per token: the size of the text; what is saved of it by a law that gives all types of the vocabulary the same
-probability, which needs no model; and what the model saves.
+"""Bits per token: the size of the text; what is saved of it by a distribution that gives all types of the vocabulary
+the same probability, which needs no model; and what the model saves.
 """
 CAPACITY = "information capacity"
 

@@ -25,7 +25,7 @@ class Decoder:
         return logits if self._processor is None else self._processor(None, logits)
 
     def told(self, surprisals: Float[Tensor, " text"]) -> None:
-        """Learn the surprisals, in bits under the whole law, of the tokens that were drawn."""
+        """Learn the surprisals, in bits under the whole distribution, of the tokens that were drawn."""
 
 
 class MirostatBatch(Decoder):

@@ -1,4 +1,6 @@
-"""How decoders continue texts, next to how people did: surprisal and entropy of every token under the model's law."""
+"""How decoders continue texts, next to how people did: surprisal and entropy of every token under the model's
+distribution.
+"""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -97,10 +99,11 @@ def _settings(parameters: Decoding) -> Iterator[tuple[str, float]]:
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """One row per decoder, setting, text and token. Columns: `COLUMNS`.
 
-    In bits: the token's `surprisal` under the model's whole law, the `entropy` of that law, `expected_distance`, the
-    mean distance of surprisal and entropy over draws from it, and `kept_entropy`, that of the law which the token was
-    drawn from, with `kept` tokens. `id` is the token's number in the vocabulary, and `position` counts from 0. All
-    decoders use the same random numbers. `setting` is missing for people and ancestral sampling.
+    In bits: the token's `surprisal` under the model's whole distribution, the `entropy` of that distribution,
+    `expected_distance`, the mean distance of surprisal and entropy over draws from it, and `kept_entropy`, that of the
+    distribution which the token was drawn from, with `kept` tokens. `id` is the token's number in the vocabulary, and
+    `position` counts from 0. All decoders use the same random numbers. `setting` is missing for people and ancestral
+    sampling.
 
     ValueError where too few texts are long enough, or prompt and continuation are more than the model takes; errors as
     `corpora.load` and `heads.head`.
@@ -164,7 +167,9 @@ def continued(
 def _bits(
     logs: Float[Tensor, "text vocab"], cut: Float[Tensor, "text vocab"], drawn: Int[Tensor, "text single"]
 ) -> dict[str, Tensor]:
-    """What `measure` says of one token of each text, from the log of the whole law and the law it was drawn from."""
+    """What `measure` says of one token of each text, from the log of the whole distribution and the distribution it was
+    drawn from.
+    """
     law, surprisals = logs.exp(), logs / -math.log(2)
     entropies = (law * surprisals).sum(-1)
     return {

@@ -35,7 +35,7 @@ def decoding_along(table: pd.DataFrame) -> Figure:
     for axes in panels[::4]:
         axes.set_ylabel("bits a token")
     panels[0].set_ylim(0, None)
-    looks = {"surprisal of the tokens": ("black", "-"), "entropy of the model's law": ("black", ":")}
+    looks = {"surprisal of the tokens": ("black", "-"), "entropy of the model's distribution": ("black", ":")}
     looks["surprisal of people's tokens"] = (COLOURS[PEOPLE], "-")
     lines = [
         Line2D([], [], color=colour, linestyle=dash, label=label, linewidth=1.4 if colour == COLOURS[PEOPLE] else 2.2)

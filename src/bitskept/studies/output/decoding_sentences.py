@@ -27,7 +27,7 @@ CLAIMS = {
     ("fewer", TYPICAL): (MEISTER, "locally typical sampling repeats less than a nucleus of equal surprisal"),
     ("fewer", TOP_H): (TOP_H_PAPER, "Top-H repeats less than a nucleus of equal surprisal"),
     ("steadier", MIROSTAT): (MIROSTAT_PAPER, "Mirostat keeps texts nearer to its target than top-k to its mean"),
-    ("slack", TOP_H): (TOP_H_PAPER, "on average the published Top-H draws from laws within its bound"),
+    ("slack", TOP_H): (TOP_H_PAPER, "on average the published Top-H draws from distributions within its bound"),
 }
 """The paper and the claim that each contrast weighs."""
 
@@ -59,7 +59,7 @@ def along(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
     ancestral, people = (_of(by_decoder, name, "excess") for name in (ANCESTRAL, PEOPLE))
     by_text = contrasts[contrasts["quantity"] == "near"].set_index("decoder")
     near, as_expected = by_text.loc[PEOPLE], by_text.loc[ANCESTRAL]
-    check = "**fails**: surprisals and laws do not belong together, and nothing below counts"
+    check = "**fails**: surprisals and distributions do not belong together, and nothing below counts"
     if not has_interval(ancestral):
         check = "cannot be made on so few texts"
     elif all(abs(row["estimate"]) <= OFF * standard_error(row["low"], row["high"]) for row in (ancestral, as_expected)):
@@ -74,12 +74,12 @@ def along(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
     )
     seen = "" if pd.isna(near["detectable"]) else f"; {near['detectable']:.2f} bits nearer would have been seen"
     return (
-        "A draw from a law has the law's entropy as its mean surprisal, so along sampled text the two have to agree. "
-        f"Surprisal less entropy is {quote(ancestral, BITS, 'texts')} bits a token there, and a token's expected "
-        f"distance from the entropy less the measured one is {quote(as_expected, BITS)}: the check {check}. Along "
-        f"people's text surprisal less entropy is {quote(people, BITS)}. Their tokens lie {distance:.2f} bits from the "
-        f"entropy on average, where draws from the same laws would lie {expected:.2f} away: {said} (the difference is "
-        f"{quote(near, BITS)}{seen})."
+        "A draw from a distribution has the distribution's entropy as its mean surprisal, so along sampled text the "
+        f"two have to agree. Surprisal less entropy is {quote(ancestral, BITS, 'texts')} bits a token there, and a "
+        f"token's expected distance from the entropy less the measured one is {quote(as_expected, BITS)}: the check "
+        f"{check}. Along people's text surprisal less entropy is {quote(people, BITS)}. Their tokens lie "
+        f"{distance:.2f} bits from the entropy on average, where draws from the same distributions would lie "
+        f"{expected:.2f} away: {said} (the difference is {quote(near, BITS)}{seen})."
     )
 
 
@@ -156,7 +156,7 @@ def mirostat(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
         elif off["high"] < -HOLDS or off["low"] > HOLDS:
             verdict = "**missed**"
             if target > sampled["high"]:
-                verdict += f": it asks for more than the {sampled['estimate']:.2f} bits of the whole law"
+                verdict += f": it asks for more than the {sampled['estimate']:.2f} bits of the whole distribution"
         unclear = "cannot be told to stray less or more than"
         steady = by_interval(row, above="stray less than", below="stray more than", neither=unclear)
         lines.append(
@@ -181,8 +181,8 @@ def bound(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
             unknown="with too few texts to tell the mean",
         )
         lines.append(
-            f"- α = {row['setting']:g}: {quote(share, '.0%')} of the tokens come from a law whose entropy is at most α "
-            f"times the whole, {verdict} (the bound less the entropy is {quote(row, BITS)} bits)."
+            f"- α = {row['setting']:g}: {quote(share, '.0%')} of the tokens come from a distribution whose entropy is "
+            f"at most α times the whole, {verdict} (the bound less the entropy is {quote(row, BITS)} bits)."
         )
     return "\n".join(lines)
 

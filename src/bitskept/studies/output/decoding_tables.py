@@ -36,9 +36,9 @@ ASTRAY = 0.5
 
 def per_text(tokens: pd.DataFrame) -> pd.DataFrame:
     """One row per decoder, setting and text. In bits, means over its tokens: `MEANS`, where `excess` is surprisal less
-    entropy and `distance` its absolute value, and `slack`, the setting times the entropy, less that of the law drawn
-    from. Shares: `repeated` of the 4-grams stood in the continuation before, `bounded` of the tokens have no negative
-    slack (for Top-H), and `astray` is 1 for a text that is far from Mirostat's target.
+    entropy and `distance` its absolute value, and `slack`, the setting times the entropy, less that of the distribution
+    drawn from. Shares: `repeated` of the 4-grams stood in the continuation before, `bounded` of the tokens have no
+    negative slack (for Top-H), and `astray` is 1 for a text that is far from Mirostat's target.
     """
     excess = tokens["surprisal"] - tokens["entropy"]
     slack = tokens["setting"] * tokens["entropy"] - tokens["kept_entropy"]
@@ -116,7 +116,7 @@ def contrasts(tokens: pd.DataFrame, parameters: Decoding, *, seed: int) -> pd.Da
     - fewer: how many fewer 4-grams a decoder repeats than another at the same mean surprisal;
     - steadier: how much less the mean surprisals of texts stray from the target than those of the fixed top-k with the
       nearest mean do from that mean;
-    - slack: how far the entropy of the law that Top-H draws from lies below its bound.
+    - slack: how far the entropy of the distribution that Top-H draws from lies below its bound.
     """
     texts = {key: rows.reset_index(drop=True) for key, rows in per_text(tokens).groupby(ARM, dropna=False, sort=False)}
     arms = {(name, None if pd.isna(setting) else setting): rows for (name, setting), rows in texts.items()}

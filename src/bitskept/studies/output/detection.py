@@ -1,14 +1,14 @@
 """Telling who wrote a text from what it costs under a model (Radvand, Abdolmaleki, Mostagir and Tewari 2025, arXiv
 2501.02406).
 
-Along a text y that the model drew itself, -log2 p(y_t | y_<t) has, given the past, the entropy H_t of its law as mean.
-So the mean T of -log2 p(y_t | y_<t) - H_t is an average of martingale differences, and concentrates at 0. Along other
-texts it concentrates at the cross-entropy of their writer and the model, less the model's entropy.
+Along a text y that the model drew itself, -log2 p(y_t | y_<t) has, given the past, the entropy H_t of its distribution
+as mean. So the mean T of -log2 p(y_t | y_<t) - H_t is an average of martingale differences, and concentrates at 0.
+Along other texts it concentrates at the cross-entropy of their writer and the model, less the model's entropy.
 
-The sum of the variances V_t of these differences, the varentropies, is known from the model's laws alone. Hence the
-test here: z = Σ(-log2 p - H_t) / √ΣV_t is about standard normal for the model's own texts (the martingale central limit
-theorem), and the model is rejected where z is far from 0. The paper's test compares the size of T with a constant;
-both are measured.
+The sum of the variances V_t of these differences, the varentropies, is known from the model's distributions alone.
+Hence the test here: z = Σ(-log2 p - H_t) / √ΣV_t is about standard normal for the model's own texts (the martingale
+central limit theorem), and the model is rejected where z is far from 0. The paper's test compares the size of T with a
+constant; both are measured.
 """
 
 from collections.abc import Iterator, Sequence

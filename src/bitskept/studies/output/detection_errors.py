@@ -80,8 +80,8 @@ def rejected(texts: pd.DataFrame, own: pd.DataFrame, test: str, alpha: float) ->
 
 def concentration(scores: pd.DataFrame, *, replicates: int, seed: int) -> pd.DataFrame:
     """The mean of T over texts by length; the spread (standard deviation) of T; the spread that it would have over the
-    model's own texts, √(mean of ΣV) / length; and the mean entropy of its laws along the texts. Columns: `NAMES`,
-    length, quantity, estimate, low, high, unit, n.
+    model's own texts, √(mean of ΣV) / length; and the mean entropy of its distributions along the texts. Columns:
+    `NAMES`, length, quantity, estimate, low, high, unit, n.
     """
     rows = []
     for names, part in scores.groupby([*NAMES, "length"], sort=False):

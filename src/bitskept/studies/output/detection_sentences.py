@@ -14,7 +14,7 @@ from bitskept.theory.intervals import POWER
 
 BITS = ".2f"
 LEARNED = 0.9
-"""The share of the largest entropy that the laws of a model stay below if it has learned anything."""
+"""The share of the largest entropy that the distributions of a model stay below if it has learned anything."""
 
 
 def known_source(exact: pd.DataFrame, rates: Errors) -> str:
@@ -63,7 +63,7 @@ def _markdown(title: str, head: list[str], lines: list[str]) -> str:
 
 def _needed(wide: pd.DataFrame, found: dict[str, float], alpha: float) -> str:
     """The length at which four in five texts would be found, if T kept its mean, and its spread and that which the
-    model's laws give, which sets the threshold, fell as 1 / √n.
+    model's distributions give, which sets the threshold, fell as 1 / √n.
     """
     mean, spread, length = wide.loc["mean"], wide.loc["spread", "estimate"], int(wide["length"].iloc[0])
     if found["estimate"] >= norm.cdf(POWER):
@@ -119,17 +119,17 @@ def _off(as_text: pd.Series, as_drawn: pd.Series) -> str:
 def _spread(own: pd.DataFrame) -> str:
     spread, theory = own.loc["spread"], own.loc["spread by theory", "estimate"]
     if not has_interval(spread):
-        said = "beside what its laws say"
+        said = "beside what its distributions say"
     else:
-        said = "as its laws say" if spread["low"] <= theory <= spread["high"] else "not as its laws say"
+        said = f"{'' if spread['low'] <= theory <= spread['high'] else 'not '}as its distributions say"
     return f"T spreads by {quote(spread, BITS)}, {said} ({theory:.2f})."
 
 
 def _unlearned(entropy: float, types: int) -> str:
-    """A warning, if a model's laws are nearly as uncertain as one that gives all types the same probability."""
+    """A warning, if a model's distributions are nearly as uncertain as a uniform one over all types."""
     if entropy < LEARNED * np.log2(types):
         return ""
-    return f" **It has learned too little**: its laws have {entropy:.1f} of {np.log2(types):.1f} bits."
+    return f" **It has learned too little**: its distributions have {entropy:.1f} of {np.log2(types):.1f} bits."
 
 
 def _unknown(row: pd.Series, alpha: float) -> str:

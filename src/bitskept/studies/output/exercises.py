@@ -19,7 +19,7 @@ def ceiling(result: Any, *, target: float | int, mean: float | int, tokens: int)
 
 def break_even(result: Any, *, weight: float, losing: float) -> None:
     """Exercise 3: the bits that the other tokens must save, where a share `losing` of them loses as much as a retrieval
-    law of this weight lets it.
+    distribution of this weight lets it.
     """
     hint = "Each losing token loses -log2(1 - weight) bits. How many of the others have to make up for that?"
     check(result, -losing * log2(1 - weight) / (1 - losing), within=0.01, hint=hint)

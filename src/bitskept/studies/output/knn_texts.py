@@ -80,8 +80,9 @@ def store_of(model: LanguageModel, texts: Iterator[Ids], places: int, progress: 
 
 @dataclass(frozen=True)
 class Writer:
-    """A kNN-LM that draws from the law (1 - weight) p + weight p_r, or from its `nucleus`: of its likeliest tokens, as
-    few as hold this mass together (Holtzman and others 2020, arXiv 1904.09751); 1 stands for the whole law.
+    """A kNN-LM that draws from the distribution (1 - weight) p + weight p_r, or from its `nucleus`: of its likeliest
+    tokens, as few as hold this mass together (Holtzman and others 2020, arXiv 1904.09751); 1 stands for the whole
+    distribution.
     """
 
     model: LanguageModel
@@ -121,7 +122,7 @@ class Writer:
 
 
 def in_nucleus(laws: Float[Tensor, "row type"], mass: float) -> Float[Tensor, "row type"]:
-    """The laws with 0 outside of their nucleus, not divided by what is left."""
+    """The distributions with 0 outside of their nucleus, not divided by what is left."""
     if mass >= 1:
         return laws
     ordered, order = laws.sort(dim=1, descending=True)
@@ -131,7 +132,7 @@ def in_nucleus(laws: Float[Tensor, "row type"], mass: float) -> Float[Tensor, "r
 
 @torch.inference_mode()
 def own_law(head: Head, read_rows: Predicted, device: torch.device) -> dict[str, Float[np.ndarray, " token"]]:
-    """The cost of each token under the model alone, and the entropy of its law, in bits."""
+    """The cost of each token under the model alone, and the entropy of its distribution, in bits."""
     bits, entropies = [], []
     for states, tokens in zip(read_rows.states.split(CHUNK), read_rows.tokens.split(CHUNK), strict=True):
         laws = head(states.to(device)).float().log_softmax(-1).cpu() / np.log(2)

@@ -1,4 +1,4 @@
-"""How much of the retrieval law a kNN-LM takes: weight and temperature, chosen on validation texts."""
+"""How much of the retrieval distribution a kNN-LM takes: weight and temperature, chosen on validation texts."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ def mixed_bits(
     own: Float[np.ndarray, "*token"], retrieved: Float[np.ndarray, "*token"], weight: float
 ) -> Float[np.ndarray, "*token"]:
     """-log2((1 - w) p + w p_r), the cost of tokens that cost `own` bits (-log2 p) under the model, and to which the
-    retrieval law gives the probability `retrieved` (p_r).
+    retrieval distribution gives the probability `retrieved` (p_r).
     """
     if weight == 0:  # what is saved is exactly 0, and not up to rounding
         return own

@@ -1,9 +1,9 @@
-"""The retrieval law of a kNN-LM (Khandelwal and others 2020, arXiv 1911.00172): what followed the most similar places
-of a store of text.
+"""The retrieval distribution of a kNN-LM (Khandelwal and others 2020, arXiv 1911.00172): what followed the most similar
+places of a store of text.
 
     p_r(y) ∝ sum over the k states s_i nearest to the query q, where y_i = y, of exp(-‖q - s_i‖² / T)
 
-It is mixed with the model's law: (1 - w) p + w p_r. The keys here are the states that the head reads; those of
+It is mixed with the model's distribution: (1 - w) p + w p_r. The keys here are the states that the head reads; those of
 Khandelwal and others go into the last feed-forward part, and they have no temperature T.
 """
 
@@ -59,7 +59,7 @@ def nearest(store: Store, queries: Float[Tensor, "query dim"], k: int) -> Neighb
 
 
 def weights(near: Neighbours, temperature: float) -> Float[Tensor, "query k"]:
-    """The share of each neighbour in the law of its query, which sum to 1."""
+    """The share of each neighbour in the distribution of its query, which sum to 1."""
     return (-near.distances / temperature).softmax(dim=1)
 
 
@@ -71,12 +71,14 @@ def probability(
 
 
 def entropy(near: Neighbours, shares: Float[Tensor, "query k"]) -> Float[Tensor, " query"]:
-    """The entropy of each law in bits, at most log2 k. Each neighbour counts with the log of its token's whole mass."""
+    """The entropy of each distribution in bits, at most log2 k. Each neighbour counts with the log of its token's whole
+    mass.
+    """
     same = near.tokens[:, :, None] == near.tokens[:, None, :]
     masses = (same * shares[:, None, :]).sum(2)
     return -torch.special.xlogy(shares, masses).sum(1) / np.log(2) + 0.0
 
 
 def law(near: Neighbours, shares: Float[Tensor, "query k"], types: int) -> Float[Tensor, "query type"]:
-    """The whole law over so many types."""
+    """The whole distribution over so many types."""
     return torch.zeros(len(shares), types, device=shares.device).scatter_add_(1, near.tokens, shares)

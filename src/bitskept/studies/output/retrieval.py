@@ -1,8 +1,8 @@
 """A kNN-LM on held-out texts and on what it writes itself: the bits of each token, and the entropies along the text.
 
-Khandelwal and others (2020, arXiv 1911.00172) mix a model's law with that of its nearest neighbours in a store of text,
-and save bits. Wang and others (2023, arXiv 2305.14625) find that most tokens lose all the same, and that the entropy of
-the retrieval law rises along text that the kNN-LM writes.
+Khandelwal and others (2020, arXiv 1911.00172) mix a model's distribution with that of its nearest neighbours in a store
+of text, and save bits. Wang and others (2023, arXiv 2305.14625) find that most tokens lose all the same, and that the
+entropy of the retrieval distribution rises along text that the kNN-LM writes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -44,8 +44,8 @@ class Retrieval(Strict):
     context: PositiveInt  # the first tokens of a text, which the kNN-LM continues to `longest`
     neighbours: PositiveInt
     temperatures: list[Annotated[float, Field(gt=0)]] = Names  # in mean squared distances of a neighbour
-    weights: list[Annotated[float, Field(ge=0, lt=1)]] = Names  # of the retrieval law
-    nuclei: list[Annotated[float, Field(gt=0, le=1)]] = Names  # of which the kNN-LM draws; 1 is the whole law
+    weights: list[Annotated[float, Field(ge=0, lt=1)]] = Names  # of the retrieval distribution
+    nuclei: list[Annotated[float, Field(gt=0, le=1)]] = Names  # of which the kNN-LM draws; 1 is the whole distribution
 
     def plan(self, seed: int, dtype: str) -> "Plan":
         """The measurement of a model."""
@@ -86,10 +86,10 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
     `part` is validation or test; `whose` text it is: people's, or "kNN-LM, nucleus P", which continues the first
     `context` tokens of the same texts, with the store of the same domain and the weight and temperature that are best
     on the validation texts. `position` counts from 0, `frequency` is the token's share of the store of the same domain.
-    `own_bits` is -log2 of the model's probability and `own_entropy` the entropy of its law; `retrieved` is the
-    probability under the retrieval law (`neighbours`) and `entropy` that law's. Entropies are in bits. A temperature is
-    in units of the mean squared distance of a neighbour, over the validation texts and the store of the same domain.
-    The two other stores have as many tokens.
+    `own_bits` is -log2 of the model's probability and `own_entropy` the entropy of its distribution; `retrieved` is the
+    probability under the retrieval distribution (`neighbours`) and `entropy` that distribution's. Entropies are in
+    bits. A temperature is in units of the mean squared distance of a neighbour, over the validation texts and the store
+    of the same domain. The two other stores have as many tokens.
 
     ValueError for an encoder, and for a corpus that is too small; SourceError for a model without a head.
     """
@@ -130,7 +130,7 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
 def _retrieved(
     store: Store, of: Predicted, k: int, temperatures: Sequence[float], scale: float, facts: dict[str, object]
 ) -> Iterator[pd.DataFrame]:
-    """The tokens with what the retrieval law says of them, at each temperature."""
+    """The tokens with what the retrieval distribution says of them, at each temperature."""
     near = neighbours.nearest(store, of.states, k)
     for temperature in temperatures:
         shares = neighbours.weights(near, temperature * scale)

@@ -22,7 +22,7 @@ from bitskept.studies.output.retrieval_tables import (
 )
 
 STORES = {SAME: ("C0", "o"), OTHER: ("C1", "s"), SHUFFLED_AS_MUCH: ("0.5", "D")}
-TITLES = {RETRIEVAL: "of the retrieval law", MODEL: "of the model's law"}
+TITLES = {RETRIEVAL: "of the retrieval distribution", MODEL: "of the model's distribution"}
 ROWS = [
     (ALL, ALL, "all tokens"),
     *((FREQUENCY, group, f"{group} in the store" if group == RARE else group) for group in FREQUENCIES),
@@ -63,7 +63,9 @@ def _points(axes: Axes, rows: pd.DataFrame, heights: list[float], colour: str, m
 
 
 def retrieval_drift(table: pd.DataFrame) -> Figure:
-    """The entropies of both laws along people's texts and along what the kNN-LM writes from the same beginnings."""
+    """The entropies of both distributions along people's texts and along what the kNN-LM writes from the same
+    beginnings.
+    """
     figure = Figure(figsize=(13, 5), layout="constrained")
     panels = figure.subplots(1, 2)
     for axes, (law, title) in zip(panels, TITLES.items(), strict=True):

@@ -36,8 +36,10 @@ RELEVANT = {"bits per token": 0.02, "share of tokens": 0.05, "bits per 100 token
 SAVES, LOSE = "retrieval saves bits", "retrieval makes most tokens dearer"
 RARELY = "rare tokens that the store has gain more than frequent ones"
 WITH_ABSENT = "rare tokens gain more than frequent ones, those that the store lacks among them"
-OF_PEOPLE = "along the kNN-LM's text, the entropy of the retrieval law comes to be higher than along people's"
-OF_MODEL = "along the kNN-LM's text, the entropy of the retrieval law rises faster, or falls less, than the model's"
+OF_PEOPLE = "along the kNN-LM's text, the entropy of the retrieval distribution comes to be higher than along people's"
+OF_MODEL = (
+    "along the kNN-LM's text, the entropy of the retrieval distribution rises faster, or falls less, than the model's"
+)
 DOMAIN = "a store of the same domain saves more than another one"
 PAIRING = "a store whose next tokens are shuffled saves bits"
 
@@ -119,7 +121,7 @@ def _controls(gains: pd.DataFrame) -> str:
 
 
 def _which(gains: pd.DataFrame) -> str:
-    """Which tokens gain: by frequency in the store, and by the entropy of the model's law."""
+    """Which tokens gain: by frequency in the store, and by the entropy of the model's distribution."""
     difference = _row(gains, SAME, FREQUENCY, RARE_LESS_FREQUENT)
     if not has_interval(difference):
         frequency = "Too few texts to say whether rare tokens gain more than frequent ones."
@@ -165,12 +167,12 @@ def _answer(row: pd.Series) -> str:
 
 
 def retrieval_drift(changes: pd.DataFrame) -> str:
-    """Whether the entropy of the retrieval law rises along the kNN-LM's text: above that along people's, and faster
-    than that of the model's law.
+    """Whether the entropy of the retrieval distribution rises along the kNN-LM's text: above that along people's, and
+    faster than that of the model's distribution.
     """
     people = _change(changes, SLOPE, PEOPLE, RETRIEVAL)
     usual = f"{quote(people, 'z.2f', 'texts')} bits in 100 tokens"
-    lines = [f"Along people's texts the entropy of the retrieval law changes by {usual}."]
+    lines = [f"Along people's texts the entropy of the retrieval distribution changes by {usual}."]
     answers = set()
     for writer in _writers(changes):
         higher = _change(changes, LATER, f"{writer} − {PEOPLE}", RETRIEVAL)
@@ -181,11 +183,12 @@ def retrieval_drift(changes: pd.DataFrame) -> str:
         lines.append(
             f"Along the text of the {writer}, which begins with the same state, it is {quote(higher, 'z.2f')} bits "
             f"higher in the second half than along people's: {_answer(higher)}. In 100 tokens it changes by "
-            f"{quote(slope, 'z.2f')} bits{rises}, and the entropy of the model's law by {quote(of_model, 'z.2f')}. "
-            f"Does it rise faster, or fall less? By {quote(faster, 'z.2f')}: {_answer(faster)}."
+            f"{quote(slope, 'z.2f')} bits{rises}, and the entropy of the model's distribution by "
+            f"{quote(of_model, 'z.2f')}. Does it rise faster, or fall less? By {quote(faster, 'z.2f')}: "
+            f"{_answer(faster)}."
         )
     if len(answers) > 1:
-        lines.append("So the comparison with the model's law depends on how the kNN-LM draws its tokens.")
+        lines.append("So the comparison with the model's distribution depends on how the kNN-LM draws its tokens.")
     return "\n- ".join(lines)
 
 

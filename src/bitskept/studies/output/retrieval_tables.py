@@ -23,7 +23,7 @@ ABSENT, RARE, MIDDLE, FREQUENT = "not in the store", "rare", "medium", "frequent
 FREQUENCIES = {ABSENT: 0.0, RARE: 1e-3, MIDDLE: 1e-2, FREQUENT: 1.0}
 """The largest share of the store that a token of each group has."""
 ENTROPIES = {"below 1 bit": 1.0, "1 to 3": 3.0, "3 to 5": 5.0, "above 5": np.inf}
-"""The largest entropy of the model's law, in bits."""
+"""The largest entropy of the model's distribution, in bits."""
 ALL, FREQUENCY, ENTROPY = "all", "frequency", "entropy"
 GROUPS = {FREQUENCY: ("frequency", FREQUENCIES), ENTROPY: ("own_entropy", ENTROPIES)}
 RARE_LESS_FREQUENT = f"{RARE} − {FREQUENT}"
@@ -62,7 +62,8 @@ def people(tokens: pd.DataFrame, weights: Sequence[float]) -> pd.DataFrame:
 @makes_table
 def gains(tokens: pd.DataFrame, weights: Sequence[float], seed: int) -> pd.DataFrame:
     """What mixing saves, in bits per token, and the share of tokens that it makes dearer (`losing`), of all tokens and
-    by group (`FREQUENCIES` in the store of the same domain, `ENTROPIES` of the model's law); columns `GAIN_COLUMNS`.
+    by group (`FREQUENCIES` in the store of the same domain, `ENTROPIES` of the model's distribution); columns
+    `GAIN_COLUMNS`.
 
     Three rows are differences: what the store of the same domain saves more than that of another one, and what the same
     domain saves more of rare tokens than of frequent ones, without and with those that are not in the store. `tokens`
@@ -140,8 +141,9 @@ def continued(tokens: pd.DataFrame, weights: Sequence[float]) -> pd.DataFrame:
 
 @makes_table
 def along(tokens: pd.DataFrame, weights: Sequence[float], seed: int) -> pd.DataFrame:
-    """The entropies of the model's and of the retrieval law along people's texts and along the kNN-LM's: columns model,
-    whose, law, position (the middle of `STEPS` tokens, counted from 1 after the context), estimate, low, high, unit, n.
+    """The entropies of the model's and of the retrieval distribution along people's texts and along the kNN-LM's:
+    columns model, whose, law, position (the middle of `STEPS` tokens, counted from 1 after the context), estimate, low,
+    high, unit, n.
     """
     part = continued(tokens, weights)
     after = part["position"] - part["position"].min()

@@ -31,13 +31,13 @@ from bitskept.theory.information import entropy
 
 COLUMNS = ["model", "fact", "kind", "about", "known", "wording", "layer", "answer", "right", "quantity", "value"]
 ENTROPY, SURPRISAL = "entropy", "surprisal"
-"""Of one wording: the entropy of the law of the first token, and the mean surprisal of the answer's tokens."""
+"""Of one wording: the entropy of the distribution of the first token, and the mean surprisal of the answer's tokens."""
 STATES, ANSWERS, INVERSE = "volume of states", "volume of answers", "inverse entropy"
 DISAGREEMENT, SAMPLES, WORDING = "entropy of answers", "semantic entropy", "information of the wording"
 SPREAD = [STATES, ANSWERS, INVERSE, DISAGREEMENT, SAMPLES, WORDING]
 """Over the wordings of a question, and SAMPLES over samples of its first one."""
 AT_ONCE = 40
-"""Questions whose laws of the first token are in memory at once."""
+"""Questions whose distributions of the first token are in memory at once."""
 
 
 class Spread(Strict):
@@ -72,8 +72,8 @@ class Plan:
 @dataclass(frozen=True)
 class Reply:
     """What a model answers to one wording: the answer's tokens up to the end of its first word, their surprisals, what
-    they mean, the law of the first token, the states of some layers at the end of the prompt, and the mean state of the
-    last layer over the prompt.
+    they mean, the distribution of the first token, the states of some layers at the end of the prompt, and the mean
+    state of the last layer over the prompt.
     """
 
     tokens: Int[np.ndarray, " token"]

@@ -52,10 +52,11 @@ def one_at_a_time(
 ) -> Bool[np.ndarray, " token"]:
     """Which tokens go to the large model where only one of the two runs at a time (Simonds 2025, arXiv 2502.06833).
 
-    `small` and `large` are the entropies of each model's law of each token. A text begins with the small model. A model
-    that has predicted `least` tokens gives way if the mean entropy of the last `window` laws is on the other side of
-    the threshold: above it the large model runs, else the small one. A law counts once its model has run, so each
-    choice rests on the tokens before. The rule is read from summaries of the paper, not from its code.
+    `small` and `large` are the entropies of each model's distribution of each token. A text begins with the small
+    model. A model that has predicted `least` tokens gives way if the mean entropy of the last `window` distributions is
+    on the other side of the threshold: above it the large model runs, else the small one. A distribution counts once
+    its model has run, so each choice rests on the tokens before. The rule is read from summaries of the paper, not from
+    its code.
     """
     used = np.zeros(len(small), dtype=bool)
     for place, text in enumerate(texts):

@@ -47,7 +47,7 @@ class Plan:
 @measurement("token_laws", 1, logged=False)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """One row for each scored token, in order: `text` and `position` (from 0), its `bits` (-log2 p) and the `entropy`
-    of its law in bits. A token is scored if another precedes it. ValueError for an encoder.
+    of its distribution in bits. A token is scored if another precedes it. ValueError for an encoder.
     """
     require_decoder(model)
     head = heads.head(model)

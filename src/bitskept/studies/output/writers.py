@@ -1,8 +1,8 @@
-"""Who goes on with a text: people, or a model that draws every token from its law.
+"""Who goes on with a text: people, or a model that draws every token from its distribution.
 
-All writers get the same openings. Special tokens are taken out of a model's law, both where texts are drawn from it
-and where they are scored with it, so that texts have the length that was asked for. A model that has read as many
-tokens as it takes goes on from half as many, the last ones.
+All writers get the same openings. Special tokens are taken out of a model's distribution, both where texts are drawn
+from it and where they are scored with it, so that texts have the length that was asked for. A model that has read as
+many tokens as it takes goes on from half as many, the last ones.
 """
 
 import math
@@ -23,7 +23,7 @@ from bitskept.sources.language_model import LanguageModel
 
 SUMS = ["surprisal", "entropy", "varentropy"]
 """Bits, and for the last bits squared, summed over the tokens of a text: -log2 p of the token that is there, and the
-mean and the variance that -log2 p has under the model's law at its place.
+mean and the variance that -log2 p has under the model's distribution at its place.
 """
 ROWS = 128
 """Texts that are written side by side."""
@@ -55,7 +55,7 @@ class Plan:
 @measurement("written", 1)
 def written(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
     """The model's continuations, one row per text and length: text (its number), continuation (all that was written),
-    length, and `SUMS` over the first `length` tokens, under the law that they were drawn from.
+    length, and `SUMS` over the first `length` tokens, under the distribution that they were drawn from.
 
     ValueError for an encoder and for too few texts; other errors as `corpora.load` and `heads.head`.
     """
@@ -127,7 +127,7 @@ def draw(
 def log2_laws(
     head: Head, states: Float[Tensor, "place dim"], allowed: Bool[np.ndarray, " vocab"], temperature: float = 1.0
 ) -> Float[Tensor, "place vocab"]:
-    """log2 of the laws of the next token over the allowed tokens; -inf elsewhere."""
+    """log2 of the distributions of the next token over the allowed tokens; -inf elsewhere."""
     logits = head(states).float()[:, : len(allowed)]
     logits[:, torch.from_numpy(~allowed).to(logits.device)] = -torch.inf
     return (logits / temperature).log_softmax(-1) / math.log(2)

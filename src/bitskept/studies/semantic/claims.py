@@ -35,7 +35,7 @@ ANY = "another answer's prompt tells something, against no prompt"
 LUCK = "along the model's own answers M drifts from 0"
 CLOSED = "computed rates are off their closed forms"
 UNMEASURED = (
-    "what a prompt directs into an answer, beyond any bank (to be tested: a law of all prompts)",
+    "what a prompt directs into an answer, beyond any bank (to be tested: a distribution over all prompts)",
     "a model that is trained for a reward reaches the least rate (to be tested: such a training)",
     "the theorems of the paper (to be tested: their statements, which could not be read)",
 )

@@ -252,7 +252,7 @@ def test_the_claim_about_dimensions_says_whether_any_points_fare_the_same(sectio
     assert f"{claims.FEWER}{ending}" in set(table["claim"])
 
 
-@pytest.mark.parametrize(("loss", "ending"), [(6.0, ", as that of a law without context"), (8.5, "")])
+@pytest.mark.parametrize(("loss", "ending"), [(6.0, ", as that of a distribution without context"), (8.5, "")])
 def test_the_claim_about_bounds_says_whether_no_context_is_needed(section, loss, ending):
     table = claims.claims(found(loss=loss), section)
     assert f"{claims.BOUND}{ending}" in set(table["claim"])

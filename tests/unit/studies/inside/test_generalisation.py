@@ -73,7 +73,7 @@ def test_the_bound_is_of_what_was_written(small):
     def write(levels):
         written.append(levels)
         for weight in small.parameters():
-            weight.data = torch.zeros_like(weight)  # the uniform law, whatever the levels
+            weight.data = torch.zeros_like(weight)  # the uniform distribution, whatever the levels
         return 100 if levels == 3 else 900
 
     bounds = limits()

@@ -48,7 +48,7 @@ def test_the_gap_has_a_sign_or_none(gap, reach, said):
 def test_bounds_above_the_uniform_law_are_called_vacuous():
     table = pd.concat([network(ALL, 500, 10.0), network(ALL, 500, 12.0, sentences=4)])
     found = sentences.all_weights(table)
-    assert "0 of 2 bounds are below the 9.00 bits of the uniform law. The lowest, 10.00 bits" in found
+    assert "0 of 2 bounds are below the 9.00 bits of the uniform distribution. The lowest, 10.00 bits" in found
     assert "1,000 bits, 2.00 for each of 500 weights, which adds 4.00 bits per token to the 6.00" in found
     assert (
         "all of these bounds are **vacuous**. At the same loss, the code would have to be shorter than 500 bits"
@@ -89,7 +89,7 @@ def few(bounds, control, loss=6.0):
         ((8.5, 8.0, 9.5), 8.2, "8.20 bits with a code of 1,000: above the network's, whose guarantee is the better"),
         ((8.5, 8.0, 9.5), 8.2, "the control costs at least 3.80 bits, so the bound **does not show** that"),
         ((8.5, 8.0, 9.5), 7.9, ": not above the network's, so the network was not worth its code. By"),
-        ((10.0, 9.8, 9.5), 8.0, "none of 3 bounds is below the uniform law: **all are vacuous**"),
+        ((10.0, 9.8, 9.5), 8.0, "none of 3 bounds is below the uniform distribution: **all are vacuous**"),
         ((10.0, 9.8, 9.5), 8.0, "costs 4.20.) At the same loss, the code would have to be shorter"),
         ((8.5, 8.0, 9.5), 8.2, "it costs 6.10 bits per token, so the bound is 1.90 above this. (As trained, it costs"),
         (

@@ -68,7 +68,7 @@ def test_collapse_that_comes_with_divergence_but_is_not_what_it_takes():
     text = collapse(runs(*SLOW, *FAST, *BROKEN, fixed=FIXED))
     assert "Of 6 runs with free scores 4 learned, 0 came to no more" in text
     assert "2 diverged (rates 3)" in text
-    assert "At the end they stand -0.05 to 0.05 bits above the law of single tokens." in text
+    assert "At the end they stand -0.05 to 0.05 bits above the distribution of single tokens." in text
     assert "Any limit from 0.10 to 80.00 bits would sort them alike." in text
     assert "Both entropy and loss follow the rate, of which there are 3: that" in text
     assert "to 0.2% of its maximum or less in every run that diverged" in text

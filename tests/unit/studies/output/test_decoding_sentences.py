@@ -76,7 +76,10 @@ def test_the_check_on_sampled_text(excess, distance, said):
 def test_how_near_people_are_to_the_entropy(ends, said):
     found = sentences.along(means(), near(ends))
     assert said in found
-    assert "lie 2.20 bits from the entropy on average, where draws from the same laws would lie 1.90 away" in found
+    assert (
+        "lie 2.20 bits from the entropy on average, where draws from the same distributions would lie 1.90 away"
+        in found
+    )
     assert "Along people's text surprisal less entropy is 0.30 [0.10, 0.50]" in found
     assert "0.25 bits nearer would have been seen" in found
     assert "would have been seen" not in sentences.along(means(), near(ends, detectable=np.nan))
@@ -153,7 +156,7 @@ def test_whether_the_target_is_held(mean, said):
 def test_a_target_above_what_the_whole_law_has():
     changed = means({(MIROSTAT, 6.0, "surprisal"): (5.1, 5.0, 5.2)})
     found = sentences.mirostat(changed, table("steadier", MIROSTAT, ABOVE, 6.0, TOP_K, 50.0))
-    assert "**missed**: it asks for more than the 5.00 bits of the whole law" in found
+    assert "**missed**: it asks for more than the 5.00 bits of the whole distribution" in found
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Errors, claims and sentences about who wrote a text, on scores whose laws are known."""
+"""Errors, claims and sentences about who wrote a text, on scores whose distributions are known."""
 
 import numpy as np
 import pandas as pd
@@ -49,8 +49,8 @@ def section():
 
 
 def texts(writer, drift, number=200, *, seed=0, spread=1.0, topic=1.0, reading=TEXT, evaluator="m"):
-    """Texts whose surprisals less entropies are normal around `drift`, with a variance that the laws know; their
-    entropies differ from text to text by `topic`.
+    """Texts whose surprisals less entropies are normal around `drift`, with a variance that the distributions know;
+    their entropies differ from text to text by `topic`.
     """
     random = np.random.default_rng(seed)
     entropy = 4 + topic * random.standard_normal((number, 1)) + np.zeros(LENGTHS[-1])
@@ -237,14 +237,16 @@ def own(table):
 def test_what_is_said_of_own_texts(own):
     said = own()
     assert said.startswith("- **m** on its own texts: T is ")
-    assert "as its laws say (0.16). The test rejects" in said
+    assert "as its distributions say (0.16). The test rejects" in said
     assert "of them, where 5% are wanted," in said
     assert "where the opening is not known: not knowing what came before looks like another writer**." in said
     assert "off 0" not in said
     assert "too little" not in said
 
 
-@pytest.mark.parametrize(("ends", "said"), [((0.3, 0.4), ", not as its laws"), ((np.nan, np.nan), ", beside what its")])
+@pytest.mark.parametrize(
+    ("ends", "said"), [((0.3, 0.4), ", not as its distributions"), ((np.nan, np.nan), ", beside what its")]
+)
 def test_a_spread_that_is_not_that_of_theory(own, ends, said):
     assert said in own(spread=ends)
 

@@ -1,4 +1,6 @@
-"""The kNN-LM: its laws by brute force and on a source whose law is known, and its tables on tokens made by hand."""
+"""The kNN-LM: its distributions by brute force and on a source whose distribution is known, and its tables on tokens
+made by hand.
+"""
 
 import numpy as np
 import pandas as pd
@@ -73,7 +75,7 @@ def test_a_low_temperature_takes_the_nearest_and_a_high_one_counts(store):
 
 
 def test_the_law_of_a_markov_chain_is_found():
-    """Where a state is the current token, the law of its neighbours is that of the next one."""
+    """Where a state is the current token, the distribution of its neighbours is that of the next one."""
     random, law = np.random.default_rng(0), np.array([[0.9, 0.1], [0.3, 0.7]])
     chain = [0]
     for _ in range(4000):

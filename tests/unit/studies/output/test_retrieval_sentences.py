@@ -160,7 +160,10 @@ def test_the_rise_along_its_own_text():
     said = sentences.retrieval_drift(changes())
     assert "changes by -0.10 ([-0.15, -0.05], 95 %, 40 texts) bits in 100 tokens." in said
     assert said.count("it is 0.30 [0.25, 0.35] bits higher in the second half than along people's: **yes**, by") == 2
-    assert said.count("In 100 tokens it changes by 0.40 [0.35, 0.45] bits, and the entropy of the model's law by") == 2
+    assert (
+        said.count("In 100 tokens it changes by 0.40 [0.35, 0.45] bits, and the entropy of the model's distribution by")
+        == 2
+    )
     assert (
         said.count("by -0.10 [-0.15, -0.05]. Does it rise faster, or fall less? By 0.50 [0.45, 0.55]: **yes**, by the")
         == 2
@@ -176,7 +179,7 @@ def test_an_entropy_may_gain_on_another_that_falls():
 def test_two_ways_of_drawing_may_disagree():
     said = sentences.retrieval_drift(changes(higher=(0.3, 0.0), faster=(0.5, -0.5)))
     assert "higher in the second half than along people's: **no**, by the measure of 0.1 bits" in said
-    assert said.endswith("So the comparison with the model's law depends on how the kNN-LM draws its tokens.")
+    assert said.endswith("So the comparison with the model's distribution depends on how the kNN-LM draws its tokens.")
 
 
 def test_claims_in_their_form():

@@ -1,4 +1,4 @@
-"""The laws of a twin's tokens against the whole model, and every sentence and claim about switches."""
+"""The distributions of a twin's tokens against the whole model, and every sentence and claim about switches."""
 
 import numpy as np
 import pandas as pd

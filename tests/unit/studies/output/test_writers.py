@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture(scope="module")
 def head(tiny):
-    """Laws that are neither flat nor certain."""
+    """Distributions that are neither flat nor certain."""
     weights = torch.randn(16, len(tiny("llama").tokenizer), generator=torch.Generator().manual_seed(0))
     return lambda states: 0.5 * states @ weights
 
