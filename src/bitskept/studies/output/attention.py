@@ -53,7 +53,7 @@ class Attention(Strict):
     longest: int = Field(ge=3)  # tokens of a sentence; longer ones are cut
     random_seeds: list[NonNegativeInt] = Field(min_length=1)  # of the model's random copies
     rates: list[float] = Field(min_length=2)  # the highest learning rates of the runs
-    fixed_rates: list[float]  # those at which runs are repeated with scores that training cannot enlarge
+    fixed_rates: list[float]  # runs with scores that training cannot enlarge; a calm rate is their control
     run_seeds: list[NonNegativeInt] = Field(min_length=1)  # of the runs, for each rate
     width: PositiveInt  # of the states of a run
     heads: PositiveInt  # of a run, in each layer

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.stats import beta, binom, binomtest
 
 from bitskept.base.words import by_interval, has_interval, quote, reverse
-from bitskept.instruments.claims import CONTROL, UNTESTED, effect
+from bitskept.instruments.claims import CONTROL, LEVEL, UNTESTED, effect
 from bitskept.studies.output.attention import GAP, SPREADS
 from bitskept.studies.output.attention_runs import RISE
 from bitskept.theory.intervals import share_interval
@@ -93,7 +93,7 @@ def collapse(outcomes: pd.DataFrame) -> str:
         missing = "diverged" if diverged.empty else "learned"
         return f"{counts} As none {missing}, nothing can be said of collapse: take other rates."
     parts = [_ends(diverged), _limits(free, diverged), _apart(learned, diverged), _of_rates(free), _warning(learned)]
-    parts += [_timing(diverged), _held(fixed)]
+    parts += [_timing(diverged), _held(free, fixed)]
     return " ".join([counts, *filter(None, parts)])
 
 
@@ -165,21 +165,44 @@ def _timing(diverged: pd.DataFrame) -> str:
     )
 
 
-def _held(fixed: pd.DataFrame) -> str:
-    """What happened at the same rates where scores could not grow."""
-    if fixed.empty:
+def _held(free: pd.DataFrame, fixed: pd.DataFrame) -> str:
+    """What happened where scores could not grow: at rates at which free scores diverge, and at calm ones (control)."""
+    calm, wild = _by_rate(free, fixed)
+    if wild.empty:
         return ""
-    diverged = int((fixed["outcome"] == "diverged").sum())
+    diverged, learned = (int((wild["outcome"] == name).sum()) for name in ("diverged", "learned"))
     facts = (
         f"With scores fixed in size, entropy stayed at {fixed['least_spread'].min():.0%} of its maximum or more, and "
-        f"{diverged} of {len(fixed)} runs at rates {_rates(fixed)} diverged"
+        f"{diverged} of {len(wild)} runs at rates {_rates(wild)} diverged"
     )
-    if diverged == len(fixed):
-        return f"{facts} all the same: here the collapse is a companion of the divergence, not what it takes."
+    if not _holds(calm):
+        broken = int((calm["outcome"] == "diverged").sum())
+        return (
+            f"{facts}. This says nothing of the collapse: of {len(calm)} such runs at rates at which free scores do "
+            f"not diverge, {broken} diverged, so **the control is not passed**."
+        )
+    control = (
+        f" (the control: at rates {_rates(calm)}, at which free scores do not diverge, none of {len(calm)} did, and "
+        f"{int((calm['outcome'] == 'learned').sum())} learned)"
+    )
+    if diverged == len(wild):
+        return f"{facts} all the same{control}: here the collapse is a companion of the divergence, not what it takes."
     if diverged:
-        return f"{facts}: without the collapse fewer runs diverge, but some do."
-    learned = int((fixed["outcome"] == "learned").sum())
-    return f"{facts}: without the collapse there is no divergence, and {learned} of them learned."
+        return f"{facts}{control}: without the collapse fewer runs diverge, but some do."
+    return f"{facts}{control}: without the collapse there is no divergence, and {learned} of them learned."
+
+
+def _by_rate(free: pd.DataFrame, fixed: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The runs with fixed scores at rates at which no run with free scores diverges, and at the others."""
+    wild = fixed["rate"].isin(free.loc[free["outcome"] == "diverged", "rate"])
+    return fixed[~wild], fixed[wild]
+
+
+def _holds(calm: pd.DataFrame) -> bool:
+    """Whether there are runs with fixed scores at calm rates, and none of them diverges: it is not fixing the scores
+    that breaks training.
+    """
+    return len(calm) > 0 and not (calm["outcome"] == "diverged").any()
 
 
 def claims(table: pd.DataFrame, outcomes: pd.DataFrame, *, seed: int) -> Iterator[dict[str, Any]]:
@@ -209,7 +232,9 @@ def _correlation(free: pd.DataFrame, seed: int) -> dict[str, Any]:
 
 
 def _prevention(free: pd.DataFrame, fixed: pd.DataFrame) -> dict[str, Any]:
-    """Of the rates and seeds at which free scores diverge, the share at which fixed ones do not."""
+    """Of the rates and seeds at which free scores diverge, the share at which fixed ones do not. It is tested only
+    where fixed scores do not diverge at calm rates either.
+    """
     facts = {"claim": PREVENTED, "paper": PAPER, "reading": "scores fixed in size", "unit": RUNS}
     facts |= {"probe": "runs that diverge with free scores", "model": "next token"}
     names = ["rate", "seed"]
@@ -218,6 +243,17 @@ def _prevention(free: pd.DataFrame, fixed: pd.DataFrame) -> dict[str, Any]:
     facts |= {"clusters": len(pairs)}
     if not len(pairs):
         return facts | UNTESTED | {"claim": f"{PREVENTED} (to be tested: rates at which runs diverge)"}
+    if not _holds(_by_rate(free, fixed)[0]):
+        return facts | UNTESTED | {"claim": f"{PREVENTED} (to be tested: fixed scores that hold at calm rates)"}
     low, high = share_interval(saved, np.ones(len(saved)))
     p = binomtest(int(saved.sum()), len(saved), RELEVANT[RUNS], alternative="greater").pvalue
-    return facts | {"estimate": saved.mean(), "low": low, "high": high, "p": p, "detectable": high - low}
+    seen = _least_share(len(saved))
+    return facts | {"estimate": saved.mean(), "low": low, "high": high, "p": p, "detectable": seen, "least": seen}
+
+
+def _least_share(runs: int) -> float:
+    """The true share that is found to be above the relevant one in so many runs 80 % of the time, by the exact test and
+    at the first of Holm's steps for the two claims of the paper; infinite where all runs would not do.
+    """
+    needed = next((k for k in range(runs + 1) if binom.sf(k - 1, runs, RELEVANT[RUNS]) < LEVEL / 2), None)
+    return np.inf if needed is None else float(beta.ppf(0.8, needed, runs - needed + 1))

@@ -61,11 +61,12 @@ def runs(*rows, fixed=()):
 SLOW = [(0.003, "learned", 0.9, 7.4, 0.0, NAN, NAN), (0.003, "learned", 0.92, 7.3, 0.01, NAN, NAN)]
 FAST = [(0.03, "learned", 0.4, 7.0, 0.1, 50, NAN), (0.03, "learned", 0.45, 7.1, 0.05, 40, NAN)]
 BROKEN = [(3.0, "diverged", 0.001, 7.6, 90.0, 2, 4), (3.0, "diverged", 0.002, 7.7, 80.0, 3, 3)]
+CALM = [(0.03, "learned", 0.97, 7.2, 0.0, NAN, NAN), (0.03, "stuck", 0.97, 7.6, 0.0, NAN, NAN)]
 FIXED = [(3.0, "diverged", 0.97, 7.6, 90.0, NAN, 3), (3.0, "diverged", 0.96, 7.6, 80.0, NAN, 3)]
 
 
 def test_collapse_that_comes_with_divergence_but_is_not_what_it_takes():
-    text = collapse(runs(*SLOW, *FAST, *BROKEN, fixed=FIXED))
+    text = collapse(runs(*SLOW, *FAST, *BROKEN, fixed=CALM + FIXED))
     assert "Of 6 runs with free scores 4 learned, 0 came to no more" in text
     assert "2 diverged (rates 3)" in text
     assert "At the end they stand -0.05 to 0.05 bits above the distribution of single tokens." in text
@@ -76,16 +77,41 @@ def test_collapse_that_comes_with_divergence_but_is_not_what_it_takes():
     assert "a fall of entropy is no harm by itself" in text
     assert "in 1 of 2 runs that diverged and by the same step in 1; the median lead is 1 step, too short" in text
     assert "stayed at 96% of its maximum or more, and 2 of 2 runs at rates 3 diverged all the same" in text
+    assert "(the control: at rates 0.03, at which free scores do not diverge, none of 2 did, and 1 learned)" in text
+    assert text.endswith("here the collapse is a companion of the divergence, not what it takes.")
+
+
+@pytest.mark.parametrize(
+    ("calm", "said"),
+    [([], "of 0 such runs"), ([CALM[0], (0.03, "diverged", 0.97, 9.0, 3.0, NAN, 3)], "of 2 such runs")],
+)
+def test_fixed_scores_say_nothing_where_they_may_break_training_by_themselves(calm, said):
+    table = runs(*SLOW, *FAST, *BROKEN, fixed=calm + FIXED)
+    text = collapse(table)
+    assert said in text
+    assert text.endswith("so **the control is not passed**.")
+    rows, _ = weighed(spreads(), table)
+    assert (
+        rows.xs(f"{PREVENTED} (to be tested: fixed scores that hold at calm rates)").iloc[0]["outcome"] == "not tested"
+    )
+
+
+def test_what_six_runs_would_have_shown():
+    """All six have to hold, which they do 80 % of the time if each does with a probability of .8^(1/6)."""
+    table, _ = weighed(spreads(), runs(*SLOW, *FAST, *BROKEN * 3, fixed=CALM + FIXED * 3))
+    assert table.xs(PREVENTED).iloc[0]["detectable"] == pytest.approx(0.8 ** (1 / 6))
+    few, _ = weighed(spreads(), runs(*SLOW, *FAST, *BROKEN, fixed=CALM + FIXED))
+    assert np.isinf(few.xs(PREVENTED).iloc[0]["detectable"])
 
 
 def test_collapse_that_overlaps_comes_long_before_and_can_be_prevented():
     early = [(3.0, "diverged", 0.5, 7.6, 90.0, 2, 40)]
     some = [(3.0, "diverged", 0.9, 7.6, 9.0, NAN, 3), (3.0, "learned", 0.9, 7.0, 0.0, NAN, NAN)]
-    text = collapse(runs(*SLOW, *FAST, *early, fixed=some))
+    text = collapse(runs(*SLOW, *FAST, *early, fixed=CALM + some))
     assert "the two overlap" in text
     assert "the median lead is 38 steps." in text
     assert "fewer runs diverge, but some do" in text
-    text = collapse(runs(*SLOW, *FAST, *early, fixed=some[1:]))
+    text = collapse(runs(*SLOW, *FAST, *early, fixed=CALM + some[1:]))
     assert "there is no divergence, and 1 of them learned" in text
 
 
@@ -120,7 +146,7 @@ def test_claims_of_sharp_heads_and_of_runs():
     slow, fast, broken, fixed = ([row for row in part for _ in range(2)] for part in (SLOW, FAST, BROKEN, FIXED))
     spread_out = [(*row[:4], row[4] + place / 100, *row[5:]) for place, row in enumerate(slow + fast + broken)]
     spread_out = [(*row[:2], row[2] - place / 1000, *row[3:]) for place, row in enumerate(spread_out)]
-    table, rows = weighed(spreads(), runs(*spread_out, fixed=[*fixed, *fixed[:2]]))
+    table, rows = weighed(spreads(), runs(*spread_out, fixed=[*CALM, *fixed, *fixed[:2]]))
     assert table.loc[(SHARPER, "all tokens"), "outcome"] == "yes"
     assert table.loc[(SHARPER, "without the first token"), "primary"] == False  # noqa: E712
     unstable = table.xs(UNSTABLE).iloc[0]
