@@ -9,6 +9,8 @@ from bitskept.base.figures import curve
 from bitskept.studies.output.capacity import PUBLISHED
 from bitskept.studies.output.capacity_tables import ALL, CAPACITY, PARTS
 
+CAPACITY_AXIS = "information capacity\n(bits per token and doubling of operations)"
+
 
 def capacity(table: pd.DataFrame) -> Figure:
     """Left: the bits of a token, by what saves them. Middle: information capacity over the constant b. Right: by kind
@@ -24,7 +26,7 @@ def capacity(table: pd.DataFrame) -> Figure:
         curve(middle, rows, "constant", color=colours[str(name)], marker=".", label=str(name))
     middle.axvline(PUBLISHED, color="grey", linestyle=":", linewidth=1)
     middle.axhline(0, color="grey", linewidth=1)
-    middle.set(xlabel="constant b (bits; dotted: the authors')", ylabel="information capacity")
+    middle.set(xlabel="constant b (bits; dotted: the authors')", ylabel=CAPACITY_AXIS)
     middle.set_title("over the constant")
     _texts(right, capacities[(capacities["constant"] == 0) & (capacities["text"] != ALL)], colours)
     figure.legend(*middle.get_legend_handles_labels(), loc="outside lower center", ncols=4)
@@ -54,4 +56,4 @@ def _texts(axes: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> None:
         errors = [part["estimate"] - part["low"], part["high"] - part["estimate"]]
         axes.errorbar(places, part["estimate"], yerr=errors, fmt="o", capsize=3, color=colours[str(name)])
     axes.set_xticks(range(len(kinds)), kinds, rotation=30, ha="right")
-    axes.set(ylabel="information capacity", title="by kind of text, b = 0")
+    axes.set(ylabel=CAPACITY_AXIS, title="by kind of text, b = 0")

@@ -43,7 +43,10 @@ def ranking(table: pd.DataFrame, differences: pd.DataFrame) -> str:
     listed = []
     for constant in (0.0, PUBLISHED):
         rows = whole[whole["constant"] == constant].sort_values("estimate", ascending=False)
-        names = ", ".join(f"{row['model']} {row['estimate']:.2f}" for _, row in rows.iterrows())
+        names = ", ".join(
+            f"{row['model']} {quote(row, 'z.2f', '' if listed or place else 'texts')}"
+            for place, row in enumerate(rows.to_dict("records"))
+        )
         listed.append(f"with b = {constant:g}: {names}")
     pairs = len(differences[["first", "second"]].drop_duplicates())
     counts = [changed(differences, masks) for masks in _settings(differences)]
@@ -53,8 +56,8 @@ def ranking(table: pd.DataFrame, differences: pd.DataFrame) -> str:
     unsure = differences[["low", "high"]].isna().any(axis=1).sum()
     rest = f" {unsure} of {len(differences)} differences have too few texts for an interval." if unsure else ""
     return (
-        f"From the highest, {'; '.join(listed)}. {stable}: of {pairs} pairs of models, so many are turned around, "
-        f"beyond doubt on both sides: {said}.{rest}"
+        f"From the highest, in {UNIT}, {'; '.join(listed)}. {stable}: of {pairs} pairs of models, so many are turned "
+        f"around, beyond doubt on both sides: {said}.{rest}"
     )
 
 

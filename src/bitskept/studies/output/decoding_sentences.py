@@ -46,9 +46,11 @@ def claims(contrasts: pd.DataFrame, model: str) -> Iterator[dict[str, Any]]:
         elif _at_the_floor(row):
             claim, ends = f"{claim} (to be tested: longer texts, in which a nucleus repeats more)", UNTESTED
         against = f" against {_arm(row['other'], row['other_setting'])}" if pd.notna(row["other"]) else ""
-        reading = f"{_arm(row['decoder'], row['setting'])}{against}"
+        arm = _arm(row["decoder"], row["setting"])
+        if row["quantity"] == "fewer" and row["used"]:
+            arm = f"{row['decoder']} ({SYMBOLS[row['decoder']]} = {row['used']})"
         facts = {"model": model, "unit": row["unit"], "clusters": row["n"], "primary": bool(row["primary"])}
-        facts |= {"paper": paper, "claim": claim, "reading": reading, "probe": None, "train_sentences": None}
+        facts |= {"paper": paper, "claim": claim, "reading": arm + against, "probe": None, "train_sentences": None}
         yield facts | ends
 
 

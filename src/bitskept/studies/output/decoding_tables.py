@@ -108,8 +108,8 @@ def along(tokens: pd.DataFrame, parameters: Decoding, *, seed: int) -> pd.DataFr
 def contrasts(tokens: pd.DataFrame, parameters: Decoding, *, seed: int) -> pd.DataFrame:
     """Differences, paired by text, that are above 0 where a claim holds. Columns: quantity, decoder, setting, other,
     other_setting, those of `instruments.claims.effect`, unit, n, primary (the usual settings), and for fewer level (the
-    share of 4-grams that the other decoder repeats) and left_out (the settings whose mean surprisal the other decoder
-    does not reach).
+    share of 4-grams that the other decoder repeats), used and left_out (the settings whose mean surprisal the other
+    decoder has, and does not have).
 
     - near: how much nearer the surprisal of the text's tokens lies to the entropy than draws from the model would;
     - nearer: how much nearer a decoder's mean surprisal lies to people's than another's;
@@ -156,8 +156,11 @@ class _Differences:
         for name in (TYPICAL, TOP_H):
             every = [(name, setting) for setting in self._settings(name)]
             arms = [arm for arm in every if min(reached) <= self._arms[arm]["surprisal"].mean() <= max(reached)]
-            left_out = ", ".join(f"{arm[1]:g}" for arm in every if arm not in arms)
-            facts = {"other": NUCLEUS, "unit": SHARES["repeated"], "primary": True, "left_out": left_out}
+            used, left_out = (
+                ", ".join(f"{arm[1]:g}" for arm in every if (arm in arms) == kept) for kept in (True, False)
+            )
+            facts = {"other": NUCLEUS, "unit": SHARES["repeated"], "primary": True}
+            facts |= {"used": used, "left_out": left_out}
             if not arms:
                 yield self._row("fewer", name, None, np.nan, np.nan, np.nan, **facts)
                 continue

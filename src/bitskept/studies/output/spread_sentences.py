@@ -120,7 +120,7 @@ def _compared(rows: pd.DataFrame) -> str:
 
 
 def _listed(rows: pd.DataFrame) -> str:
-    return ", ".join(f"{name} ({row['estimate']:+.2f})" for name, row in rows.iterrows())
+    return ", ".join(f"{name} ({row['estimate']:+z.2f})" for name, row in rows.iterrows())
 
 
 def claims(table: pd.DataFrame) -> Iterator[dict[str, Any]]:

@@ -175,27 +175,39 @@ def _best_windows(pair: Pair, switching: Switching) -> "pd.Series[float]":
 
 @makes_table
 def advantages(pair: Pair, switching: Switching, seed: int) -> pd.DataFrame:
-    """The largest saving of each policy over all windows and levels, with an interval and a p that allow for the choice
-    (`contrasts.strongest`): columns policy, window, level, share, quantity, estimate, low, high, p, detectable, unit,
-    n. The policy "entropy − previous surprisal" has the differences at the same level.
+    """The largest saving of each policy over all levels, with an interval and a p that allow for the choice
+    (`contrasts.strongest`): columns policy, window, level, share, chosen, quantity, estimate, low, high, p, detectable,
+    unit, n. Policies with windows have two rows: with the window that is `chosen` on validation texts (as in `curve`),
+    and over all windows. The policy "entropy − previous surprisal" has the differences at the same level.
     """
-    of = _resampled(pair, switching, seed)
+    of, windows = _resampled(pair, switching, seed), _best_windows(pair, switching)
     rows = []
     for place, quantity in ((1, SAVED), (2, SAVED_EQUAL)):
         values, replicates = of.values[place], of.replicates[:, place]
         for policy, members in of.names.groupby("policy", sort=False).indices.items():
-            rows.append(_strongest(of, members, values[members], replicates[:, members], policy, quantity))
+            facts = {"policy": policy, "quantity": quantity}
+            rows += _strongest(of, members, values[members], replicates[:, members], windows.get(policy), facts)
         entropy, previous = (np.flatnonzero(of.names["policy"] == name) for name in (ENTROPY, SURPRISAL))
         partner = np.tile(previous, len(entropy) // len(previous))
         difference = values[entropy] - values[partner], replicates[:, entropy] - replicates[:, partner]
-        rows.append(_strongest(of, entropy, *difference, f"{ENTROPY} − {SURPRISAL}", quantity))
+        facts = {"policy": f"{ENTROPY} − {SURPRISAL}", "quantity": quantity}
+        rows += _strongest(of, entropy, *difference, windows[ENTROPY], facts)
     return pd.DataFrame(rows).assign(unit=UNIT, n=of.texts)
 
 
 def _strongest(
-    of: _Resampled, members: np.ndarray, values: np.ndarray, replicates: np.ndarray, policy: str, quantity: str
-) -> dict[str, object]:
-    best = strongest(values, replicates, of.texts)
-    place = members[best.place]
-    facts = of.names.loc[place].to_dict() | {"policy": policy, "share": of.shares[place], "quantity": quantity}
-    return facts | {name: getattr(best, name) for name in ("estimate", "low", "high", "p", "detectable")}
+    of: _Resampled,
+    members: np.ndarray,
+    values: np.ndarray,
+    replicates: np.ndarray,
+    window: float | None,
+    facts: dict[str, str],
+) -> Iterator[dict[str, object]]:
+    """The strongest of these choices with this window, if they have windows, and of all of them."""
+    every = np.ones(len(members), dtype=bool)
+    inside = (of.names["window"] == window).to_numpy()[members]
+    for chosen, among in ((True, inside), (False, every)) if window else ((True, every),):
+        best = strongest(values[among], replicates[:, among], of.texts)
+        place = members[among][best.place]
+        row = of.names.loc[place].to_dict() | facts | {"share": of.shares[place], "chosen": chosen}
+        yield row | {name: getattr(best, name) for name in ("estimate", "low", "high", "p", "detectable")}

@@ -33,14 +33,15 @@ def passed(checks: pd.DataFrame) -> bool:
 
 def claims(checks: pd.DataFrame, advantages: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Rows for `instruments.claims`: what a switch by entropy saves over chance (`switch_curve.advantages`), and the
-    controls (`switching.checks`).
+    controls (`switching.checks`). Primary is the window that validation texts choose.
     """
     tested = passed(checks)
-    rows = advantages.set_index(["policy", "quantity"])
-    for (policy, quantity), claim in CLAIMS.items():
-        yield _claim(claim, rows.loc[(policy, quantity)], tested)
-    difference = rows.loc[(f"{ENTROPY} − {SURPRISAL}", SAVED)]
-    yield _claim(MORE, difference, tested) | {"paper": CONTROL, "primary": False}
+    for chosen, rows in advantages.groupby("chosen", sort=False):
+        best = rows.set_index(["policy", "quantity"])
+        for names, claim in CLAIMS.items():
+            yield _claim(claim, best.loc[names], tested) | {"primary": bool(chosen)}
+        difference = best.loc[(f"{ENTROPY} − {SURPRISAL}", SAVED)]
+        yield _claim(MORE, difference, tested) | {"paper": CONTROL, "primary": False}
     for row, name in zip(checks.to_dict("records"), ("small", "large", ""), strict=True):
         claim = HAS_LEARNED.format(name) if name else BETTER
         facts = {"paper": CONTROL, "claim": claim, "model": f"next token, width {row['width']}", "clusters": row["n"]}
@@ -48,9 +49,9 @@ def claims(checks: pd.DataFrame, advantages: pd.DataFrame) -> Iterator[dict[str,
 
 
 def _claim(claim: str, row: pd.Series, tested: bool) -> dict[str, Any]:
-    window = "" if pd.isna(row["window"]) else f", last {row['window']:.0f}"
+    best = "best of all thresholds with the window of validation" if row["chosen"] else "best of all"
     facts = {"paper": PAPER, "claim": claim if tested else claim + TO_TEST, "model": "twins", "unit": UNIT}
-    facts |= {"probe": f"best of all windows and thresholds: {row['share']:.0%}{window}", "clusters": row["n"]}
+    facts |= {"probe": f"{best}: {row['share']:.0%}, {_tokens(row['window'])}", "clusters": row["n"]}
     names = ("estimate", "low", "high", "p", "detectable")
     return facts | ({name: row[name] for name in names} if tested else UNTESTED)
 
@@ -65,15 +66,16 @@ def switching(checks: pd.DataFrame, curve: pd.DataFrame, advantages: pd.DataFram
             f"**This run cannot weigh the claim.** {saved}; of the cost by frequency, the twins save {learned} bits. "
             f"Both have to be above {LEARNED:g} for sure, and the large twin has to be better: train them for longer."
         )
-    best = advantages.set_index(["policy", "quantity"])
+    best = advantages[advantages["chosen"]].set_index(["policy", "quantity"])
     entropy, equal, one = (best.loc[names] for names in CLAIMS)
     oracle = best.loc[(ORACLE, SAVED), "estimate"]
     gains = curve[curve["quantity"] == GAIN].sort_values("level")
     return (
-        f"{saved}. A switch by the small twin's entropy saves at most {quote(entropy, BITS)} bits more than a random "
-        f"switch with the same share ({entropy['share']:.0%} of the tokens): {_verdict(entropy)}. {_windows(curve)} "
-        f"The oracle saves {oracle:.3f} bits more than chance, so entropy finds "
-        f"{max(0, entropy['estimate']) / oracle:.0%} of what a choice of tokens could save. {_why(gains)} Its price is "
+        f"{saved}. With the window that validation texts choose ({_tokens(entropy['window'])}), a switch by the small "
+        f"twin's entropy saves at most {quote(entropy, BITS)} bits more than a random switch with the same share "
+        f"({entropy['share']:.0%} of the tokens): {_verdict(entropy)}. {_windows(curve)} The oracle saves at most "
+        f"{oracle:.3f} bits more than chance, so entropy finds {max(0, entropy['estimate']) / oracle:.0%} of what a "
+        f"choice of tokens could save (a ratio over the same texts, without an interval). {_why(gains)} Its price is "
         f"that the small twin reads every token. At the same computation it saves at most {quote(equal, BITS)} bits "
         f"beyond chance or, where that costs more, beyond the large twin alone: {_verdict(equal)}. Where only one twin "
         f"runs at a time there is no such price, and at most {quote(one, BITS)} bits are saved: {_verdict(one)}. All "
@@ -88,12 +90,8 @@ def _windows(curve: pd.DataFrame) -> str:
     """
     rows = curve[(curve["policy"] == ENTROPY) & (curve["quantity"] == SAVED)]
     most = rows.groupby("window")["estimate"].max()
-    chosen = rows.loc[rows["chosen"], "window"].iloc[0]
     listed = ", ".join(f"{value:{BITS}} ({_tokens(window)})" for window, value in most.items())
-    said = (
-        f"This is the best of all windows and thresholds; by window, the most is {listed}, and validation texts choose"
-    )
-    said += f" the window of {chosen:.0f}"
+    said = f"At the best threshold of each window it is {listed}"
     if most.min() < RELEVANT <= most.max():
         return f"{said}: **whether it is {RELEVANT:g} bits depends on the window**."
     return f"{said}: the window does not decide whether it is {RELEVANT:g} bits."

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from bitskept.base.words import has_interval, quote
+from bitskept.base.words import has_interval, quote, reverse
 from bitskept.instruments.claims import CONTROL, effect
 from bitskept.studies.output.class_checkpoints import DEPTH, RANDOM, TRAINING
 from bitskept.studies.output.word_classes import READINGS
@@ -18,7 +18,7 @@ RELEVANT = {WORDS: 0.1}
 """The smallest effect that would matter."""
 CLAIMS = {RANDOM: (EMERGE, PAPER), TRAINING: (EMERGE, PAPER), DEPTH: (DEEPER, CONTROL)}
 ENDS = (("trained", 0), ("trained", -1), ("random", -1))
-"""Weights and places in the list of layers whose discrimination values are compared."""
+"""Weights and places in the list of layers whose discrimination values are given."""
 NOTES = {
     "before": "In the state before a word, which predicts it,",
     "at": "In the state at a word, which knows the word itself,",
@@ -70,12 +70,9 @@ def _row(rows: pd.DataFrame, weights: str, quantity: str) -> dict[str, Any]:
 
 def _change(row: dict[str, Any], what: str) -> str:
     falls = row["high"] < 0
-    ends = ("high", "low") if falls else ("low", "high")
-    sign = -1 if falls else 1
-    size = {
-        name: 100 * sign * row[of] for name, of in zip(("estimate", "low", "high"), ("estimate", *ends), strict=True)
-    }
-    points = f"{quote(size, 'z.0f')} percentage points"
+    size = reverse(row) if falls else row
+    percent = {name: 100 * size[name] for name in ("estimate", "low", "high")}
+    points = f"{quote(percent, 'z.0f')} percentage points"
     if not has_interval(row):
         return f"{what} changes by {points}, from too few words to judge"
     if falls or row["low"] > 0:
@@ -92,14 +89,10 @@ def _paper(rows: pd.DataFrame) -> str:
     )
     twin = values[values["weights"] == "twin"].sort_values(["step", "layer"])["estimate"].iloc[-1]
     return (
-        f"The paper's discrimination value is {last:z.3f} in the last layer, {random:z.3f} with random weights and "
-        f"{twin:z.3f} in the trained twin: with training, classes lie {_apart(random, last)}. At layer 0 it is "
-        f"{first:z.3f}: with depth, they lie {_apart(first, last)}."
+        "The paper's discrimination value, which has no interval here and so decides nothing, is "
+        f"{first:z.3f} at layer 0, {last:z.3f} in the last layer, {random:z.3f} with random weights and {twin:z.3f} in "
+        "the trained twin."
     )
-
-
-def _apart(before: float, after: float) -> str:
-    return f"{'further' if after < before else 'no further'} apart by this measure"
 
 
 def claims(table: pd.DataFrame) -> Iterator[dict[str, Any]]:

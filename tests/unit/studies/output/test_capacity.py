@@ -190,7 +190,11 @@ def test_parts_in_words(table):
 
 def test_a_ranking_that_is_a_choice(table, differences):
     said = sentences.ranking(table, differences)
-    assert said.startswith("From the highest, with b = 0: other 0.89, small 0.64, large 0.59; with b = -24: other")
+    assert said.startswith(
+        "From the highest, in bits per token and doubling, with b = 0: other 0.89 ([0.89, 0.89], 95 %"
+    )
+    assert "60 texts), small 0.64 [0." in said
+    assert "; with b = -24: other " in said
     assert "**The order is a choice**: of 3 pairs of models, so many are turned around, beyond doubt" in said
     assert said.endswith(
         "both sides: 1 by another constant, 0 by another kind of text, 2 by counting by byte instead of by token."

@@ -221,6 +221,7 @@ def test_contrasts_are_above_0_where_the_claim_holds(tokens):
     assert typical == pytest.approx(0)  # that of .2 has less surprisal than any nucleus
     fewer_by = table[table["quantity"] == "fewer"].set_index("decoder")
     assert fewer_by["left_out"].to_dict() == {TYPICAL: "0.2", TOP_H: ""}
+    assert fewer_by["used"].to_dict() == {TYPICAL: "0.9", TOP_H: "0.4"}
     steadier = table[table["quantity"] == "steadier"].set_index("setting")
     assert steadier["other_setting"].to_dict() == {2.0: 5.0, 3.0: 50.0}
     assert (steadier["low"] > 0).all()

@@ -35,7 +35,7 @@ def contrast(quantity, name, ends, setting=None, other=None, other_setting=None,
     row = {"quantity": quantity, "decoder": name, "setting": setting, "other": other, "other_setting": other_setting}
     row |= dict(zip(("estimate", "low", "high"), ends, strict=True))
     defaults = {"p": 0.001, "detectable": 0.25, "unit": "bits of surprisal", "n": 30, "primary": True, "level": 0.06}
-    return row | defaults | {"left_out": ""} | facts
+    return row | defaults | {"left_out": "", "used": "0.4, 0.6"} | facts
 
 
 def table(*arguments, **facts):
@@ -202,12 +202,14 @@ def test_claims_are_rows_with_outcomes():
         contrast("near", ANCESTRAL, AROUND, p=0.3, other=ANCESTRAL, primary=False),
         contrast("nearer", TYPICAL, ABOVE, 0.9, NUCLEUS, 0.9),
         contrast("fewer", TYPICAL, AROUND, None, NUCLEUS, unit="share of 4-grams", level=0.012),
-        contrast("fewer", TOP_H, (np.nan, np.nan, np.nan), None, NUCLEUS, p=np.nan, unit="share of 4-grams"),
+        contrast("fewer", TOP_H, (np.nan, np.nan, np.nan), None, NUCLEUS, p=np.nan, unit="share of 4-grams", used=""),
     ]
     found = claims.table(sentences.claims(pd.DataFrame(rows), "a model"), relevant=sentences.RELEVANT)
     assert found["outcome"].tolist() == ["no", "yes", "not tested", "not tested"]
     assert found["paper"].tolist() == ["Meister 2022"] * 3 + ["Baghaei Potraghloo 2025"]
-    assert found["reading"].tolist()[1] == "typical (p = 0.9) against nucleus (p = 0.9)"
+    assert found["reading"].tolist()[1:] == [
+        "typical (p = 0.9) against nucleus (p = 0.9)", "typical (p = 0.4, 0.6) against nucleus", "Top-H against nucleus"
+    ]  # fmt: skip
     assert found["primary"].all()
     assert found["claim"].iloc[2].endswith("(to be tested: longer texts, in which a nucleus repeats more)")
     assert found["claim"].iloc[3].endswith("(to be tested: settings with surprisals in common)")

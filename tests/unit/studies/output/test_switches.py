@@ -82,11 +82,23 @@ def test_an_entropy_that_knows_the_gain_does_as_well_as_the_oracle(informative, 
 
 
 def test_no_interval_of_a_blind_switch_is_far_from_chance(blind, setting):
-    rows = switch_curve.advantages(blind, setting, 0).set_index(["policy", "quantity"])
+    table = switch_curve.advantages(blind, setting, 0)
+    rows = table[~table["chosen"] | table["window"].isna()].set_index(["policy", "quantity"])
     for policy in (ENTROPY, SURPRISAL, ONE):
         assert rows.loc[(policy, SAVED), "low"] < 0
     assert rows.loc[(ENTROPY, SAVED_EQUAL), "high"] < 0.02  # reading every token twice costs more than it brings
     assert rows.loc[(ORACLE, SAVED), "low"] > 0.1
+
+
+def test_validation_texts_choose_one_of_the_windows(informative, setting):
+    """Here a window of one token tells most, on validation texts as on test texts."""
+    table = switch_curve.advantages(informative, setting, 0)
+    switched = table[(table["policy"] == ENTROPY) & (table["quantity"] == SAVED)].set_index("chosen")
+    assert switched["window"].tolist() == [1, 1]
+    assert switched.loc[True, "estimate"] == switched.loc[False, "estimate"]
+    assert switched.loc[True, "high"] <= switched.loc[False, "high"]  # fewer contrasts to allow for
+    assert table[table["chosen"]].groupby("quantity")["policy"].nunique().tolist() == [5, 5]
+    assert table.loc[~table["chosen"], "policy"].unique().tolist() == [ENTROPY, ONE, f"{ENTROPY} − {SURPRISAL}"]
 
 
 def test_computation_by_hand(informative, setting):
