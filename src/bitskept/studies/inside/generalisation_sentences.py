@@ -31,8 +31,8 @@ def gaps(table: pd.DataFrame) -> str:
             told = "too few rows for an interval"
         lines.append(
             f"- **Width {width}, {sentences:,} sentences** ({found['tokens']['estimate']:,.0f} tokens): "
-            f"{quote(found['training'], BITS)} bits per token on text of training, {quote(found['held_out'], BITS)} on "
-            f"other text. The gap is {quote(gap, 'z.2f', clusters='rows of text')}, {told}."
+            f"{quote(found['training'], BITS, 'rows')} bits per token on text of training, "
+            f"{quote(found['held_out'], BITS, 'rows')} on other text. The gap is {quote(gap, 'z.2f')}, {told}."
         )
     return "\n".join(lines)
 

@@ -12,6 +12,7 @@ from bitskept.instruments.claims import CONTROL
 from bitskept.studies.inside import projected_embeddings
 from bitskept.studies.inside.capacity import TOLD
 from bitskept.studies.inside.claims import DISTANCE, RELEVANT, beyond_sampling, leaves_room
+from bitskept.studies.inside.infonce import Plan as Pairs
 from bitskept.studies.inside.projected_embeddings import EMBEDDINGS, RANDOM
 from bitskept.studies.inside.section import InsideTransformer
 from bitskept.theory import johnson_lindenstrauss
@@ -26,8 +27,9 @@ FINDINGS = (("short", "keys"), ("full", "values"), ("full", "zero"))
 def elbo(table: pd.DataFrame, section: InsideTransformer) -> str:
     """Whether the bound holds, how close it is, and how much of the ceiling is used; a table of `elbo.bounds`."""
     gap, arriving = _gap(table), table.dropna(subset="tokens")
-    ends = arriving.groupby("corpus", sort=False)[["estimate", "low", "high"]].last() / np.log2(section.bank)
-    shares = ", ".join(f"{quote(row)} ({corpus})" for corpus, row in ends.to_dict("index").items())
+    last = arriving.groupby("corpus", sort=False)[["estimate", "low", "high", "n"]].last()
+    last[["estimate", "low", "high"]] /= np.log2(section.bank)
+    shares = ", ".join(f"{corpus} {quote(row, clusters='answers')}" for corpus, row in last.to_dict("index").items())
     return (
         f"{(gap < -ROUNDING).sum()} of {len(gap)} answers lie below the bound; the smallest gap is {gap.min():.3f} "
         f"bits, the largest {gap.max():.2f}. In {(gap < 0.1).sum()} answers it is below a tenth of a bit. On average "
@@ -46,13 +48,14 @@ def infonce(bounds: pd.DataFrame) -> str:
     above = f"**{wrong} bounds lie** above 0" if wrong else "no bound lies above 0"
     if control["low"].isna().all():
         above = "no bound has an interval"
+    of = best.to_dict() | {"n": best["n"] // Pairs.size}
     more = "significantly more than" if best["low"] > start["high"] else "not significantly more than"
     return (
-        f"Two halves of a text share at least {quote(best.to_dict(), BITS)} bits, of at most {best['ceiling']:.0f} "
-        f"that this many pairs can show; layer {best['layer']} with the critic *{best['critic']}* proves this, {more} "
-        f"layer {start['layer']}, which proves {quote(start.to_dict(), BITS)}. For halves of different texts {above}. "
-        "A lower bound that rises with depth shows that the critic finds the information more easily there; "
-        "a later layer cannot contain more."
+        f"Two halves of a text share at least {quote(of, BITS, 'blocks of pairs')} bits, of at most "
+        f"{best['ceiling']:.0f} that this many pairs can show; layer {best['layer']} with the critic "
+        f"*{best['critic']}* proves this, {more} layer {start['layer']}, which proves {quote(start.to_dict(), BITS)}. "
+        f"For halves of different texts {above}. A lower bound that rises with depth shows that the critic finds the "
+        "information more easily there; a later layer cannot contain more."
     )
 
 
@@ -64,10 +67,10 @@ def architectures(table: pd.DataFrame) -> str:
     for twin, rows in table.groupby("twin", sort=False):
         cost = rows[rows["quantity"].str.contains("bits_per_byte")]
         bound = " at most" if cost["quantity"].str.endswith("bound").all() else ""
-        text = f"- **{twin}**: a byte costs{bound} {_spread(cost)} bits"
+        text = f"- **{twin}**: a byte costs{bound} {_spread(cost, 'sentences')} bits"
         left_out, promptless = (rows[rows["marginal"] == marginal] for marginal in ("left_out", "promptless"))
         if len(left_out):
-            text += f"; the prompt adds {_spread(left_out)} bits per token against other prompts"
+            text += f"; the prompt adds {_spread(left_out, 'answers')} bits per token against other prompts"
             text += f", and {_spread(promptless)} against no prompt"
         lines.append(f"{text}.")
     return "\n".join(lines)
@@ -165,7 +168,7 @@ def energy(energies: pd.DataFrame) -> str:
     for weights, rows in whole.groupby("weights", sort=False):
         by_step = rows.set_index(["form", "step"]).to_dict("index")
         short, values, zero = (by_step[finding] for finding in FINDINGS)
-        compared = "not significantly more often than"
+        compared = "neither significantly more nor significantly less often than"
         if values["high"] < zero["low"]:
             compared = "significantly less often than"
         if values["low"] > zero["high"]:
@@ -192,7 +195,9 @@ def memory(table: pd.DataFrame, growth: pd.DataFrame) -> str:
     learnt = table[table["quantity"] == "learnt"].sort_values("load")
     half = learnt["estimate"] >= 0.5
     around = pd.concat([learnt[half].tail(1), learnt[~half].head(1)]).to_dict("records")
-    shares = " and ".join(f"{quote(row)} at {row['load']:.1f} points per weight" for row in around)
+    shares = " and ".join(
+        f"{quote(row, clusters='labellings')} at {row['load']:.1f} points per weight" for row in around
+    )
     inside = ((learnt["low"] <= learnt["expected"]) & (learnt["expected"] <= learnt["high"])).sum()
     lines.append(
         f"- perceptron: the share of labellings learned is {shares}. Cover's count lies in {inside} of the "
@@ -265,6 +270,7 @@ def _capacity(rows: pd.DataFrame) -> str:
     known = rows.dropna(subset="estimate").sort_values("dimension")
     ends = known.iloc[sorted({0, len(known) - 1})].to_dict("records")
     text = " and ".join(f"{row['estimate']:,.0f} {_ends(row)} patterns at d = {row['dimension']}" for row in ends)
+    text += f" (95 %, {known['n'].iloc[0]:.0f} draws)"
     if beyond := sorted(set(rows["dimension"]) - set(known["dimension"])):
         text += f"; more than was tried at d = {', '.join(map(str, beyond))}"
     if len(known) > 1:
@@ -281,6 +287,6 @@ def _ends(row: Mapping[str, Any]) -> str:
     return f"[{low}, {'more' if np.isnan(row['high']) else high}]"
 
 
-def _spread(rows: pd.DataFrame) -> str:
+def _spread(rows: pd.DataFrame, clusters: str = "") -> str:
     ends = {"estimate": rows["estimate"].mean(), "low": rows["low"].min(), "high": rows["high"].max()}
-    return quote(ends, "z.2f")
+    return quote(ends | {"n": rows["n"].iloc[0]}, "z.2f", clusters)

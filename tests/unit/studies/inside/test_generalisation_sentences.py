@@ -33,16 +33,24 @@ def network(
 @pytest.mark.parametrize(
     ("gap", "reach", "said"),
     [
-        (0.2, 0.1, "The gap is 0.20 ([0.10, 0.30], 95 %, 30 rows of text), which is above 0."),
+        (0.2, 0.1, "The gap is 0.20 [0.10, 0.30], which is above 0."),
         (-0.2, 0.1, "which is below 0."),
         (0.05, 0.1, "whose sign this sample cannot tell."),
-        (0.2, float("nan"), "The gap is 0.20 (no interval from 30 rows of text), too few rows for an interval."),
+        (0.2, float("nan"), "The gap is 0.20 (no interval), too few rows for an interval."),
     ],
 )
 def test_the_gap_has_a_sign_or_none(gap, reach, said):
     found = sentences.gaps(network(ALL, 500, 10.0, gap=gap, reach=reach))
     assert found.startswith("- **Width 8, 10 sentences** (4,000 tokens): 5.00")
     assert said in found
+
+
+def test_both_sides_of_the_gap_say_how_many_rows_they_have():
+    table = network(ALL, 500, 10.0)
+    table.loc[table["quantity"] == "training", "n"] = 20
+    found = sentences.gaps(table)
+    assert "5.00 ([4.90, 5.10], 95 %, 20 rows) bits per token on text of training" in found
+    assert "5.20 ([5.10, 5.30], 95 %, 30 rows) on other text" in found
 
 
 def test_bounds_above_the_uniform_law_are_called_vacuous():

@@ -17,7 +17,7 @@ def section():
 
 def answers(*gaps):
     sums = pd.DataFrame({"corpus": "c", "answer": range(len(gaps)), "mixture": -20.0, "elbo": -20.0 - np.array(gaps)})
-    bits = pd.DataFrame({"corpus": "c", "tokens": [1, 2], "estimate": [0.5, 1.0]})
+    bits = pd.DataFrame({"corpus": "c", "tokens": [1, 2], "estimate": [0.5, 1.0], "n": 30})
     return pd.concat([sums, bits.assign(low=bits["estimate"] - 0.5, high=bits["estimate"] + 0.5)])
 
 
@@ -25,7 +25,7 @@ def test_answers_below_their_bound_are_counted(section):
     said = sentences.elbo(answers(0.05, 1.5, 0.0), section)
     assert "0 of 3 answers lie below the bound; the smallest gap is 0.000 bits, the largest 1.50. In 2 answers" in said
     assert "the first 2 tokens" in said
-    assert "bits that single out its prompt: 50% [25%, 75%] (c)." in said
+    assert "bits that single out its prompt: c 50% ([25%, 75%], 95 %, 30 answers)." in said
     assert "1 of 2 answers lie below the bound" in sentences.elbo(answers(-0.05, 1.5), section)
 
 
@@ -37,9 +37,11 @@ def test_what_two_halves_share_is_told_with_its_control(later, control, said):
         {"layer": layer, "critic": "cosine", "shuffled": shuffled, "estimate": value, "low": value - 0.4}
         for layer, shuffled, value in [(0, False, 1.0), (6, False, later), (0, True, -4.0), (6, True, control)]
     ]
-    table = pd.DataFrame(rows).assign(high=lambda table: table["estimate"] + 0.4, ceiling=5.0)
+    table = pd.DataFrame(rows).assign(high=lambda table: table["estimate"] + 0.4, ceiling=5.0, n=320)
     found = sentences.infonce(table)
-    assert f"share at least {later:.2f}" in found
+    assert (
+        f"share at least {later:.2f} ([{later - 0.4:.2f}, {later + 0.4:.2f}], 95 %, 10 blocks of pairs) bits" in found
+    )
     assert f"layer 6 with the critic *cosine* proves this{said} than layer 0, which proves 1.00" in found
     assert ("texts no bound lies above 0" in found) == (control < 0)
     assert ("texts **1 bounds lie** above 0" in found) == (control > 0)
@@ -57,14 +59,12 @@ def test_a_bound_is_called_one():
         {"twin": "diffusion", "quantity": "bits_per_byte_bound", "marginal": np.nan, "estimate": 3.0},
     ]
     table = pd.DataFrame(rows)
-    table = table.assign(low=table["estimate"] - 0.125, high=table["estimate"] + 0.25)
+    table = table.assign(low=table["estimate"] - 0.125, high=table["estimate"] + 0.25, n=40)
     following, diffusion = sentences.architectures(table).split("\n")
-    assert (
-        "**next token**: a byte costs 2.50 [1.88, 3.25] bits; the prompt adds 0.50 [0.38, 0.75] bits per token"
-        in following
-    )
-    assert "against other prompts, and 0.25 [0.12, 0.50] against no prompt." in following
-    assert diffusion == "- **diffusion**: a byte costs at most 3.00 [2.88, 3.25] bits."
+    assert "**next token**: a byte costs 2.50 ([1.88, 3.25], 95 %, 40 sentences) bits; the prompt adds " in following
+    assert "0.50 ([0.38, 0.75], 95 %, 40 answers) bits per token against" in following
+    assert " and 0.25 [0.12, 0.50] against no prompt." in following
+    assert diffusion == "- **diffusion**: a byte costs at most 3.00 ([2.88, 3.25], 95 %, 40 sentences) bits."
 
 
 def distortions(worst, types=1000, width=1000, random=0.5):
@@ -159,7 +159,7 @@ def test_a_theorem_that_fails_is_called_a_mistake():
     ("values", "said"),
     [
         (0.9, ", significantly more often than"),
-        (0.55, ", not significantly more often than"),
+        (0.55, ", neither significantly more nor significantly less often than"),
         (0.1, ", significantly less often than"),
     ],
 )
@@ -177,7 +177,7 @@ def test_a_control_that_leaves_no_room_is_said_so():
 
 def learnt(*shares):
     rows = [
-        {"load": load, "estimate": share, "low": share - 0.1, "high": share + 0.1, "expected": 0.55}
+        {"load": load, "estimate": share, "low": share - 0.1, "high": share + 0.1, "expected": 0.55, "n": 60}
         for load, share in enumerate(shares, 1)
     ]
     return pd.DataFrame(rows).assign(quantity="learnt", scale="perceptron", dimension=30)
@@ -185,7 +185,9 @@ def learnt(*shares):
 
 def held(scale="b"):
     table = pd.DataFrame({"dimension": [4, 8, 12], "estimate": [10.0, 160.0, np.nan], "low": [9.0, 150.0, 2000.0]})
-    return table.assign(high=[11.0, np.nan, np.nan], expected=[10.0, 40.0, 160.0], quantity="capacity", scale=scale)
+    return table.assign(
+        high=[11.0, np.nan, np.nan], expected=[10.0, 40.0, 160.0], quantity="capacity", scale=scale, n=20
+    )
 
 
 NO_LAW = pd.DataFrame(columns=["scale", "law", "worse", "p", "n"])
@@ -193,16 +195,14 @@ NO_LAW = pd.DataFrame(columns=["scale", "law", "worse", "p", "n"])
 
 def test_a_capacity_that_was_not_reached_is_said_so():
     said = sentences.memory(pd.concat([held(), learnt(1.0, 0.5)]), NO_LAW).split("\n")[0]
-    assert (
-        "10 [9.0, 11.0] patterns at d = 4 and 160 [150, more] patterns at d = 8; more than was tried at d = 12. "
-        in said
-    )
+    assert "10 [9.0, 11.0] patterns at d = 4 and 160 [150, more] patterns at d = 8 (95 %, 20 draws); more than" in said
+    assert "was tried at d = 12. " in said
     assert "1.00 to 4.00 times what is expected. With fewer than three dimensions" in said
     first = held()[:1]
     none = sentences.memory(pd.concat([first.assign(low=np.nan, high=np.nan), learnt(1.0, 0.5)]), NO_LAW)
-    assert none.startswith("- b: 10 (no interval) patterns at d = 4. With fewer")
+    assert none.startswith("- b: 10 (no interval) patterns at d = 4 (95 %, 20 draws). With fewer")
     alone = sentences.memory(pd.concat([first, learnt(1.0, 0.5)]), NO_LAW)
-    assert alone.startswith("- b: 10 [9.0, 11.0] patterns at d = 4. With fewer")
+    assert alone.startswith("- b: 10 [9.0, 11.0] patterns at d = 4 (95 %, 20 draws). With fewer")
 
 
 @pytest.mark.parametrize(
@@ -226,10 +226,17 @@ def test_laws_of_growth_are_told_apart_or_not(worse, p, said, unsaid):
     [
         (
             (1.0, 0.5, 0.1),
-            "50% [40%, 60%] at 2.0 points per weight and 10% [0%, 20%] at 3.0 points per weight. Cover's ",
+            "50% ([40%, 60%], 95 %, 60 labellings) at 2.0 points per weight and 10% ([0%, 20%], 95 %, 60 labellings) "
+            "at 3.0 points per weight. Cover's ",
         ),
-        ((0.6, 0.6), "learned is 60% [50%, 70%] at 2.0 points per weight. Cover's count lies in 2 of the 2 intervals"),
-        ((0.4,), "learned is 40% [30%, 50%] at 1.0 points per weight. Cover's count lies in 0 of the 1 intervals"),
+        (
+            (0.6, 0.6),
+            "is 60% ([50%, 70%], 95 %, 60 labellings) at 2.0 points per weight. Cover's count lies in 2 of the 2 inter",
+        ),
+        (
+            (0.4,),
+            "is 40% ([30%, 50%], 95 %, 60 labellings) at 1.0 points per weight. Cover's count lies in 0 of the 1 inter",
+        ),
         ((0.7,), "Cover's count lies in 0 of the 1 intervals"),
     ],
 )
