@@ -201,7 +201,7 @@ def rise(drift: pd.DataFrame, section: SemanticInformation) -> str:
         f"\nThe mixture over {bank} prompts can show {np.log2(bank):.2f} bits in the whole answer, so little is left "
         "for its second half. The verdict of section 8 therefore takes *own prompt left out*, which has no ceiling."
     )
-    return "In the second half of human answers:\n\n" + "\n".join(lines)
+    return f"In the second half of {human['n']:.0f} human answers:\n\n" + "\n".join(lines)
 
 
 def rate_distortion(table: pd.DataFrame, section: SemanticInformation) -> str:

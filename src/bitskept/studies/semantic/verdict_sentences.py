@@ -24,7 +24,16 @@ def verdict(table: pd.DataFrame, gains: pd.DataFrame) -> str:
             "The control with another answer's prompt was **not passed everywhere**: there, what a prompt adds is not "
             "shown to come from this prompt.\n"
         )
-    return "\n".join([*lines, *_luck(table), *_too_small_a_bank(table, gains), *_otherwise(table)]).strip()
+    return "\n".join(
+        [*lines, *_barely(table), *_luck(table), *_too_small_a_bank(table, gains), *_otherwise(table)]
+    ).strip()
+
+
+def _barely(table: pd.DataFrame) -> list[str]:
+    """Primary rows whose answer is yes by a one-sided test, though their 95 % interval includes 0."""
+    rows = table[table["primary"] & (table["outcome"] == "yes") & (table["low"] <= 0)]
+    named = "; ".join(f"{row['claim']}, {row['model']}" for row in rows.to_dict("records"))
+    return [f"**Barely yes**, with a 95 % interval that includes 0: {named}.\n"] if named else []
 
 
 def _luck(table: pd.DataFrame) -> list[str]:

@@ -210,9 +210,10 @@ def test_people_drift_if_the_difference_is_sure(drift, said):
 )
 def test_whether_s_still_rises_is_decided_by_the_interval(section, ends, said):
     by_whose = [("people", 0.2, *ends), ("model", 0.7, 0.6, 0.8), (DIFFERENCE, -0.5, -0.6, 0.0)]
-    rows = pd.DataFrame(by_whose, columns=["whose", "estimate", "low", "high"])
+    rows = pd.DataFrame(by_whose, columns=["whose", "estimate", "low", "high"]).assign(n=40)
     every = [rows.assign(marginal=name, quantity=quantity) for name in MARGINALS for quantity in ("M", RISE)]
     found = sentences.rise(pd.concat(every), section.model_copy(update={"flow_others": 7}))
+    assert found.startswith("In the second half of 40 human answers:")
     assert found.count(said) == len(MARGINALS)
     assert found.count("; along the model's own answers 0.70 [0.60, 0.80].") == len(MARGINALS)
     assert "- **no prompt**: 0.20 " in found
@@ -341,6 +342,13 @@ def test_the_verdict_gives_every_primary_claim_its_outcome():
     )
     rows[-1] = claim(OWN, outcomes.CONTROL, -1.0)
     assert "was **not passed everywhere**: there, what" in verdict(rows)
+
+
+def test_a_yes_whose_interval_includes_0_is_named():
+    barely = claim("a adds", "P3", 2.0) | {"low": -0.01}
+    said = verdict([barely, claim("b adds", "P3", 2.0)])
+    assert "**Barely yes**, with a 95 % interval that includes 0: a adds, m." in said
+    assert "Barely" not in verdict([claim("b adds", "P3", 2.0)])
 
 
 NO_GAINS = pd.DataFrame({"marginal": [], "corpus": [], "ceiling": []})
