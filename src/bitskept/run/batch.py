@@ -13,7 +13,7 @@ from typing import Any
 import nbformat
 from tqdm import tqdm
 
-from bitskept import root
+from bitskept import root, shipped
 from bitskept.base import params, provenance, publishing
 from bitskept.base.files import FULL, locked, write_whole, writing_explained
 from bitskept.base.store import RUN_LOG
@@ -56,6 +56,8 @@ def run(profile: str, names: Sequence[str] = (), *, write_back: bool = False) ->
     path = params.find(profile)
     if write_back and path.stem != "laptop":
         raise ValueError(f"--write-back does not go with {path.stem}: notebooks are committed with laptop outputs")
+    if write_back and not (root() / "notebooks").is_dir():
+        raise ValueError(f"--write-back needs a checkout: there is no folder notebooks/ in {root()}")
     chosen = notebooks.select(names, params.load(profile, notebooks.SECTIONS))
     runs = []
     with _environment({provenance.COMMIT: provenance.commit() or ""}):
@@ -80,7 +82,7 @@ def _run(notebook: Path, parameters: Path, write_back: bool) -> Run:
     with writing_explained(executed):
         executed.parent.mkdir(parents=True, exist_ok=True)
     settings = {RUN_LOG: str(log), publishing.RUN: profile, "BITSKEPT_ROOT": str(root())}
-    registered = parameters == (root() / "params" / f"{profile}.yaml").resolve()
+    registered = parameters == shipped(f"params/{profile}.yaml").resolve()
     started, clock, cpu, finished = run_record.now(), time.perf_counter(), _cpu_seconds(), False
     before = written(figures, profile)
     try:

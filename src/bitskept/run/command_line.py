@@ -20,8 +20,9 @@ def parser() -> argparse.ArgumentParser:
         prog="bitskept",
         description="How many bits about its input does a language model keep, layer by layer?",
         epilog="Environment: BITSKEPT_HOME, folder of models, texts and results (default: .cache/ in the checkout); "
-        "BITSKEPT_DATA, your own folder of data, searched before any hub; BITSKEPT_PROCESSES, the most jobs that run "
-        "side by side (default: as many as cores and memory allow).",
+        "BITSKEPT_ROOT, folder of build/, figures/ and results/ (default: the checkout, or else the current folder); "
+        "BITSKEPT_DATA, your own folder of data, searched before any hub; BITSKEPT_PROCESSES, the "
+        "most jobs that run side by side (default: as many as cores and memory allow).",
     )
     top.add_argument("--version", action="version", version=f"bitskept {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -70,9 +70,12 @@ def test_the_readme_says_what_the_laptop_profile_found(executed, toy):
     assert (toy / "README.md").read_text() == f"{readme.START}\n{readme.END}\n"
 
 
-def test_only_laptop_outputs_are_written_back(executed):
+def test_only_laptop_outputs_of_a_checkout_are_written_back(executed, toy):
     with pytest.raises(ValueError, match="--write-back does not go with smoke"):
         batch.run("smoke", write_back=True)
+    (toy / "notebooks").rename(toy / "elsewhere")  # and not into the notebooks that an installed package brings along
+    with pytest.raises(ValueError, match="--write-back needs a checkout: there is no folder notebooks/ in"):
+        batch.run("laptop", write_back=True)
     assert executed == []
 
 

@@ -72,7 +72,7 @@ def test_a_kill_is_an_interrupt(toy, monkeypatch):
 @pytest.mark.parametrize("command", ["run", "redraw", "measure", "tune", "grow", "jobs"])
 def test_any_profile_can_be_named_and_one_that_does_not_exist_is_refused(toy, capsys, command):
     assert command_line.main([command, "--profile", "mine"]) == 2
-    assert "there is no profile 'mine': choose laptop, smoke, or name a file" in capsys.readouterr().err
+    assert "there is no profile 'mine': choose laptop, paper, smoke, or name a file" in capsys.readouterr().err
 
 
 def test_redrawn_figures_are_counted(toy, capsys, monkeypatch, tmp_path):
