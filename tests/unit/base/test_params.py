@@ -112,7 +112,7 @@ def test_a_profile_is_a_name_or_a_path(profiles, tmp_path, monkeypatch):
 def test_an_unknown_profile_is_refused_with_those_that_exist(profiles, profile):
     write(profiles, "{}", "models.yaml")  # a registry, and no profile
     write(profiles, VALUES, "mine.yaml")
-    with pytest.raises(params.ParameterError, match="there is no profile .*: choose laptop, mine, paper, smoke, or"):
+    with pytest.raises(params.ParameterError, match=r"there is no profile .*: choose laptop, mine, paper, smoke, or"):
         params.find(profile)
 
 
