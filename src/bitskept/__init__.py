@@ -42,8 +42,14 @@ _known_folder = cache(_folder)  # it is asked for with each result, and resolvin
 
 
 def root() -> Path:
-    """The folder of `params/`, `notebooks/`, `figures/` and `build/`: `BITSKEPT_ROOT`, else the checkout, else here."""
+    """The folder that results are written to: `BITSKEPT_ROOT`, else the checkout, else the current folder."""
     return named_folder("BITSKEPT_ROOT") or CHECKOUT or Path.cwd()
+
+
+def shipped(name: str) -> Path:
+    """`notebooks`, or a file in `params/`: the one in `root()`, else the one that the package brings along."""
+    own, packed = root() / name, Path(__file__).parent / "project" / name
+    return packed if packed.exists() and not own.exists() else own
 
 
 def error_text(error: BaseException) -> str:

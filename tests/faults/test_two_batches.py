@@ -58,8 +58,9 @@ def test_whoever_waits_in_a_batch_learns_what_for(tmp_path):
     entry = tmp_path / "home" / "store" / "square" / store.digest("square", 1, {"number": 2})
     with files.locked(entry, "it"):
         run = subprocess.Popen([sys.executable, "-c", RUN], env=own, stderr=subprocess.PIPE, text=True)
-        started, told = run.stderr.readline(), run.stderr.readline()
+        announced, started, told = (run.stderr.readline() for _ in range(3))
     _, rest = run.communicate()
+    assert announced.startswith("01_failing with the profile smoke")
     assert started == "01_failing: started\n"
     assert told == "bitskept: waiting for a result of square, which another process is making\n", told + rest
     assert run.returncode == 0, rest

@@ -35,7 +35,7 @@ def test_a_run_leaves_copies_figures_and_tables_and_the_next_reads_the_store(toy
     assert (build / "figures" / "00_line.png").is_file()
     assert (build / "results" / "00_line.csv").read_text() == "x,y\n0,0\n1,0.333333\n2,5\n"
     assert not (toy / "figures").exists()
-    assert capsys.readouterr().err.splitlines()[0] == "00_drawing: started"
+    assert capsys.readouterr().err.splitlines()[1] == "00_drawing: started"
     (again,) = batch.run("smoke", ["0"])
     assert (again.from_store, again.computed) == (1, 0)
     assert again.cpu_seconds > 0.5, "the kernel's"
@@ -63,7 +63,7 @@ def test_outputs_of_laptop_are_written_back(toy):
 )
 def test_a_failure_is_reported_in_three_lines(toy, capfd, stem, cell, error):
     assert command_line.main(["run", "--profile", "smoke", stem]) == 1
-    started, *told = capfd.readouterr().err.strip().splitlines()
+    _, started, *told = capfd.readouterr().err.strip().splitlines()
     assert started == f"{stem}: started"
     notebook = toy / "notebooks" / f"{stem}.ipynb"
     assert told == [f"notebook: {notebook}", f"cell:     {cell}", f"error:    {error}"]

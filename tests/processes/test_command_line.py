@@ -44,7 +44,8 @@ def test_an_interrupted_run_ends_with_one_message_and_no_kernel(toy, sent):
             run.kill()
     assert run.returncode == 130
     assert told.strip().splitlines() == [
-        "03_waiting: started",
+        "2 notebooks with the profile smoke: how long it takes is not known.",
+        "03_waiting: started, 1 of 2",
         "",
         "bitskept: interrupted; what was finished is kept for the next run",
     ]

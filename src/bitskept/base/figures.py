@@ -18,7 +18,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, PercentFormatter
 
-from bitskept import root
+from bitskept import shipped
 from bitskept.base.files import sha256
 
 DPI = 120
@@ -61,7 +61,7 @@ def colour(model_id: str) -> tuple[float, float, float]:
 
     A model that is not registered gets a colour by its name, which another model may have as well.
     """
-    registered = _registered(root() / "params" / "models.yaml")
+    registered = _registered(shipped("params/models.yaml"))
     place = registered.index(model_id) if model_id in registered else int(sha256(model_id.encode()), 16)
     palette = sns.color_palette("colorblind")
     if len(palette) <= place < len(registered):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bitskept import root
+from bitskept import root, shipped
 
 if TYPE_CHECKING:
     import pandas
@@ -115,17 +115,18 @@ def find(profile: str) -> Path:
 
     ParameterError if there is none, and for a file elsewhere that is named like one of the project's profiles.
     """
-    folder = root() / "params"
     try:
         given = Path(str(profile)).expanduser()
         is_path = given.suffix in (".yaml", ".yml")
-        choices = [given, root() / given] if is_path else [folder / f"{profile}.yaml"]  # notebooks run in their folder
+        # Notebooks run in their own folder.
+        choices = [given, root() / given] if is_path else [shipped(f"params/{profile}.yaml")]
         path = next(choice.resolve() for choice in choices if choice.is_file())
     except (StopIteration, OSError, RuntimeError):  # also a name that is too long, or of an unknown user
-        known = [file.stem for file in sorted(folder.glob("*.yaml")) if file.stem not in REGISTRIES]
+        own = {file.stem for file in (root() / "params").glob("*.yaml")}
+        known = sorted(own - set(REGISTRIES) | set(PROFILES))
         message = f"there is no profile {shown(profile)}: choose {', '.join(known)}, or name a file"
         raise ParameterError(message) from None
-    if path.stem in PROFILES and path.parent != folder.resolve():
+    if path.stem in PROFILES and path != shipped(f"params/{path.stem}.yaml").resolve():
         raise ParameterError(f"{path}: give the file another name; {path.stem} is one of the project's own profiles")
     return path
 

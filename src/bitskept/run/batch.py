@@ -5,22 +5,27 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from tqdm import tqdm
 
-from bitskept import root
+from bitskept import root, shipped
 from bitskept.base import params, provenance, publishing
 from bitskept.base.files import FULL, locked, write_whole, writing_explained
 from bitskept.base.store import RUN_LOG
-from bitskept.run import notebooks, readme, run_record, solutions
+from bitskept.run import costs, forecast, notebooks, readme, run_record, solutions
 from bitskept.run.run_record import Run
 
 PERIOD = 60.0  # seconds
+BAR = {
+    "leave": False,
+    "bar_format": "{desc}: {n_fmt} of {total_fmt} cells, {elapsed}",
+}  # cells differ too much for more
 INJECTED = "injected-parameters"  # papermill's tag of the cell that it adds
 
 
@@ -56,13 +61,24 @@ def run(profile: str, names: Sequence[str] = (), *, write_back: bool = False) ->
     path = params.find(profile)
     if write_back and path.stem != "laptop":
         raise ValueError(f"--write-back does not go with {path.stem}: notebooks are committed with laptop outputs")
-    chosen = notebooks.select(names, params.load(profile, notebooks.SECTIONS))
+    if write_back and not (root() / "notebooks").is_dir():
+        raise ValueError(f"--write-back needs a checkout: there is no folder notebooks/ in {root()}")
+    sections = params.load(profile, notebooks.SECTIONS)
+    chosen = notebooks.select(names, sections)
+    stems, speed = [notebook.stem for notebook in chosen], forecast.core_speed()
+    for line in costs.announcement(path.stem, {stem: sections[stem] for stem in stems}, speed):
+        _say(line)
+    times, is_cold = costs.expected(path.stem, stems, speed), costs.store_is_empty() and not names
     runs = []
     with _environment({provenance.COMMIT: provenance.commit() or ""}):
-        for notebook in chosen:
-            _say(f"{notebook.stem}: started")
-            runs.append(_run(notebook, path, write_back))
-            _say(f"{notebook.stem}: {runs[-1].seconds:.0f} s")
+        for place, notebook in enumerate(chosen):
+            left = partial(_left, times, stems[place:])
+            number = f", {place + 1} of {len(chosen)}" if len(chosen) > 1 else ""
+            _say(f"{notebook.stem}: started{number}{left(0.0)}")
+            runs.append(_run(notebook, path, write_back, left))
+            _say(f"{notebook.stem}: done in {costs.duration(runs[-1].seconds)}")
+            if is_cold:
+                costs.record(path.stem, notebook.stem, runs[-1].seconds, speed)
             if path.stem == "laptop":
                 readme.update()
     if path.stem == "laptop":
@@ -71,20 +87,25 @@ def run(profile: str, names: Sequence[str] = (), *, write_back: bool = False) ->
     return runs
 
 
-def _run(notebook: Path, parameters: Path, write_back: bool) -> Run:
+def _left(times: costs.Expected, stems: Sequence[str], passed: float) -> str:
+    """The time left, `passed` seconds after the first of these notebooks was started; nothing if it is not known."""
+    return f", {words} left in all" if (words := times.words(stems, passed)) else ""
+
+
+def _run(notebook: Path, parameters: Path, write_back: bool, left: Callable[[float], str]) -> Run:
     """Execute one notebook, check its figures, and write down how it went."""
     profile, stem = parameters.stem, notebook.stem
     build, figures = root() / "build" / profile, notebooks.figure_functions(stem)
-    executed, log = build / "notebooks" / notebook.name, build / "logs" / f"{stem}.jsonl"
+    executed, log = build / "notebooks" / notebook.name, run_record.log_file(profile, stem)
     write_whole(log, b"")
     with writing_explained(executed):
         executed.parent.mkdir(parents=True, exist_ok=True)
     settings = {RUN_LOG: str(log), publishing.RUN: profile, "BITSKEPT_ROOT": str(root())}
-    registered = parameters == (root() / "params" / f"{profile}.yaml").resolve()
+    registered = parameters == shipped(f"params/{profile}.yaml").resolve()
     started, clock, cpu, finished = run_record.now(), time.perf_counter(), _cpu_seconds(), False
     before = written(figures, profile)
     try:
-        with _environment(settings), _told_now_and_then(stem, log):
+        with _environment(settings), _told_now_and_then(stem, log, left):
             execute(notebook, executed, {"profile": profile if registered else str(parameters)})
         check_figures(notebook, before, written(figures, profile))
         if write_back:
@@ -121,7 +142,7 @@ def execute(notebook: Path, executed: Path, parameters: dict[str, Any]) -> None:
             language="python",
             cwd=notebook.parent,
             stderr_file=UserMessages(),
-            progress_bar={"desc": notebook.stem, "leave": False} if sys.stderr.isatty() else False,
+            progress_bar=BAR | {"desc": notebook.stem} if sys.stderr.isatty() else False,
         )
     except KeyboardInterrupt:
         # The interrupted kernel fails its cell when nobody waits for it any more, and asyncio would say so at exit.
@@ -209,25 +230,25 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _told_now_and_then(stem: str, log: Path) -> Iterator[None]:
-    """Where there is no terminal for a progress bar, a line every `PERIOD` seconds says how far a notebook is."""
+def _told_now_and_then(stem: str, log: Path, left: Callable[[float], str]) -> Iterator[None]:
+    """A line every `PERIOD` seconds says how far a notebook is and what is `left`; every tenth above a progress bar."""
     finished, began = threading.Event(), time.monotonic()
+    period = 10 * PERIOD if sys.stderr.isatty() else PERIOD
 
     def tell() -> None:
-        while not finished.wait(PERIOD):
+        while not finished.wait(period):
             from_store, computed, _ = run_record.count_results(log)
-            minutes = (time.monotonic() - began) / 60
-            _say(f"{stem}: {minutes:.0f} min so far, {computed} results computed, {from_store} from the store")
+            passed = time.monotonic() - began
+            results = f"{computed} results computed, {from_store} from the store"
+            _say(f"{stem}: {passed / 60:.0f} min so far, {results}{left(passed)}")
 
     teller = threading.Thread(target=tell, daemon=True)
-    if not sys.stderr.isatty():
-        teller.start()
+    teller.start()
     try:
         yield
     finally:
         finished.set()
-        if teller.is_alive():
-            teller.join()
+        teller.join()
 
 
 @contextmanager

@@ -20,8 +20,9 @@ def parser() -> argparse.ArgumentParser:
         prog="bitskept",
         description="How many bits about its input does a language model keep, layer by layer?",
         epilog="Environment: BITSKEPT_HOME, folder of models, texts and results (default: .cache/ in the checkout); "
-        "BITSKEPT_DATA, your own folder of data, searched before any hub; BITSKEPT_PROCESSES, the most jobs that run "
-        "side by side (default: as many as cores and memory allow).",
+        "BITSKEPT_ROOT, folder of build/, figures/ and results/ (default: the checkout, or else the current folder); "
+        "BITSKEPT_DATA, your own folder of data, searched before any hub; BITSKEPT_PROCESSES, the "
+        "most jobs that run side by side (default: as many as cores and memory allow).",
     )
     top.add_argument("--version", action="version", version=f"bitskept {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -170,7 +171,7 @@ def jobs(profile: str) -> None:
 
 
 def summary(profile: str, runs: "list[Run]") -> str:
-    """A line for each notebook (time, results from the store and computed), one for all, and where everything is."""
+    """A line for each notebook (seconds, results computed and from the store), one for all, and where everything is."""
     from bitskept import root
     from bitskept.base import publishing
     from bitskept.run import run_record
@@ -179,18 +180,17 @@ def summary(profile: str, runs: "list[Run]") -> str:
         {
             "notebook": run.stem,
             "seconds": run.seconds,
-            "CPU seconds": run.cpu_seconds,
-            "from store": run.from_store,
             "computed": run.computed,
-            "computing s": run.computing_seconds,
+            "from store": run.from_store,
         }
         for run in runs
     ]
     total = {name: round(sum(row[name] for row in rows), 1) for name in rows[0] if name != "notebook"}
+    total = {"notebook": "all"} | total
     places = (*publishing.folders(profile), root() / "build" / profile / "notebooks", run_record.file(profile))
     lines = zip(("figures", "tables", "notebooks as run", "record"), places, strict=True)
     return "\n".join(
-        [columns([*rows, {"notebook": "all"} | total]), *(f"{what + ':':18}{place}" for what, place in lines)]
+        [columns([*rows, total] if len(rows) > 1 else rows), *(f"{what + ':':18}{place}" for what, place in lines)]
     )
 
 

@@ -43,11 +43,11 @@ def forecast(chosen: Sequence[Job], speed: float | None = None) -> str:
     return "\n".join(lines)
 
 
-def operations_a_second() -> float:
+def operations_a_second(device: str | None = None) -> float:
     """Floating-point operations a second of a product of matrices in float32, on a GPU if there is one."""
     import torch
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     matrix = torch.ones(SIDE, SIDE, device=device)
     (matrix @ matrix).sum().item()
     products, start = 0, time.perf_counter()
@@ -55,3 +55,15 @@ def operations_a_second() -> float:
         (matrix @ matrix)[0, 0].item()
         products += 1
     return 2 * products * SIDE**3 / passed
+
+
+def core_speed() -> float:
+    """The operations a second of one core."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return operations_a_second("cpu")
+    finally:
+        torch.set_num_threads(threads)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from bitskept import root
+from bitskept import shipped
 from bitskept.base.params import Section, nearest
 from bitskept.base.publishing import figure_name
 from bitskept.studies.bottleneck.section import IbCorrelations
@@ -46,7 +46,7 @@ def select(names: Sequence[str], stems: Iterable[str]) -> list[Path]:
 
     LookupError, with the nearest names, for a name of none.
     """
-    folder = root() / "notebooks"
+    folder = shipped("notebooks")
     there = [stem for stem in sorted(stems) if (folder / f"{stem}.ipynb").is_file()]
     if not there:
         raise LookupError(f"no notebook in {folder} has a section in the parameter file")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bitskept import root
 from bitskept.base import provenance, publishing
 from bitskept.base.files import locked, write_whole
 
@@ -40,17 +41,29 @@ def count_results(log: Path) -> tuple[int, int, float]:
     """From the log of a notebook (`store.RUN_LOG`): results that came from the store, results that were computed, and
     the seconds that computing took. Each result counts once; a line that a kill cut short is left out.
     """
-    computed: dict[str, float | None] = {}
+    found = results(log)
+    seconds = [taken for taken in found.values() if taken is not None]
+    return len(found) - len(seconds), len(seconds), round(sum(seconds, 0.0), 1)
+
+
+def results(log: Path) -> dict[tuple[str, str], float | None]:
+    """Function and digest of each result in a log: the seconds that computing took, None if it came from the store."""
+    computed: dict[tuple[str, str], float | None] = {}
     for line in log.read_text("utf-8").splitlines():
         try:
             result = json.loads(line)
         except ValueError:
             continue
+        name = result["function"], result["digest"]
         if not result["from_store"]:
-            computed[result["digest"]] = result["seconds"]
-        computed.setdefault(result["digest"], None)
-    seconds = [taken for taken in computed.values() if taken is not None]
-    return len(computed) - len(seconds), len(seconds), round(sum(seconds, 0.0), 1)
+            computed[name] = result["seconds"]
+        computed.setdefault(name, None)
+    return computed
+
+
+def log_file(profile: str, stem: str) -> Path:
+    """The log of a notebook's last run with a profile."""
+    return root() / "build" / profile / "logs" / f"{stem}.jsonl"
 
 
 def file(profile: str) -> Path:
@@ -63,12 +76,14 @@ def add(profile: str, run: Run) -> None:
     path = file(profile)
     where = {"commit": provenance.commit(), "machine": provenance.machine(), "versions": provenance.versions()}
     with locked(path, "the record of the runs"):
-        notebooks = _read(path) | {run.stem: asdict(run) | where}
+        notebooks = read(profile) | {run.stem: asdict(run) | where}
         record = {"profile": profile, "notebooks": dict(sorted(notebooks.items()))}
         write_whole(path, (json.dumps(record, indent=1) + "\n").encode())
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(profile: str) -> dict[str, Any]:
+    """The last run of each notebook, by name. A record that is damaged is left, with a warning, for a new one."""
+    path = file(profile)
     try:
         return dict(json.loads(path.read_text("utf-8"))["notebooks"])
     except FileNotFoundError:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bitskept import named_folder, root
+from bitskept import named_folder, shipped
 from bitskept.base import params
 from bitskept.base.files import on_disk, sha256
 from bitskept.base.store import home
@@ -19,7 +19,7 @@ Entry = dict[str, Any]
 
 def registry(name: str) -> dict[str, Entry]:
     """The entries of `params/NAME.yaml` by id. ParameterError lists what is wrong in the file."""
-    path = root() / "params" / f"{name}.yaml"
+    path = shipped(f"params/{name}.yaml")
     try:
         return _entries(path, path.stat().st_mtime_ns)
     except OSError as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from bitskept import root
+from bitskept import shipped
 from bitskept.base import params
 from bitskept.base.files import sha256
 from bitskept.sources.records import is_text, shuffled
@@ -90,7 +90,7 @@ def _listed(answers: Any) -> list[Any]:
 
 
 def _entries() -> dict[str, Any]:
-    path = root() / "params" / f"{FACTS}.yaml"
+    path = shipped(f"params/{FACTS}.yaml")
     known = params.read_yaml(path)
     expected = "expected statements, a list of texts with {} in each, and answers, by what is asked about"
     params.refuse(path, [f"{params.shown(kind)}: {expected}" for kind, entry in known.items() if not _is_kind(entry)])

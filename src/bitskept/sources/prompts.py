@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bitskept import root
+from bitskept import shipped
 from bitskept.base import params
 from bitskept.base.files import sha256
 from bitskept.sources import corpora
@@ -75,7 +75,7 @@ def halves(text: str) -> tuple[str, str] | None:
 
 
 def _questions() -> dict[str, str]:
-    path = root() / "params" / f"{QUESTIONS}.yaml"
+    path = shipped(f"params/{QUESTIONS}.yaml")
     known = params.read_yaml(path)
     wrong = [(question, answer) for question, answer in known.items() if not (is_text(question) and is_text(answer))]
     expected = "expected a question and its answer, both texts"

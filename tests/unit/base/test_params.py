@@ -111,7 +111,8 @@ def test_a_profile_is_a_name_or_a_path(profiles, tmp_path, monkeypatch):
 @pytest.mark.parametrize("profile", ["tiny", "nowhere.yaml", "~nobody-here/x.yaml", "x" * 5000, "a\0b", ""])
 def test_an_unknown_profile_is_refused_with_those_that_exist(profiles, profile):
     write(profiles, "{}", "models.yaml")  # a registry, and no profile
-    with pytest.raises(params.ParameterError, match=r"there is no profile .*: choose laptop, smoke, or name a file"):
+    write(profiles, VALUES, "mine.yaml")
+    with pytest.raises(params.ParameterError, match=r"there is no profile .*: choose laptop, mine, paper, smoke, or"):
         params.find(profile)
 
 
@@ -121,6 +122,11 @@ def test_another_file_with_the_name_of_a_profile_is_refused_for_it_would_write_i
     (tmp_path / "laptop.yaml").write_text("{}")
     with pytest.raises(params.ParameterError, match="give the file another name; laptop is one of the project's own"):
         params.find(str(tmp_path / "laptop.yaml"))
+
+
+def test_a_file_that_is_not_in_the_folder_is_the_one_that_the_package_brings_along(profiles, checkout):
+    assert params.find("paper") == checkout / "params" / "paper.yaml"
+    assert params.find("smoke") == profiles / "params" / "smoke.yaml"
 
 
 # ---- the parameters of a running notebook ----

@@ -39,8 +39,13 @@ def test_notebooks_run_in_order_with_their_profile_as_the_only_parameter(execute
     assert [environment for _, _, environment in executed] == [settings] * 2
     assert publishing.RUN not in batch.os.environ
     told = capsys.readouterr().err.splitlines()
-    assert [line.split(":")[0] for line in told] == ["01_failing"] * 2 + ["03_waiting"] * 2
-    assert told[0] == "01_failing: started"
+    assert told == [
+        "2 notebooks with the profile smoke: how long it takes is not known.",
+        "01_failing: started, 1 of 2",
+        "01_failing: done in 1 min",
+        "03_waiting: started, 2 of 2",
+        "03_waiting: done in 1 min",
+    ]
 
 
 def test_a_parameter_file_of_ones_own_gives_its_name_to_the_folders(executed, toy, tmp_path):
@@ -70,9 +75,12 @@ def test_the_readme_says_what_the_laptop_profile_found(executed, toy):
     assert (toy / "README.md").read_text() == f"{readme.START}\n{readme.END}\n"
 
 
-def test_only_laptop_outputs_are_written_back(executed):
+def test_only_laptop_outputs_of_a_checkout_are_written_back(executed, toy):
     with pytest.raises(ValueError, match="--write-back does not go with smoke"):
         batch.run("smoke", write_back=True)
+    (toy / "notebooks").rename(toy / "elsewhere")  # and not into the notebooks that an installed package brings along
+    with pytest.raises(ValueError, match="--write-back needs a checkout: there is no folder notebooks/ in"):
+        batch.run("laptop", write_back=True)
     assert executed == []
 
 
@@ -150,21 +158,23 @@ def test_messages_for_the_user_are_passed_on_and_nothing_else(capsys):
 # ---- the list of notebooks ----
 
 
-def test_a_long_notebook_is_heard_of_where_there_is_no_terminal(tmp_path, monkeypatch, capsys):
+def test_a_long_notebook_is_heard_of(tmp_path, monkeypatch, capsys):
     log = tmp_path / "log.jsonl"
-    log.write_text('{"digest": "a", "from_store": false, "seconds": 3}\n{"digest": "b", "from_store": true}\n')
+    computed = '{"function": "f", "digest": "a", "from_store": false, "seconds": 3.0}'
+    log.write_text(f'{computed}\n{{"function": "f", "digest": "b", "from_store": true}}\n')
     monkeypatch.setattr(batch, "PERIOD", 0.05)
-    with batch._told_now_and_then("02_layer_sweep", log):
+    with batch._told_now_and_then("02_layer_sweep", log, lambda passed: f", {passed > 0.04} left"):
         time.sleep(0.5)
     told = capsys.readouterr().err.splitlines()
     assert len(told) >= 2
-    assert set(told) == {"02_layer_sweep: 0 min so far, 1 results computed, 1 from the store"}
+    assert set(told) == {"02_layer_sweep: 0 min so far, 1 results computed, 1 from the store, True left"}
     time.sleep(0.2)
     assert capsys.readouterr().err == "", "it ends with the notebook"
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with batch._told_now_and_then("02_layer_sweep", log):
-        time.sleep(0.2)
-    assert capsys.readouterr().err == "", "a terminal has a progress bar"
+    with batch._told_now_and_then("02_layer_sweep", log, lambda passed: ""):
+        time.sleep(0.7)
+    told = capsys.readouterr().err.splitlines()
+    assert 1 <= len(told) <= 2, "a terminal has a progress bar as well: a tenth of the lines"
 
 
 def test_notebooks_are_chosen_by_name_number_or_file_and_keep_their_order(toy):

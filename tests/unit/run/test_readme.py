@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from bitskept.base import publishing
@@ -69,3 +71,17 @@ def test_the_committed_readme_says_what_the_committed_tables_say(checkout, monke
     text = (checkout / "README.md").read_text("utf-8")
     assert text.count(readme.START) == text.count(readme.END) == 1
     assert readme.with_claims(text, readme.tables()) == text, "call bitskept.run.readme.update()"
+
+
+def test_the_verdicts_of_the_changelog_are_those_of_the_readme(checkout):
+    """Each claim that changed has the outcomes, in the column of the newest version, that the README has now."""
+    text, changelog = ((checkout / name).read_text("utf-8") for name in ("README.md", "book/changelog.md"))
+    rows = [line.strip("| ").split(" | ") for line in changelog.splitlines()]
+    changed = {row[0]: row[3] for row in rows if len(row) == 5 and row[1] in ("P1", "P2", "P3")}
+    assert len(changed) >= 5
+    for claim, outcomes in changed.items():
+        found = re.search(rf"^\| {re.escape(claim)} \| P\d \| (.*?) \| \[", text, re.MULTILINE)
+        if outcomes == "not tested":
+            assert f"\n- {claim} (to be tested: " in text
+        else:
+            assert {part.split(" for ")[0] for part in found[1].split("; ")} == set(outcomes.split("; ")), claim
