@@ -53,8 +53,9 @@ SCORES = Claim(
 )  # fmt: skip
 RUNS = Claim(
     "{} goes with what a network can do", PAPER,
-    "rank correlation with bits per byte and BLiMP over runs, given weights, tokens and twin",
-    "runs of notebook 05 that have learned", f"{over_runs.FEWEST} such runs: 05_training_dynamics", DIRECTIONS,
+    "rank correlation with bits per byte, bits saved and BLiMP over runs, given size, text and kind of network",
+    "runs of notebook 05 that have learned; for BLiMP, if they do better than guessing",
+    f"such runs, {over_runs.LEAST} more than what they are given: 05_training_dynamics", DIRECTIONS,
 )  # fmt: skip
 PREFERENCE = Claim(
     "states tell which answer people preferred, beyond its length", PAPER,
