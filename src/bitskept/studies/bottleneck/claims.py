@@ -189,8 +189,7 @@ def _preferred(preferred: pd.DataFrame | None, claim: Claim, quantity: str) -> I
     for model in means.index.unique("model"):
         row, p = (means.loc[(model, f"{quantity}{end}")] for end in ("_corrected", "_p"))
         error = (row["high"] - row["low"]) / 3.92
-        # Two answers make a pair.
-        facts = {"reading": "mean over layers", "model": model, "unit": BITS, "clusters": row["sentences"] / 2}
+        facts = {"reading": "mean over layers", "model": model, "unit": BITS, "clusters": row["clusters"]}
         facts |= {"estimate": row["estimate"], "low": row["low"], "high": row["high"], "p": p["estimate"]}
         yield _row(claim, **facts, detectable=ONE_SIDED * error, family=claim.text)
 
