@@ -30,10 +30,12 @@ def exactness(table: pd.DataFrame) -> str:
             f"- **{source}** (exact optimality {group['exact'].iloc[0]:.3f}): from {few:,} to {many:,} sentences, the "
             f"bias is {words}; {best}. The exact value lies in {held}."
         )
-    kept = table[(table["quantity"] == "complexity") & (table["sentences"] == table["sentences"].max())]
-    ranges = kept.groupby("kind")["bias"].agg(["min", "max"])
-    words = "; ".join(f"{kind} {low:+z.0%} to {high:+z.0%}" for kind, (low, high) in ranges.T.items())
-    return "\n".join([*lines, f"- Bias of complexity itself at the largest sample: {words}."])
+    largest = table[table["sentences"] == table["sentences"].max()]
+    for name, parts in largest[largest["quantity"] != "optimality"].groupby("quantity", sort=False):
+        ranges = parts.groupby("kind")["bias"].agg(["min", "max"])
+        words = "; ".join(f"{kind} {low:+z.0%} to {high:+z.0%}" for kind, (low, high) in ranges.T.items())
+        lines.append(f"- Bias of {name} itself at the largest sample: {words}.")
+    return "\n".join(lines)
 
 
 def codes(table: pd.DataFrame) -> str:

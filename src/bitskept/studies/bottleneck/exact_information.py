@@ -174,8 +174,8 @@ def exactness(estimates: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown(exactness: pd.DataFrame) -> pd.DataFrame:
-    """Bias and coverage of optimality in words, by source and number of sentences (rows) and kind."""
-    rows = exactness[exactness["quantity"] == "optimality"]
-    words = [f"{row.bias:+.0%}, {row.covered * row.repeats:.0f} of {row.repeats}" for row in rows.itertuples()]
-    table = rows.assign(words=words).pivot(index=["source", "sentences"], columns="kind", values="words")
-    return table[[*KINDS.values()]]
+    """Bias and coverage in words, by source, quantity and kind (rows) and number of sentences."""
+    words = [f"{row.bias:+z.0%}, {row.covered * row.repeats:.0f} of {row.repeats}" for row in exactness.itertuples()]
+    index = ["source", "quantity", "kind"]
+    table = exactness.assign(words=words).pivot(index=index, columns="sentences", values="words")
+    return table.loc[pd.MultiIndex.from_frame(exactness[index].drop_duplicates())]
