@@ -164,8 +164,9 @@ def _models(axes: Axes, rows: pd.DataFrame, scored: bool, kind: str) -> dict[str
     for row in rows.to_dict("records"):
         error = [[row["estimate"] - row["low"]], [row["high"] - row["estimate"]]]
         large = 3 + 2.2 * max(0.0, np.log10(max(row["parameters"], 1)) - 7)
-        look = {"fmt": "o", "markersize": large, "elinewidth": 1, "alpha": 0.85}
-        axes.errorbar(row["x"], row["estimate"], error, color=colours[row["model"]], **look)
+        shade = colours[row["model"]]
+        look = {"fmt": "o", "markersize": large, "elinewidth": 1, "ecolor": (*shade, 0.35)}
+        axes.errorbar(row["x"], row["estimate"], error, color=shade, **look)
     x = "average score" if scored else "number of weights (no score is known)"
     axes.set(title=f"{kind}; larger points have more weights", xlabel=x, ylabel="token optimality")
     if not scored:
@@ -182,7 +183,7 @@ def _coefficients(axes: Axes, four: pd.DataFrame) -> None:
     axes.axvline(0, color="grey", linewidth=1)
     axes.set_yticks(heights, four["quantity"].str.replace("_", " "))
     axes.set(xlim=(-1.05, 1.05), ylim=(0.4, len(four) + 0.6), xlabel="rank correlation with the average score")
-    axes.legend(loc="upper left", fontsize=10)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
 
 
 def claims(table: pd.DataFrame) -> Figure:
