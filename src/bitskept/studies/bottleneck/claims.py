@@ -153,7 +153,7 @@ def _scores(correlated: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for row in rows.to_dict("records"):
         name, kind = row["name"], "raw" if row["quantity"] == row["name"] else "corrected"
         facts = {"probe": kind, "model": "models of the hub", "family": "scores", "primary": kind == "raw"}
-        ends = _correlation(_signed(name, "") * row["partial"], int(row["n"]), 1, row["p"])
+        ends = _correlation(_signed(name, "") * row["partial"], row["n"], 1, row["p"])
         yield _row(SCORES, _directed(name), **facts, **ends)
 
 
@@ -162,10 +162,8 @@ def _runs(runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
         name, _, kind = row["measure"].partition("_")
         facts = {"reading": row["target"], "probe": kind or "raw", "family": "runs"}
         facts |= {"primary": kind == "corrected", "model": "runs of notebook 05"}
-        sign, controls = _signed(row["measure"], row["target"]), int(row["controls"])
-        yield _row(
-            RUNS, _directed(name), **facts, **_correlation(sign * row["estimate"], int(row["n"]), controls, row["p"])
-        )
+        value = _signed(row["measure"], row["target"]) * row["estimate"]
+        yield _row(RUNS, _directed(name), **facts, **_correlation(value, row["n"], row["controls"], row["p"]))
 
 
 def _directed(quantity: str) -> str:
@@ -231,14 +229,8 @@ def _difference(more: pd.Series, less: pd.Series, errors: list[float]) -> dict[s
 def _text(changes: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for row in changes.to_dict("records"):
         ends = {name: row[name] for name in ("estimate", "low", "high", "p")}
-        facts = {
-            "reading": "token",
-            "model": row["model"],
-            "unit": RATIO,
-            "family": "text",
-            "clusters": row["sentences"],
-        }
-        yield _row(TEXT, row["estimator"], **_size(ends), **facts)
+        facts = {"reading": "token", "model": row["model"], "clusters": row["sentences"], "unit": RATIO}
+        yield _row(TEXT, row["estimator"], **_size(ends), **facts, family="text")
 
 
 def _exact(exactness: pd.DataFrame) -> Iterator[dict[str, Any]]:

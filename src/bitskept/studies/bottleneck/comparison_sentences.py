@@ -7,6 +7,7 @@ from bitskept.base.words import quote
 from bitskept.instruments.claims import LEVEL
 from bitskept.studies.bottleneck.bound import SEEN, at_last_layer
 from bitskept.studies.bottleneck.by_layer import width_name
+from bitskept.studies.bottleneck.claims import NEAR
 from bitskept.studies.bottleneck.floor_alone import TEXT, VOCABULARY
 from bitskept.studies.bottleneck.over_runs import COST, GUESSING, SAVED
 from bitskept.theory.repeated_runs import mean_over_runs
@@ -54,7 +55,9 @@ def codes(table: pd.DataFrame) -> str:
 
 
 def distance(optimality: pd.DataFrame) -> str:
-    """The optimality of the last layer, raw and corrected, for the narrowest and the widest label, by kind of model."""
+    """The optimality of the last layer, raw and corrected, for the narrowest and the widest label, by kind of model;
+    and whether it matters for decoders and the narrowest label, that of the claim, which of the two is taken.
+    """
     rows, lines = at_last_layer(optimality), []
     for kind, group in rows.groupby("kind", sort=False):
         apart = " (they have seen the output)" if SEEN[kind] else ""
@@ -68,7 +71,19 @@ def distance(optimality: pd.DataFrame) -> str:
             ]
             parts.append(f"{width_name(width)} labels {' and '.join(words)}")
         lines.append(f"- **{kind}s**{apart}: {'; '.join(parts)}.")
-    return "\n".join(lines)
+    narrow = rows[(rows["kind"] == "decoder") & (rows["width"] == rows["width"].min())]
+    return "\n".join(lines + ([_either_way(narrow)] if len(narrow) else []))
+
+
+def _either_way(rows: pd.DataFrame) -> str:
+    """On which side of `NEAR` both estimators are, whose biases are opposite."""
+    two = rows[rows["estimator"].isin(["raw", "corrected"])]
+    where = f"are not both clearly below or above {NEAR}: the answer depends on the correction."
+    for side, sure in (("below", two["high"] < NEAR), ("above", two["low"] > NEAR)):
+        if sure.all():
+            where = f"are both {side} {NEAR}, so that the answer does not depend on the correction."
+    names = "raw optimality, which its floor pulls towards 1, and corrected optimality, which section 3 finds too low"
+    return f"\nFor decoders and the narrowest label {names}, {where}"
 
 
 def documents(table: pd.DataFrame, left_out: str) -> str:

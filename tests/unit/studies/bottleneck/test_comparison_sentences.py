@@ -68,6 +68,8 @@ def test_the_distance_of_each_kind_of_model():
             "width": width,
             "quantity": quantity,
             "estimate": value + layer / 10,
+            "low": value + layer / 10 - 0.01,
+            "high": value + layer / 10 + 0.01,
         }
         for model, kind, value in (("e", "encoder", 0.1), ("d", "decoder", 0.3), ("f", "decoder", 0.4))
         for layer in (0, 2)
@@ -78,6 +80,30 @@ def test_the_distance_of_each_kind_of_model():
     assert said[0].startswith("- **encoders** (they have seen the output): token labels 0.30 raw")
     assert said[1].startswith("- **decoders**: token labels 0.50 to 0.60 raw and 0.50 to 0.60 corrected;")
     assert said[1].endswith("quadgram labels 0.50 to 0.60 raw and not estimable corrected.")
+    assert said[2:] == ["", said[3]]
+    assert said[3].endswith("are both below 0.9, so that the answer does not depend on the correction.")
+
+
+@pytest.mark.parametrize(
+    ("raw", "corrected", "said"),
+    [
+        (0.8, 0.6, "are both below 0.9, so that the answer does not"),
+        (0.99, 0.95, "are both above 0.9, so that the answer does not"),
+        (0.95, 0.6, "are not both clearly below or above 0.9: the answer depends"),
+        (0.8, 0.89, "are not both clearly below or above 0.9: the answer depends"),
+        (0.8, np.nan, "are not both clearly below or above 0.9: the answer depends"),
+    ],
+)
+def test_whether_the_answer_depends_on_the_correction(raw, corrected, said):
+    rows = [
+        {"model": "d", "kind": "decoder", "layer": 2, "width": width, "quantity": f"optimality{end}"}
+        | {"estimate": value, "low": value - 0.02, "high": value + 0.02}
+        for width, values in ((1, (raw, corrected)), (4, (0.99, 0.2)))
+        for end, value in zip(("", "_corrected"), values, strict=True)
+    ]
+    table = pd.DataFrame(rows)
+    assert said in sentences.distance(table).splitlines()[-1]
+    assert len(sentences.distance(table.assign(kind="encoder")).splitlines()) == 1
 
 
 @pytest.mark.parametrize("left_out", ["", "It is left out."])

@@ -162,7 +162,7 @@ def test_the_last_layer_beside_the_bound(section):
     other = rows(model="a", layer=[4], width=1, quantity="optimality", estimate=np.nan).assign(kind="encoder")
     table = pd.concat([table, other, other.assign(quantity="optimality_extrapolated", estimate=1.0)])
     last = bound.at_last_layer(table)
-    assert last[["layer", "missing"]].iloc[0].tolist() == [1, 0.75]
+    assert last[["layer", "estimate", "estimator"]].iloc[0].tolist() == [1, 0.25, "corrected"]
     words = bound.distances(table)
     assert words.loc[("b", "token"), "corrected"] == "0.25 [0.20, 0.30]"
     assert words.loc[("a (has seen the output)", "token"), "raw"] == "not estimable"
