@@ -101,12 +101,11 @@ def runs(table: pd.DataFrame, seed: int) -> pd.DataFrame:
 
     Read from the table of `studies.dynamics`, by `measures`. What too few runs leave undefined is missing.
     """
-    wide = by_run(table)
-    pairs = [(target, able, measure) for target, able in targets(wide).items() for measure in MEASURES]
-    facts = [{"target": target, "able": able, "measure": measure} for target, able, measure in pairs]
-    result = pd.DataFrame(
-        [fact | _row(_pair(wide, fact["measure"], fact["target"]), fact["able"], seed) for fact in facts]
-    )
+    wide, rows = by_run(table), []
+    for target, able in targets(wide).items():
+        facts = {"target": target, "able": able}
+        rows += [facts | {"measure": measure} | _row(_pair(wide, measure, target), able, seed) for measure in MEASURES]
+    result = pd.DataFrame(rows)
     known = result["p"].notna()
     tests = int(known.sum())
     result.loc[known, "p_holm"] = holm(result.loc[known, "p"].to_numpy(float))
