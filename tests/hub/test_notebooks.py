@@ -1,6 +1,8 @@
 """`measure` and `run 02 03 04` over models from the hub, on a profile of its own, and what a failing model stops."""
 
 import json
+import re
+from collections import Counter
 
 import families
 import numpy as np
@@ -14,6 +16,7 @@ from bitskept.instruments.soft_entropy import compression
 from bitskept.run.notebooks import SECTIONS
 from bitskept.sources.leaderboard import SCORES
 from bitskept.studies.bottleneck import preference, section
+from bitskept.studies.bottleneck.correlations import REPORTED
 
 PROFILE = "from-hub"
 STEMS = ("02_layer_sweep", "03_fine_tuning", "04_ib_correlations")
@@ -156,6 +159,17 @@ def test_the_correlations_are_those_of_the_models_with_a_score(ran):
     assert "not tested" not in set(scores["outcome"])
     notebook = (ran.project / "build" / PROFILE / "notebooks" / f"{STEMS[2]}.ipynb").read_text("utf-8")
     assert "Scores are left out" not in notebook
+    if repositories.WHOLE:
+        assert len(DECODERS) >= 60
+        assert len({families.family_of(id) for id in MODELS}) >= 20
+
+
+def test_the_figure_names_every_model_with_a_score_and_has_the_papers_coefficients_beside_ours(ran):
+    picture = (ran.project / "build" / PROFILE / "figures" / "04_correlations.svg").read_text("utf-8")
+    words = Counter(text.strip() for text in re.findall(r"<text[^>]*>([^<]*)</text>", picture))
+    assert {id: words[id] for id in DECODERS} == dict.fromkeys(DECODERS, 2)  # in the raw and in the corrected panel
+    assert words["the paper, 47 models"] == words[f"found here, {len(DECODERS)} models"] == 1
+    assert all(words[quantity.replace("_", " ")] == 1 for quantity in REPORTED)
 
 
 # ---- one model that fails ----

@@ -19,7 +19,7 @@ MODEL = ("model", "kind", "weights", "seed")
 """The columns that name a model in every table."""
 INTEGERS = {
     *("seed", "layer", "other", "head", "position", "width", "item", "first", "second", "train_sentences", "n"),
-    *("tokens", "queries"),
+    *("tokens", "queries", "clusters"),
 }
 """Columns of integers that may be missing."""
 

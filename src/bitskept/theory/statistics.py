@@ -96,8 +96,17 @@ def partial_spearman(x: Values, y: Values, given: Controls) -> float:
     For one control it is (r_xy - r_xg r_yg) / sqrt((1 - r_xg²)(1 - r_yg²)), from the three rank correlations.
     ValueError as `spearman`; each control needs one more unit, and must not determine the ranks of x or y.
     """
+    return float(_correlation(*partial_ranks(x, y, given)))
+
+
+def partial_ranks(
+    x: Values, y: Values, given: Controls
+) -> tuple[Float[np.ndarray, " unit"], Float[np.ndarray, " unit"]]:
+    """What is left of the ranks of x and y without what the controls explain: the residuals of `partial_spearman`,
+    which is their correlation. ValueError as there.
+    """
     rank_x, rank_y, controls = _ranked(x, y, given)
-    return float(_correlation(_residuals(rank_x, controls), _residuals(rank_y, controls)))
+    return _residuals(rank_x, controls), _residuals(rank_y, controls)
 
 
 def rank_interval(correlation: float, units: int) -> tuple[float, float]:

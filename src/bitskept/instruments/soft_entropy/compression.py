@@ -173,8 +173,8 @@ def label_rows(
     quantity: str, information: LabelInformation, texts: int, instrument: Instrument
 ) -> Iterator[dict[str, Any]]:
     """The information about one label per text: raw, floor, corrected, and p of no information."""
-    facts, floor, corrected = {"n": information.places}, information.floor, information.corrected
-    facts |= _facts(instrument, texts)
+    floor, corrected = information.floor, information.corrected
+    facts = {"n": information.places, "clusters": information.clusters} | _facts(instrument, texts)
     yield from _by_layer(quantity, Estimate(information.raw, corrected.draws + floor), facts)
     yield from _by_layer(f"{quantity}_corrected", corrected, facts)
     for name, values, unit in (("floor", floor, "bits per token"), ("p", information.p, "probability")):

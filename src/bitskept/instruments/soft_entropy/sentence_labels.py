@@ -23,7 +23,7 @@ PERMUTATIONS = 200
 class LabelInformation:
     """I(Z; label) at every layer, in bits: `raw`, its `floor` (the mean under permuted labels), `corrected` = raw -
     floor, and the share of permutations that reach `raw` (`p`, at least 1 / 201); `p_mean` is that of the mean over all
-    layers but the first.
+    layers but the first. `clusters` is how many the bootstrap draws from.
     """
 
     raw: Float[np.ndarray, " layer"]
@@ -32,6 +32,7 @@ class LabelInformation:
     p: Float[np.ndarray, " layer"]
     p_mean: float
     places: int
+    clusters: int
 
 
 class SentenceSums:
@@ -99,7 +100,9 @@ class SentenceSums:
         p = (1 + reached.sum(0)) / (1 + PERMUTATIONS)
         reached_mean = drawn[:, 1:].mean(1) >= raw[1:].mean() - 1e-12 if len(raw) > 1 else reached[:, 0]
         p_mean = float((1 + reached_mean.sum()) / (1 + PERMUTATIONS))
-        return LabelInformation(raw, floor, Estimate(raw - floor, replicates - floor), p, p_mean, int(counts.sum()))
+        return LabelInformation(
+            raw, floor, Estimate(raw - floor, replicates - floor), p, p_mean, int(counts.sum()), len(sizes)
+        )
 
 
 def exchanged(

@@ -12,9 +12,9 @@ What will be tested stands first: claims.planned.
    documents.documents, figures.documents
 7. The main finding: amount_of_text.stability, amount_of_text.agreement, figures.stability; amount_of_text.by_sentences,
    figures.by_sentences
-8. Labels of whole texts: text_labels.labels, figures.labels
-9. Does it go with what a network can do?: over_runs.runs, figures.runs; floor_alone.floor_alone, figures.floor_alone;
-   correlations.correlations, figures.correlations
+8. Labels of whole texts: text_labels.labels, figures.labels; text_labels.preferences
+9. Does it go with what a network can do?: over_runs.runs, over_runs.with_points, figures.runs;
+   floor_alone.floor_alone, figures.floor_alone; correlations.correlations, figures.correlations
 10. Does the claim hold?: claims.claims, figures.claims
 
 sentences.py and comparison_sentences.py have one function for each conclusion. figures.py passes on the figures of

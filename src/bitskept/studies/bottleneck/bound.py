@@ -11,13 +11,12 @@ SEEN = {"encoder": "has seen the output", "decoder": ""}
 
 
 def at_last_layer(optimality: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the last layer of each model, in the table of `by_layer.optimality`, with the `kind` of model, the
-    `estimator` (raw, corrected, extrapolated) and, as `missing`, the share of complexity that predicts nothing.
+    """The rows of the last layer of each model, in the table of `by_layer.optimality`, with the
+    `estimator` (raw, corrected, extrapolated).
     """
     last = optimality.groupby("model")["layer"].transform("max")
     rows = optimality[optimality["layer"] == last]
-    estimators = rows["quantity"].map({f"optimality{end}": kind for end, kind in KINDS.items()})
-    return rows.assign(estimator=estimators, missing=1 - rows["estimate"])
+    return rows.assign(estimator=rows["quantity"].map({f"optimality{end}": kind for end, kind in KINDS.items()}))
 
 
 def distances(optimality: pd.DataFrame) -> pd.DataFrame:

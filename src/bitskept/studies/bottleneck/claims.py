@@ -53,8 +53,9 @@ SCORES = Claim(
 )  # fmt: skip
 RUNS = Claim(
     "{} goes with what a network can do", PAPER,
-    "rank correlation with bits per byte and BLiMP over runs, given weights, tokens and twin",
-    "runs of notebook 05 that have learned", f"{over_runs.FEWEST} such runs: 05_training_dynamics", DIRECTIONS,
+    "rank correlation with bits per byte, bits saved and BLiMP over runs, given size, text and kind of network",
+    "runs of notebook 05 that have learned; for BLiMP, if they do better than guessing",
+    f"such runs, {over_runs.LEAST} more than what they are given: 05_training_dynamics", DIRECTIONS,
 )  # fmt: skip
 PREFERENCE = Claim(
     "states tell which answer people preferred, beyond its length", PAPER,
@@ -152,7 +153,7 @@ def _scores(correlated: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for row in rows.to_dict("records"):
         name, kind = row["name"], "raw" if row["quantity"] == row["name"] else "corrected"
         facts = {"probe": kind, "model": "models of the hub", "family": "scores", "primary": kind == "raw"}
-        ends = _correlation(_signed(name, "") * row["partial"], int(row["n"]), 1, row["p"])
+        ends = _correlation(_signed(name, "") * row["partial"], row["n"], 1, row["p"])
         yield _row(SCORES, _directed(name), **facts, **ends)
 
 
@@ -161,10 +162,8 @@ def _runs(runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
         name, _, kind = row["measure"].partition("_")
         facts = {"reading": row["target"], "probe": kind or "raw", "family": "runs"}
         facts |= {"primary": kind == "corrected", "model": "runs of notebook 05"}
-        sign, controls = _signed(row["measure"], row["target"]), int(row["controls"])
-        yield _row(
-            RUNS, _directed(name), **facts, **_correlation(sign * row["estimate"], int(row["n"]), controls, row["p"])
-        )
+        value = _signed(row["measure"], row["target"]) * row["estimate"]
+        yield _row(RUNS, _directed(name), **facts, **_correlation(value, row["n"], row["controls"], row["p"]))
 
 
 def _directed(quantity: str) -> str:
@@ -188,8 +187,7 @@ def _preferred(preferred: pd.DataFrame | None, claim: Claim, quantity: str) -> I
     for model in means.index.unique("model"):
         row, p = (means.loc[(model, f"{quantity}{end}")] for end in ("_corrected", "_p"))
         error = (row["high"] - row["low"]) / 3.92
-        # Two answers make a pair.
-        facts = {"reading": "mean over layers", "model": model, "unit": BITS, "clusters": row["sentences"] / 2}
+        facts = {"reading": "mean over layers", "model": model, "unit": BITS, "clusters": row["clusters"]}
         facts |= {"estimate": row["estimate"], "low": row["low"], "high": row["high"], "p": p["estimate"]}
         yield _row(claim, **facts, detectable=ONE_SIDED * error, family=claim.text)
 
@@ -231,14 +229,8 @@ def _difference(more: pd.Series, less: pd.Series, errors: list[float]) -> dict[s
 def _text(changes: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for row in changes.to_dict("records"):
         ends = {name: row[name] for name in ("estimate", "low", "high", "p")}
-        facts = {
-            "reading": "token",
-            "model": row["model"],
-            "unit": RATIO,
-            "family": "text",
-            "clusters": row["sentences"],
-        }
-        yield _row(TEXT, row["estimator"], **_size(ends), **facts)
+        facts = {"reading": "token", "model": row["model"], "clusters": row["sentences"], "unit": RATIO}
+        yield _row(TEXT, row["estimator"], **_size(ends), **facts, family="text")
 
 
 def _exact(exactness: pd.DataFrame) -> Iterator[dict[str, Any]]:

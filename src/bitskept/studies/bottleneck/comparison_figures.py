@@ -4,12 +4,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from bitskept.base.figures import colour, colours_by_family, label_points, points
 from bitskept.instruments import claims_figure
+from bitskept.instruments.claims import LEVEL
 from bitskept.instruments.soft_entropy.compression import KINDS
+from bitskept.instruments.training.twin_runs import COLOURS
 from bitskept.studies.bottleneck.claims import RELEVANT
 from bitskept.studies.bottleneck.floor_alone import TEXT, VOCABULARY
+from bitskept.studies.bottleneck.over_runs import SHOWN
 
 STYLES = {"raw": ("C3", "s", "--"), "corrected": ("C0", "o", "-"), "extrapolated": ("C2", "^", "-.")}
 TITLES = {VOCABULARY: "models with more types", TEXT: "models that are given more text"}
@@ -59,27 +64,57 @@ def documents(table: pd.DataFrame) -> Figure:
 
 
 def runs(table: pd.DataFrame) -> Figure:
-    """Partial rank correlations over the runs of notebook 05, with what would not have been seen in grey."""
-    targets = table["target"].unique()
-    figure = Figure(figsize=(6.2 * len(targets), 5), layout="constrained")
-    panels = figure.subplots(1, len(targets), sharey=True, squeeze=False)[0]
-    for axes, target in zip(panels, targets, strict=True):
-        rows = table[table["target"] == target].reset_index(drop=True)
-        heights = np.arange(len(rows), 0.0, -1)
-        seen = rows["detectable"].max()
-        if pd.notna(seen):
-            axes.axvspan(-seen, seen, color="0.92", zorder=0)
-        points(axes, rows, heights.tolist(), color="C0")
-        for height, row in zip(heights, rows.to_dict("records"), strict=True):
-            if row["p_holm"] < 0.05:
-                axes.plot(row["estimate"], height, "o", color="C3", markersize=9, zorder=3)
-        axes.axvline(0, color="grey", linewidth=1)
-        axes.set_yticks(heights, rows["measure"].str.replace("_", " "))
-        number = rows["n"].max()
-        axes.set(title=f"{target} ({number} runs)", xlabel="rank correlation", xlim=(-1.05, 1.05))
-        if not number:
-            axes.text(0, heights.mean(), "no runs", ha="center", color="grey")
+    """Above, each run of notebook 05 by what is left of its ranks; below, partial rank correlations of all measures,
+    with what would not have been seen in grey. One column for each target.
+    """
+    targets, drawn = table["target"].unique(), table[table["run"].notna()]
+    figure = Figure(figsize=(16, 10), layout="constrained")
+    above, below = figure.subplots(2, len(targets), squeeze=False, height_ratios=(1, 1.15))
+    for places, target in zip(zip(above, below, strict=True), targets, strict=True):
+        known = table[(table["target"] == target) & table["run"].isna()].reset_index(drop=True)
+        lacking = "" if known["able"].astype(bool).all() else ", not above guessing"
+        places[0].set_title(f"{target.replace('_', ' ')}\n({known['n'].max():.0f} runs{lacking})", fontsize=13)
+        _left_of_runs(places[0], drawn[drawn["target"] == target])
+        _partial(places[1], known)
+    above[0].set_ylabel("ranks of the target, what is left")
+    for axes in below[1:]:
+        axes.set_yticklabels([])
+    kinds = [name for name in COLOURS if name in set(drawn["twin"])]
+    dots = [Line2D([], [], marker="o", linestyle="none", color=COLOURS[name], label=name) for name in kinds]
+    figure.legend(handles=dots, loc="outside right upper", title="runs (larger: more weights)")
+    marks = [
+        Line2D([], [], color="0.35", marker="o", label="95 % interval"),
+        Line2D([], [], color="black", marker="D", linestyle="none", label="significant (Holm)"),
+        Patch(color="0.92", label="too small to be seen"),
+    ]
+    figure.legend(handles=marks, loc="outside right lower")
     return figure
+
+
+def _left_of_runs(axes: Axes, rows: pd.DataFrame) -> None:
+    weights = rows["weights"].astype(float)
+    look = {"color": [COLOURS[twin] for twin in rows["twin"]], "alpha": 0.85, "edgecolors": "white"}
+    axes.scatter(rows["left_of_measure"], rows["left_of_target"], 15 + 75 * weights / weights.max(), **look)
+    axes.set_xlabel(f"ranks of {SHOWN.replace('_', ' ')}, what is left", fontsize=11)
+    if rows.empty:
+        axes.set(xticks=[], yticks=[])
+        axes.text(0.5, 0.5, "too few runs", ha="center", color="grey", transform=axes.transAxes)
+
+
+def _partial(axes: Axes, rows: pd.DataFrame) -> None:
+    heights = np.arange(len(rows), 0.0, -1)
+    seen = rows.loc[rows["p"].notna(), "detectable"].max()
+    if pd.notna(seen):
+        axes.axvspan(-seen, seen, color="0.92", zorder=0)
+    points(axes, rows, heights.tolist(), color="0.35")
+    sure = (rows["p_holm"] < LEVEL).to_numpy()
+    axes.plot(rows.loc[sure, "estimate"], heights[sure], "D", color="black", markersize=9, zorder=3)
+    axes.axvline(0, color="grey", linewidth=1)
+    axes.set_yticks(heights, rows["measure"].str.replace("_", " "))
+    axes.set(xlim=(-1.05, 1.05), ylim=(0.4, len(rows) + 0.6), xticks=[-1, -0.5, 0, 0.5, 1])
+    axes.set_xlabel("correlation of the ranks that are left", fontsize=11)
+    if rows["estimate"].isna().all():
+        axes.text(0, heights.mean(), "too few runs", ha="center", color="grey")
 
 
 def floor_alone(table: pd.DataFrame) -> Figure:
@@ -129,8 +164,9 @@ def _models(axes: Axes, rows: pd.DataFrame, scored: bool, kind: str) -> dict[str
     for row in rows.to_dict("records"):
         error = [[row["estimate"] - row["low"]], [row["high"] - row["estimate"]]]
         large = 3 + 2.2 * max(0.0, np.log10(max(row["parameters"], 1)) - 7)
-        look = {"fmt": "o", "markersize": large, "elinewidth": 1, "alpha": 0.85}
-        axes.errorbar(row["x"], row["estimate"], error, color=colours[row["model"]], **look)
+        shade = colours[row["model"]]
+        look = {"fmt": "o", "markersize": large, "elinewidth": 1, "ecolor": (*shade, 0.35)}
+        axes.errorbar(row["x"], row["estimate"], error, color=shade, **look)
     x = "average score" if scored else "number of weights (no score is known)"
     axes.set(title=f"{kind}; larger points have more weights", xlabel=x, ylabel="token optimality")
     if not scored:
@@ -147,7 +183,7 @@ def _coefficients(axes: Axes, four: pd.DataFrame) -> None:
     axes.axvline(0, color="grey", linewidth=1)
     axes.set_yticks(heights, four["quantity"].str.replace("_", " "))
     axes.set(xlim=(-1.05, 1.05), ylim=(0.4, len(four) + 0.6), xlabel="rank correlation with the average score")
-    axes.legend(loc="upper left", fontsize=10)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
 
 
 def claims(table: pd.DataFrame) -> Figure:

@@ -4,10 +4,13 @@ import numpy as np
 import pandas as pd
 
 from bitskept.base.words import quote
+from bitskept.instruments.claims import LEVEL
 from bitskept.studies.bottleneck.bound import SEEN, at_last_layer
 from bitskept.studies.bottleneck.by_layer import width_name
+from bitskept.studies.bottleneck.claims import NEAR
 from bitskept.studies.bottleneck.floor_alone import TEXT, VOCABULARY
-from bitskept.studies.bottleneck.over_runs import COST
+from bitskept.studies.bottleneck.over_runs import COST, GUESSING, SAVED
+from bitskept.theory.repeated_runs import mean_over_runs
 from bitskept.theory.statistics import detectable_correlation
 
 
@@ -28,10 +31,12 @@ def exactness(table: pd.DataFrame) -> str:
             f"- **{source}** (exact optimality {group['exact'].iloc[0]:.3f}): from {few:,} to {many:,} sentences, the "
             f"bias is {words}; {best}. The exact value lies in {held}."
         )
-    kept = table[(table["quantity"] == "complexity") & (table["sentences"] == table["sentences"].max())]
-    ranges = kept.groupby("kind")["bias"].agg(["min", "max"])
-    words = "; ".join(f"{kind} {low:+z.0%} to {high:+z.0%}" for kind, (low, high) in ranges.T.items())
-    return "\n".join([*lines, f"- Bias of complexity itself at the largest sample: {words}."])
+    largest = table[table["sentences"] == table["sentences"].max()]
+    for name, parts in largest[largest["quantity"] != "optimality"].groupby("quantity", sort=False):
+        ranges = parts.groupby("kind")["bias"].agg(["min", "max"])
+        words = "; ".join(f"{kind} {low:+z.0%} to {high:+z.0%}" for kind, (low, high) in ranges.T.items())
+        lines.append(f"- Bias of {name} itself at the largest sample: {words}.")
+    return "\n".join(lines)
 
 
 def codes(table: pd.DataFrame) -> str:
@@ -50,7 +55,9 @@ def codes(table: pd.DataFrame) -> str:
 
 
 def distance(optimality: pd.DataFrame) -> str:
-    """The optimality of the last layer, raw and corrected, for the narrowest and the widest label, by kind of model."""
+    """The optimality of the last layer, raw and corrected, for the narrowest and the widest label, by kind of model;
+    and whether it matters for decoders and the narrowest label, that of the claim, which of the two is taken.
+    """
     rows, lines = at_last_layer(optimality), []
     for kind, group in rows.groupby("kind", sort=False):
         apart = " (they have seen the output)" if SEEN[kind] else ""
@@ -64,7 +71,19 @@ def distance(optimality: pd.DataFrame) -> str:
             ]
             parts.append(f"{width_name(width)} labels {' and '.join(words)}")
         lines.append(f"- **{kind}s**{apart}: {'; '.join(parts)}.")
-    return "\n".join(lines)
+    narrow = rows[(rows["kind"] == "decoder") & (rows["width"] == rows["width"].min())]
+    return "\n".join(lines + ([_either_way(narrow)] if len(narrow) else []))
+
+
+def _either_way(rows: pd.DataFrame) -> str:
+    """On which side of `NEAR` both estimators are, whose biases are opposite."""
+    two = rows[rows["estimator"].isin(["raw", "corrected"])]
+    where = f"are not both clearly below or above {NEAR}: the answer depends on the correction."
+    for side, sure in (("below", two["high"] < NEAR), ("above", two["low"] > NEAR)):
+        if sure.all():
+            where = f"are both {side} {NEAR}, so that the answer does not depend on the correction."
+    names = "raw optimality, which its floor pulls towards 1, and corrected optimality, which section 3 finds too low"
+    return f"\nFor decoders and the narrowest label {names}, {where}"
 
 
 def documents(table: pd.DataFrame, left_out: str) -> str:
@@ -88,36 +107,37 @@ def runs(table: pd.DataFrame, whose: str, learned: pd.DataFrame) -> str:
     """Which correlations over runs survive, the smallest that could have been seen, and how far accuracies are from
     guessing; `whose` says whose runs, and `learned` is the table of `over_runs.by_run`.
     """
-    number = int(table["n"].max())
     if not table["listed"].max():
         return whose
-    if not number:
+    if learned.empty:
         return f"{whose} None of them has learned, so nothing can be said."
-    tests = int(table["tests"].max())
-    lines = [f"{whose} {number} of them have learned.\n"]
+    lines = [f"{whose} {len(learned)} of them have learned.\n"]
     for target, rows in table.groupby("target", sort=False):
-        tested = rows[rows["p_holm"].notna()]
-        sure = tested[tested["p_holm"] < 0.05]
+        first, tested = rows.iloc[0], rows[rows["p_holm"].notna()]
+        kinds = f" ({first['twins']})" if 0 < first["n"] < len(learned) else ""
+        head = f"- **{target}**, {first['n']} {'run' if first['n'] == 1 else 'runs'}{kinds}"
+        sure = tested[tested["p_holm"] < LEVEL]
         names = ", ".join(f"{row['measure'].replace('_', ' ')} {quote(row, '+.2f')}" for row in sure.to_dict("records"))
-        if tested.empty:
-            lines.append(f"- **{target}**: {int(rows['n'].max())} runs are too few for a p-value.")
-            continue
-        seen = f"the smallest that would have been seen 80 % of the time is {tested['detectable'].max():.2f}"
-        found = f"after Holm's correction over {tests} tests: {names}" if names else f"none survives {tests} tests"
-        side = " (negative is good: a cost)" if target == COST else ""
-        lines.append(f"- **{target}**{side}: {found}; {seen}.{_beside_guessing(target, learned)}")
+        found = f"after Holm's correction over {first['tests']} tests: {names}"
+        found = found if names else f"none survives {first['tests']} tests"
+        seen = f"; the smallest that would have been seen 80 % of the time is {tested['detectable'].max():.2f}"
+        if not first["able"]:
+            found, seen = "nothing is tested, because on average the runs do not stand out from guessing", ""
+        elif tested.empty:
+            found, seen = "too few for a p-value", ""
+        side = " (negative is good: a cost)" if target == COST and names else ""
+        lines.append(f"{head}: {_accuracies(target, learned)}{found}{side}{seen}.")
     return "\n".join(lines)
 
 
-def _beside_guessing(target: str, learned: pd.DataFrame) -> str:
+def _accuracies(target: str, learned: pd.DataFrame) -> str:
     """The range of an accuracy, beside that of guessing one of two sentences."""
-    if target == COST:
+    if target in (COST, SAVED) or learned[target].isna().all():
         return ""
     values = learned[target].dropna()
-    words = f" This accuracy is {_range(values.min(), values.max())} over these runs, and guessing gives 0.50"
-    if values.mean() > 0.5:
-        return f"{words}."
-    return f"{words}: on average the runs do no better, so these correlations say nothing of what a network can do."
+    mean = mean_over_runs(values.to_numpy(float), 0.0)._asdict()
+    ends = _range(values.min(), values.max())
+    return f"{ends}, a mean of {quote(mean, '.2f')}, where guessing gives {GUESSING:.2f}; "
 
 
 def _range(low: float, high: float) -> str:

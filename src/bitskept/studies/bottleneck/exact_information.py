@@ -140,15 +140,15 @@ def _of_corpus(model_id: str, plan: Plan, accept_terms: Collection[str]) -> Sour
     model = models.load(model_id, dtype="float32", accept_terms=accept_terms)
     with cut_as_planned():
         encoding = encode(model, texts["text"], longest=plan.longest)
-    found, number = np.unique(np.concatenate([encoding.tokens(i) for i in range(len(encoding))]), return_inverse=True)
+    types, tokens = np.unique(np.concatenate([encoding.tokens(i) for i in range(len(encoding))]), return_inverse=True)
     ends = np.cumsum([measured.sum() for measured in encoding.measured])
-    sentences = [sentence for sentence in np.split(number, ends[:-1]) if len(sentence) > 1]
-    states = model.embeddings.detach().float().cpu().numpy()[found]
+    sentences = [sentence for sentence in np.split(tokens, ends[:-1]) if len(sentence) > 1]
+    states = model.embeddings.detach().float().cpu().numpy()[types]
     pairs = np.concatenate([np.stack([sentence[:-1], sentence[1:]]) for sentence in sentences], axis=1)
-    shape = (len(found), len(found))
-    joint = sparse.coo_array((np.ones(pairs.shape[1]), (pairs[0], pairs[1])), shape).tocsr()
-    number = len(sentences)
-    return Source(joint, states, lambda size, random: [sentences[i] for i in random.integers(number, size=size)])
+    joint = sparse.coo_array((np.ones(pairs.shape[1]), tuple(pairs)), (len(types), len(types))).tocsr()
+    return Source(
+        joint, states, lambda size, random: [sentences[i] for i in random.integers(len(sentences), size=size)]
+    )
 
 
 def _of_language(plan: Plan) -> Source:
@@ -174,8 +174,8 @@ def exactness(estimates: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown(exactness: pd.DataFrame) -> pd.DataFrame:
-    """Bias and coverage of optimality in words, by source and number of sentences (rows) and kind."""
-    rows = exactness[exactness["quantity"] == "optimality"]
-    words = [f"{row.bias:+.0%}, {row.covered * row.repeats:.0f} of {row.repeats}" for row in rows.itertuples()]
-    table = rows.assign(words=words).pivot(index=["source", "sentences"], columns="kind", values="words")
-    return table[[*KINDS.values()]]
+    """Bias and coverage in words, by source, quantity and kind (rows) and number of sentences."""
+    words = [f"{row.bias:+z.0%}, {row.covered * row.repeats:.0f} of {row.repeats}" for row in exactness.itertuples()]
+    index = ["source", "quantity", "kind"]
+    table = exactness.assign(words=words).pivot(index=index, columns="sentences", values="words")
+    return table.loc[pd.MultiIndex.from_frame(exactness[index].drop_duplicates())]

@@ -174,7 +174,7 @@ def by_sentences(table: pd.DataFrame) -> Figure:
 
 def labels(table: pd.DataFrame) -> Figure:
     """Information about the domain of a sentence and, where there are pairs, about which answer was preferred."""
-    table = table[table["quantity"].str.endswith("_corrected")]
+    table = table[table["quantity"].str.endswith("_corrected") & table["layer"].notna()]
     domain = table["quantity"].str.startswith("domain")
     parts = [(rows, title) for rows, title in ((table[domain], DOMAIN), (table[~domain], ANSWER)) if len(rows)]
     figure, panels = _panels(1, len(parts), (7 * len(parts), 5), squeeze=False)

@@ -42,12 +42,12 @@ class Plan:
         return self.task
 
 
-@measurement("preference", 3, source=tasks)
+@measurement("preference", 4, source=tasks)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
-    """I(Z; preferred or rejected) of the tokens of answers by layer, in the columns of `compression.measure`, with two
-    controls: the same with the labels of half of the pairs exchanged at random (`EXCHANGED`), and above a floor of
-    labels that go with the length of an answer as those of people do (`BEYOND`). Each has a p-value for every layer and
-    for the mean over layers.
+    """I(Z; preferred or rejected) of the tokens of answers by layer, in the columns of `compression.measure` and the
+    number of `clusters` that intervals are over, which are prompts. Two controls: the same with the labels of half of
+    the pairs exchanged at random (`EXCHANGED`), and above a floor of labels that go with the length of an answer as
+    those of people do (`BEYOND`). Each has a p-value for every layer and for the mean over layers.
 
     ValueError where too few pairs fit; SourceError where the pairs are not available.
     """
@@ -70,7 +70,7 @@ def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.Da
         rows += compression.label_rows(name, result, len(encoding), plan.instrument)
         facts = {name: value for name, value in rows[-1].items() if name not in ("layer", "estimate")}
         rows.append(facts | {"estimate": result.p_mean})
-    return to_table(model, rows, compression.COLUMNS, corpus=plan.task)
+    return to_table(model, rows, [*compression.COLUMNS, "clusters"], corpus=plan.task)
 
 
 def _longer(encoding: Encoding) -> Bool[np.ndarray, " answer"]:

@@ -154,7 +154,7 @@ def labels(table: pd.DataFrame, left_out: str) -> str:
     there is no preference information, if there is none.
     """
     lines = [f"{left_out}\n"] if left_out else []
-    rows = table.reset_index(drop=True)
+    rows = table[table["layer"].notna()].reset_index(drop=True)
     corrected = rows[rows["quantity"].str.endswith("_corrected")]
     for (quantity, model), candidates in corrected.groupby(["quantity", "model"], sort=False):
         best = rows.loc[candidates["estimate"].idxmax()]

@@ -5,10 +5,18 @@ preferred.
 import pandas as pd
 
 from bitskept.base.publishing import makes_table
+from bitskept.base.words import quote
 from bitskept.sources.packages import SourceError
 from bitskept.studies.bottleneck import preference
 from bitskept.studies.bottleneck.by_layer import with_depth
 from bitskept.studies.bottleneck.section import IbCorrelations, preference_plan
+
+ANSWERS = {
+    preference.INFORMATION: "of people",
+    preference.BEYOND: "of people, beyond length",
+    preference.EXCHANGED: "exchanged at random",
+}
+"""What preference information and its controls are about."""
 
 
 def preferred(section: IbCorrelations) -> tuple[pd.DataFrame | None, str]:
@@ -25,12 +33,32 @@ def preferred(section: IbCorrelations) -> tuple[pd.DataFrame | None, str]:
 
 @makes_table
 def labels(compressed: pd.DataFrame, preferred: pd.DataFrame | None, section: IbCorrelations) -> pd.DataFrame:
-    """Domain information and, where it was measured, preference information with its controls, of each layer. Measured
-    by `instruments.soft_entropy.compression.measure` and `studies.bottleneck.preference.measure`.
+    """Domain information and, where it was measured, preference information with its controls: of each layer and,
+    without a layer, as a mean over all but the embedding. `clusters` is how many sentences, or prompts, an interval is
+    over.
+    Measured by `instruments.soft_entropy.compression.measure` and `studies.bottleneck.preference.measure`.
     """
     domain = compressed[compressed["anchor_seed"] == section.anchor_seeds[0]]
-    tables = [domain[domain["quantity"].str.startswith("domain_information")]]
+    domain = domain[domain["quantity"].str.startswith("domain_information")]
+    tables = [domain.assign(clusters=domain["sentences"])]
     if preferred is not None:
         tables.append(preferred[preferred["quantity"].str.startswith("preference_")])
-    table = pd.concat(tables)
-    return table[table["layer"].notna()]
+    return pd.concat(tables)
+
+
+def preferences(labels: pd.DataFrame) -> pd.DataFrame:
+    """Preference information and its controls in words, by model: the mean over all layers but the embedding, above its
+    floor, with its interval, its p-value and the number of prompts; no row where it was not measured.
+    """
+    means = labels[labels["layer"].isna()].set_index(["model", "quantity"])
+    rows = []
+    for model in means.index.unique("model"):
+        for quantity, name in ANSWERS.items():
+            if (model, f"{quantity}_p") in means.index:
+                row = means.loc[(model, f"{quantity}_corrected")]
+                facts = {"model": model, "labels": name, "bits per token": quote(row, "z.4f")}
+                chance = means.loc[(model, f"{quantity}_p"), "estimate"]
+                rows.append(facts | {"p": f"{chance:.3f}", "prompts": int(row["clusters"])})
+    return pd.DataFrame(rows, columns=["model", "labels", "bits per token", "p", "prompts"]).set_index(
+        ["model", "labels"]
+    )

@@ -40,7 +40,7 @@ def exactness(value=0.2, spread=0.01, exact=0.1):
 
 
 def preferred(value=0.01, spread=0.002, p=0.005, exchanged=0.0):
-    facts = {"model": "d", "layer": pd.NA, "sentences": 80}
+    facts = {"model": "d", "layer": pd.NA, "clusters": 35}
     rows = [
         {"quantity": f"preference_beyond_length{end}"} | numbers
         for end, numbers in (("_corrected", ends(value, spread)), ("_p", ends(p, 0)))
@@ -134,6 +134,7 @@ def test_what_is_good_for_a_network_is_a_low_cost_and_a_low_complexity():
 )
 def test_preference_beyond_length(value, spread, p, expected):
     assert outcome(PREFERENCE, preferred=preferred(value, spread, p)) == expected
+    assert of(table(), PREFERENCE)["clusters"].tolist() == [35]
 
 
 def test_exchanged_labels_that_seem_to_be_known_would_be_seen():

@@ -68,6 +68,8 @@ def test_the_distance_of_each_kind_of_model():
             "width": width,
             "quantity": quantity,
             "estimate": value + layer / 10,
+            "low": value + layer / 10 - 0.01,
+            "high": value + layer / 10 + 0.01,
         }
         for model, kind, value in (("e", "encoder", 0.1), ("d", "decoder", 0.3), ("f", "decoder", 0.4))
         for layer in (0, 2)
@@ -78,6 +80,30 @@ def test_the_distance_of_each_kind_of_model():
     assert said[0].startswith("- **encoders** (they have seen the output): token labels 0.30 raw")
     assert said[1].startswith("- **decoders**: token labels 0.50 to 0.60 raw and 0.50 to 0.60 corrected;")
     assert said[1].endswith("quadgram labels 0.50 to 0.60 raw and not estimable corrected.")
+    assert said[2:] == ["", said[3]]
+    assert said[3].endswith("are both below 0.9, so that the answer does not depend on the correction.")
+
+
+@pytest.mark.parametrize(
+    ("raw", "corrected", "said"),
+    [
+        (0.8, 0.6, "are both below 0.9, so that the answer does not"),
+        (0.99, 0.95, "are both above 0.9, so that the answer does not"),
+        (0.95, 0.6, "are not both clearly below or above 0.9: the answer depends"),
+        (0.8, 0.89, "are not both clearly below or above 0.9: the answer depends"),
+        (0.8, np.nan, "are not both clearly below or above 0.9: the answer depends"),
+    ],
+)
+def test_whether_the_answer_depends_on_the_correction(raw, corrected, said):
+    rows = [
+        {"model": "d", "kind": "decoder", "layer": 2, "width": width, "quantity": f"optimality{end}"}
+        | {"estimate": value, "low": value - 0.02, "high": value + 0.02}
+        for width, values in ((1, (raw, corrected)), (4, (0.99, 0.2)))
+        for end, value in zip(("", "_corrected"), values, strict=True)
+    ]
+    table = pd.DataFrame(rows)
+    assert said in sentences.distance(table).splitlines()[-1]
+    assert len(sentences.distance(table.assign(kind="encoder")).splitlines()) == 1
 
 
 @pytest.mark.parametrize("left_out", ["", "It is left out."])
@@ -104,39 +130,53 @@ def test_other_texts(left_out):
     assert b.endswith("optimality is not estimable raw and not estimable corrected.")
 
 
-def runs_table(p, number=24, listed=30):
-    row = {"target": COST, "measure": "rankme", "estimate": -0.7, "low": -0.9, "high": -0.4, "n": number}
-    row |= {"p_holm": p, "detectable": 0.6, "tests": 2, "listed": listed}
-    return pd.DataFrame([row, row | {"target": "blimp accuracy", "p_holm": 1.0 if pd.notna(p) else p}])
+def runs_table(p, number=24, listed=30, able=True):
+    row = {"target": COST, "able": True, "measure": "rankme", "estimate": -0.7, "low": -0.9, "high": -0.4}
+    row |= {"p_holm": p, "detectable": 0.6, "tests": 2, "listed": listed, "n": number, "twins": "a; b"}
+    score = {"target": SCORE, "able": able, "p_holm": p if pd.isna(p) or able else np.nan, "n": 24}
+    return pd.DataFrame([row, row | score, row | score | {"p_holm": 1.0 if able and pd.notna(p) else np.nan}])
+
+
+SCORE = "blimp accuracy"
 
 
 def learned(*accuracies):
-    return pd.DataFrame({"blimp accuracy": accuracies})
+    return pd.DataFrame({SCORE: accuracies})
 
 
-@pytest.mark.parametrize(
-    ("best", "said"),
-    [
-        (0.52, " This accuracy is 0.40 to 0.52 over these runs, and guessing gives 0.50: on average the runs do no"),
-        (0.8, " This accuracy is 0.40 to 0.80 over these runs, and guessing gives 0.50."),
-    ],
-)
-def test_what_survives_over_runs(best, said):
-    words = sentences.runs(runs_table(0.01), "The 30 runs are those of X.", learned(0.4, best, np.nan))
+SCORES = learned(*np.linspace(0.6, 0.7, 24))
+
+
+def test_what_survives_over_runs():
+    words = sentences.runs(runs_table(0.01, number=11), "The 30 runs are those of X.", SCORES)
     head, _, cost, score = words.splitlines()
     assert head == "The 30 runs are those of X. 24 of them have learned."
+    found = "after Holm's correction over 2 tests: rankme -0.70 [-0.90, -0.40]"
+    seen = "; the smallest that would have been seen 80 % of the time is 0.60."
+    assert cost == f"- **bits per byte**, 11 runs (a; b): {found} (negative is good: a cost){seen}"
+    accuracies = "0.60 to 0.70, a mean of 0.65 [0.64, 0.66], where guessing gives 0.50; "
+    assert score == f"- **blimp accuracy**, 24 runs: {accuracies}{found}{seen}"
+
+
+def test_what_does_not_survive_over_runs():
+    cost = sentences.runs(runs_table(0.2), "X.", SCORES).splitlines()[2]
     assert cost.startswith(
-        "- **bits per byte** (negative is good: a cost): after Holm's correction over 2 tests: rankme -0.70"
+        "- **bits per byte**, 24 runs: none survives 2 tests; the smallest that would have been seen"
     )
-    assert "none survives 2 tests; the smallest that would have been seen 80 % of the time is 0.60." + said in score
-    assert "guessing" not in cost
+    score = sentences.runs(runs_table(0.01, able=False), "X.", learned(*[0.4, 0.6] * 12)).splitlines()[3]
+    assert "0.40 to 0.60, a mean of 0.50 [0.46, 0.54], where guessing gives 0.50; nothing is tested, because" in score
+    assert "would have been seen" not in score
 
 
 def test_no_runs_and_few_runs():
     assert sentences.runs(runs_table(np.nan, 0, 0), "Run 05 first.", learned()) == "Run 05 first."
     none = sentences.runs(runs_table(np.nan, 0), "Those.", learned())
     assert none == "Those. None of them has learned, so nothing can be said."
-    assert "5 runs are too few for a p-value." in sentences.runs(runs_table(np.nan, 5), "Few.", learned(0.5))
+    for number, head in ((1, "1 run (a; b)"), (0, "0 runs")):
+        few = sentences.runs(runs_table(np.nan, number), "Few.", learned(0.5, np.nan))
+        assert f"- **bits per byte**, {head}: too few for a p-value." in few
+    missing = sentences.runs(runs_table(np.nan, 5), "Few.", learned(np.nan))
+    assert "guessing gives" not in missing
 
 
 @pytest.mark.parametrize(

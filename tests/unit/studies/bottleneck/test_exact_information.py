@@ -81,5 +81,6 @@ def test_bias_and_coverage():
     table = exactness(pd.DataFrame(rows)).set_index("kind")
     assert table["bias"].tolist() == pytest.approx([1, 0.2, -0.1])
     assert table["covered"].tolist() == [0, 0.5, 1]
-    words = shown(table.reset_index()).loc[("s", 5)]
+    words = shown(table.reset_index())[5].droplevel(["source", "quantity"])
+    assert words.index.tolist() == ["raw", "corrected", "extrapolated"]
     assert words.tolist() == ["+100%, 0 of 2", "+20%, 1 of 2", "-10%, 2 of 2"]

@@ -4,6 +4,7 @@ import pytest
 
 from bitskept.base.figures import rendered
 from bitskept.base.publishing import drawn
+from bitskept.instruments.training.twin_runs import TWINS
 from bitskept.studies.bottleneck import figures
 from bitskept.studies.bottleneck.correlations import REPORTED
 from bitskept.studies.bottleneck.section import IbCorrelations
@@ -42,4 +43,36 @@ def test_each_model_has_a_labelled_point_and_no_legend_lists_them(number, scored
         assert {text.xy[0] for text in axes.texts} == points
         assert "complexity" not in axes.get_xlabel()
     assert list(four.get_lines()[0].get_xdata()) == list(REPORTED.values())
+    assert set(rendered(figure, "x")) == {"png", "svg"}
+
+
+def runs_of(kinds):
+    """A correlation for each of two targets, the second without any run, and two runs of each kind for the first."""
+    row = {"target": "bits per byte", "able": True, "measure": "rankme", "estimate": 0.9, "low": 0.8, "high": 1.0}
+    row |= {"p": 0.001, "p_holm": 0.01, "detectable": 0.7, "n": 2 * len(kinds)}
+    none = dict.fromkeys(("estimate", "low", "high", "p", "p_holm", "detectable"), np.nan)
+    none |= {"target": "accuracy", "able": False, "n": 0}
+    dots = [
+        {"target": "bits per byte", "run": f"{kind}-{seed}", "twin": kind, "weights": 10.0 * (seed + 1)}
+        | {"left_of_measure": place + seed, "left_of_target": place - seed}
+        for place, kind in enumerate(kinds)
+        for seed in (0, 1)
+    ]
+    return pd.DataFrame([row, row | none, *dots])
+
+
+def test_runs_of_seven_kinds_have_as_many_colours_and_no_panel_is_empty_without_a_word():
+    kinds = [*TWINS][:7]
+    figure = drawn(figures.runs, runs_of(kinds), IbCorrelations.model_construct())
+    dots, marks = figure.legends
+    assert [text.get_text() for text in dots.get_texts()] == kinds
+    assert len({handle.get_color() for handle in dots.legend_handles}) == 7
+    assert "significant (Holm)" in [text.get_text() for text in marks.get_texts()]
+    shown, lacking, correlated, none = figure.axes
+    assert len(shown.collections[0].get_offsets()) == 14
+    assert correlated.get_lines()[-2].get_xdata().tolist() == [0.9]  # the mark of what is significant
+    for axes in (lacking, none):
+        assert [text.get_text() for text in axes.texts] == ["too few runs"]
+    assert "(14 runs)" in shown.get_title()
+    assert "(0 runs, not above guessing)" in lacking.get_title()
     assert set(rendered(figure, "x")) == {"png", "svg"}

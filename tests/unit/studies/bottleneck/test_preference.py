@@ -67,7 +67,8 @@ def test_preference_information_of_answers(tiny, tmp_path, home, monkeypatch):
     path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows.values())).encode()))
     monkeypatch.setenv("BITSKEPT_DATA", str(tmp_path / "data"))
     table = measure(model, PLAN, progress=False)
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == [*COLUMNS, "clusters"]
+    assert set(table["clusters"]) == {20}
     assert set(table["sentences"]) == {40}
     assert set(table["corpus"]) == {"hh-harmless"}
     p, corrected = (table[table["quantity"] == f"preference_information_{end}"] for end in ("p", "corrected"))

@@ -162,7 +162,7 @@ def test_the_last_layer_beside_the_bound(section):
     other = rows(model="a", layer=[4], width=1, quantity="optimality", estimate=np.nan).assign(kind="encoder")
     table = pd.concat([table, other, other.assign(quantity="optimality_extrapolated", estimate=1.0)])
     last = bound.at_last_layer(table)
-    assert last[["layer", "missing"]].iloc[0].tolist() == [1, 0.75]
+    assert last[["layer", "estimate", "estimator"]].iloc[0].tolist() == [1, 0.25, "corrected"]
     words = bound.distances(table)
     assert words.loc[("b", "token"), "corrected"] == "0.25 [0.20, 0.30]"
     assert words.loc[("a (has seen the output)", "token"), "raw"] == "not estimable"
@@ -176,11 +176,17 @@ def test_other_texts_stand_beside_the_text_of_all_sections(section):
     assert table["longest"].tolist() == [64, 64, 512]
 
 
-def test_labels_of_texts_have_rows_for_layers_only(section):
+def test_labels_of_texts_have_rows_for_layers_and_for_their_mean(section):
     domain = rows(layer=[0, 1, pd.NA], quantity=["domain_information", "domain_information_p", "domain_information"])
     other = [rows(layer=0, quantity=["complexity"]), rows(layer=[0], quantity="domain_information", anchor_seed=4)]
-    compressed = pd.concat([domain, *other])
-    assert len(text_labels.labels(compressed, None, section)) == 2
-    names = ["preference_information_corrected", "preference_information_p", "preference_exchanged"]
-    preferred = rows(layer=[0, pd.NA, 1], quantity=names, estimate=[0.5, 0.7, 0.2])
-    assert text_labels.labels(compressed, preferred, section)["estimate"].tolist() == [1.0, 1.0, 0.5, 0.2]
+    table = text_labels.labels(pd.concat([domain, *other]), None, section)
+    assert table["layer"].fillna(-1).tolist() == [0, 1, -1]
+    assert table["clusters"].tolist() == [40] * 3
+    assert text_labels.preferences(table).empty
+    names = [f"preference_{name}" for name in ("beyond_length_corrected", "beyond_length_p", "exchanged")]
+    preferred = rows(layer=[pd.NA, pd.NA, 1], quantity=names, estimate=[0.5, 0.04, 0.2], clusters=7)
+    table = text_labels.labels(pd.concat([domain, *other]), preferred, section)
+    assert table["estimate"].tolist() == [1.0, 1.0, 1.0, 0.5, 0.04, 0.2]
+    words = text_labels.preferences(table)
+    assert words.index.tolist() == [("b", "of people, beyond length")]
+    assert words.iloc[0].tolist() == ["0.5000 [0.9000, 1.1000]", "0.040", 7]
