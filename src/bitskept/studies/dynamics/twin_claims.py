@@ -17,15 +17,13 @@ from bitskept.instruments.training.twin_runs import BERT, MASK, NEXT
 from bitskept.studies.dynamics import phases
 from bitskept.studies.dynamics.comparing_runs import at_last_layer, difference
 from bitskept.studies.dynamics.gains import RUN, SETTING, at_equal_gain, learned
-from bitskept.studies.dynamics.language_arms import UNTIED
 from bitskept.studies.dynamics.language_claims import LEAST, NAMED, PAIRS, RELEVANT, effect
 from bitskept.theory.intervals import detectable
 
 LATE = "late forgetting comes with next-token prediction"
 FITS = "training first fits, then compresses"
-OWN_TABLE = "an output with a table of its own keeps the token"
 KEPT_ALONE = "10 % kept"
-CONFIRMED = (*PAIRS, (NAMED, CONTROL, KEPT_ALONE, MASK), (OWN_TABLE, CONTROL, f"{MASK}{UNTIED}", MASK))
+CONFIRMED = (*PAIRS, (NAMED, CONTROL, KEPT_ALONE, MASK))
 """Claim, paper, and the twin that should keep more than another."""
 FORGETS = ((LATE, "P1", NEXT, BERT), (LATE, "P1", NEXT, MASK))
 """Claim, paper, and the twin that should forget more in its last layers than another."""
