@@ -43,7 +43,7 @@ SMALL = {
     "05_training_dynamics": {
         "language": {"seeds": [0], "factors": {"replaced": [0]}},
         "twins": ["next token", "BERT's rule"],
-        "other_twins": [],
+        "other_twins": {},
         "varied": ["next token"],
         "training": {"steps": 4, "sentences": 32, "test_sentences": 10},
         "train_sentences": 30,

@@ -1,3 +1,4 @@
+import itertools
 from itertools import combinations
 
 import numpy as np
@@ -234,6 +235,28 @@ def test_permutations_within_groups_keep_what_groups_differ_by():
     assert permutation_p(x, y, group, within=group, seed=0) > 0.05
     same = np.zeros(30)
     assert permutation_p(x, y, within=same, seed=0) == permutation_p(x, y, seed=0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_p_within_groups_is_that_of_all_permutations_within_groups(seed):
+    """Six units in two groups: 3! * 3! = 36 arrangements."""
+    random, group = np.random.default_rng(seed), np.array([1, 0, 1, 0, 0, 1])
+    x, y = random.normal(size=6) + 5 * group, random.normal(size=6) - 5 * group
+    left, right = (
+        rank - np.array([rank[group == name].mean() for name in group])
+        for rank in (stats.rankdata(x), stats.rankdata(y))
+    )
+    places, null = [np.flatnonzero(group == name) for name in (0, 1)], []
+    for orders in itertools.product(*(itertools.permutations(part) for part in places)):
+        shuffled = np.empty(6)
+        for part, order in zip(places, orders, strict=True):
+            shuffled[part] = right[list(order)]
+        null.append(left @ shuffled / np.sqrt(left @ left * (right @ right)))
+    assert len(null) == 36
+    estimate = partial_spearman(x, y, group.astype(float))
+    assert estimate == pytest.approx(left @ right / np.sqrt(left @ left * (right @ right)))
+    p = permutation_p(x, y, group.astype(float), within=group, seed=0)
+    assert p == pytest.approx(np.mean(np.abs(null) >= abs(estimate) - 1e-12), abs=0.02)
 
 
 def test_the_detectable_correlation_is_seen_four_times_of_five():

@@ -7,10 +7,7 @@ out of both ranks, and the test permutes within names. So no correlation comes f
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
-from scipy.stats import norm, rankdata
 
 from bitskept.base.publishing import makes_table
 from bitskept.instruments.likelihood.bits_per_byte import QUANTITIES as COSTS
@@ -20,8 +17,7 @@ from bitskept.sources import models
 from bitskept.studies.dynamics.checkpoints import GAIN, usual
 from bitskept.studies.dynamics.comparing_runs import LEVEL, at_last_layer
 from bitskept.studies.dynamics.section import TrainingDynamics
-from bitskept.theory.intervals import POWER
-from bitskept.theory.statistics import holm, rank_interval
+from bitskept.theory.statistics import detectable_correlation, holm, partial_spearman, permutation_p, rank_interval
 
 RETAINED = "retained"
 AT_LAST_LAYER = (RETAINED, "late_forgetting", "rankme", "alpha_req")
@@ -30,7 +26,6 @@ MEASURES = (*AT_LAST_LAYER, *OVER_LAYERS, *(f"{name}_corrected" for name in OVER
 RUN = ["run", "twin", "size", "amount", "seed", "weights", "tokens"]
 LEAST = 6
 """Runs that it takes for a correlation, beside one for each name of a twin."""
-PERMUTATIONS = 9999
 
 
 @makes_table
@@ -96,43 +91,19 @@ def _correlations(wide: pd.DataFrame, seed: int) -> Iterator[dict[str, Any]]:
             both = units[[measure, target]].dropna()
             names = both.index.get_level_values("twin")
             both = both[names.map(names.value_counts()) > 1]  # a twin alone says nothing of differences within names
-            groups, kinds = pd.factorize(both.index.get_level_values("twin"))
-            if len(both) - len(kinds) < LEAST or (both.nunique() < 2).any():
+            twins = both.index.get_level_values("twin").to_numpy()
+            names = pd.get_dummies(twins, drop_first=True).to_numpy(float)
+            x, y = both.to_numpy(float).T
+            if len(both) - names.shape[1] - 1 < LEAST:
                 continue
-            units_left = len(both) - len(kinds) + 1
-            estimate, p = within_groups(*both.to_numpy(float).T, groups, seed=seed)
-            low, high = rank_interval(estimate, units_left)
+            try:
+                estimate = partial_spearman(x, y, names)
+                p = permutation_p(x, y, names, within=twins, seed=seed)
+            except ValueError:  # one of the two does not vary within names
+                continue
+            low, high = rank_interval(estimate, len(both) - names.shape[1])
             yield {
                 "target": target, "measure": measure, "estimate": estimate, "low": low, "high": high, "p": p,
-                "runs": len(both), "twins": len(kinds), "detectable": _detectable(units_left, len(measures)),
+                "runs": len(both), "twins": names.shape[1] + 1,
+                "detectable": detectable_correlation(len(both), names.shape[1], len(measures)),
             }  # fmt: skip
-
-
-def within_groups(
-    x: Float[np.ndarray, " unit"], y: Float[np.ndarray, " unit"], groups: Int[np.ndarray, " unit"], *, seed: int
-) -> tuple[float, float]:
-    """The correlation of the ranks of x and y without their means in each group, and its two-sided p-value by
-    permutations within groups, an exact test (Phipson and Smyth 2010). It is 0 (p = 1) where either does not vary
-    within groups.
-    """
-    _, group = np.unique(groups, return_inverse=True)
-    ranks = [rankdata(values) for values in (x, y)]
-    left, right = (rank - (np.bincount(group, rank) / np.bincount(group))[group] for rank in ranks)
-    random = np.random.default_rng(seed)
-    # Sorted by group and then at random: a permutation that leaves each unit in its group.
-    order = np.lexsort([random.random((PERMUTATIONS, len(group))), np.broadcast_to(group, (PERMUTATIONS, len(group)))])
-    shuffled = np.empty((PERMUTATIONS, len(group)))
-    np.put_along_axis(shuffled, np.broadcast_to(np.argsort(group, kind="stable"), order.shape), right[order], axis=1)
-    size = np.sqrt((left**2).sum() * (right**2).sum())
-    if not size:
-        return 0.0, 1.0
-    estimate, null = float(left @ right / size), shuffled @ left / size
-    count = (np.abs(null) >= abs(estimate) - 1e-12).sum()
-    return estimate, float((1 + count) / (1 + PERMUTATIONS))
-
-
-def _detectable(units: int, tests: int) -> float:
-    """The smallest rank correlation that is significant at the first of Holm's steps in 80 % of samples (Bonett and
-    Wright 2000, for the standard error without correlation).
-    """
-    return float(np.tanh((norm.isf(LEVEL / 2 / tests) + POWER) / np.sqrt(units - 3)))

@@ -129,9 +129,9 @@ def _others(twins: LanguageTwins, base: dict[str, Plan]) -> Iterator[Arm]:
 
 
 def runs(twins: LanguageTwins) -> list[tuple[Arm, Plan]]:
-    """Every arm with the plan of each of its runs."""
+    """Every arm with the plan of each of its runs; those of main arms are followed while they train."""
     return [
-        (arm, replace(arm.plan, seed=seed))
+        (arm, replace(arm.plan, seed=seed, followed=not arm.factor))
         for arm in arms(twins)
         for seed in (twins.factors[arm.factor] if arm.factor else twins.seeds)
     ]

@@ -108,8 +108,8 @@ class Measures:
             yield facts | row
 
     def _soft(self, states: language_runs.States, tokens: language_runs.Sentences) -> Iterator[Row]:
-        """Soft information about a token and the one after it. The state of a causal network, and one at layer 0, can
-        tell no more of the latter than the token does.
+        """Soft information about a token and the one after it. A state at layer 0 can tell no more of the latter than
+        the token does, and that of a causal network no more than all tokens up to it do.
         """
         layers, (sentences, length) = len(states), tokens.shape
         owners = np.repeat(np.arange(sentences), length)
@@ -123,9 +123,11 @@ class Measures:
         soft.open(places)
         for some in np.array_split(places, max(1, len(places) // 512)):
             soft.add(soft.anchors.assign(states.flatten(1, 2)[:, some]), some)
+        from_left = self.law.entropy - self.law.next_token_optimum(length)
         for row in tidy_rows(soft.evaluate(), [1]):
             if row["quantity"] in SOFT and row["layer"] is not None:
-                told = self.law.next_information if self.plan.causal or row["layer"] == 0 else self.law.entropy
+                above = from_left if self.plan.causal else self.law.entropy
+                told = above if row["layer"] else self.law.next_information
                 exact = self.law.entropy if row["quantity"].startswith("complexity") else told
                 yield {name: row[name] for name in COLUMNS if name in row} | {"exact": exact, "n": sentences}
 

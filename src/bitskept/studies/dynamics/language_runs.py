@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from bitskept.theory.corruption import Corruption, Optimum
 from bitskept.theory.hidden_synonyms import HiddenSynonyms
 from bitskept.theory.synonyms import SynonymLanguage
 
-VERSION = 1
+VERSION = 2
 """Raise it when the same plan would give other numbers."""
 Sentences = Int[Tensor, "sentence token"]
 States = Float[Tensor, "layer sentence token dim"]
@@ -69,7 +70,8 @@ class Plan:
     have to be named from all that is shown, or from what is shown to the left if the network is `causal`.
 
     The output of a `tied` network reads with the table of the inputs. With `own`, a head of its own has to name each
-    visible token from its own state besides. `seed` draws the first weights and the sentences of training.
+    visible token from its own state besides. `seed` draws the first weights and the sentences of training. A run that
+    is `followed` is measured while it trains, any other after its last step alone.
     """
 
     language: Language
@@ -84,6 +86,7 @@ class Plan:
     batch: int = 64
     rate: float = 3e-3
     seed: int = 0
+    followed: bool = True
 
     def __post_init__(self) -> None:
         class_name(self.build.family, causal=self.causal)
@@ -146,9 +149,10 @@ def left_optimum(law: SynonymLanguage, length: int, rule: Corruption) -> Optimum
     return Optimum(float((known + alone).mean() + law.synonym_bits), 0.0)
 
 
-def steps(last: int) -> list[int]:
-    """The steps that are measured: 0, 1, 2, 4, ... and the last."""
-    return sorted({0, *(2**power for power in range(last.bit_length())), last})
+def steps(plan: Plan) -> list[int]:
+    """The steps that are measured: the last, and of a run that is followed 0, 1, 2, 4, ... too."""
+    last = plan.steps
+    return sorted({0, *(2**power for power in range(last.bit_length())), last}) if plan.followed else [last]
 
 
 def _key(plan: Plan) -> dict[str, Any]:
@@ -218,9 +222,9 @@ def _train(plan: Plan) -> pd.DataFrame:
 
     with quiet():
         learner, measures = Learner(plan), Measures(plan)
-        rows = list(measures.rows(learner, 0))
-        for step in _updates(plan, learner):
-            if step in steps(plan.steps):
+        rows, measured = [], steps(plan)
+        for step in chain([0], _updates(plan, learner)):
+            if step in measured:
                 learner.eval()
                 rows += measures.rows(learner, step)
                 learner.train()

@@ -182,15 +182,14 @@ def learning_curve(counted: pd.DataFrame) -> pd.DataFrame:
 
 def above(measures: pd.DataFrame) -> pd.DataFrame:
     """How many of the `CHECKED` estimates lie above the true value by more than their interval, over all arms, seeds,
-    steps and layers of the first language, whether a network has learned or not: `estimate` is their share, with an
-    interval over runs; `near` is the number of those whose upper end reaches the true value, so that they could lie
+    measured steps and layers of both languages, whether a network has learned or not: `estimate` is their share, with
+    an interval over runs; `near` is the number of those whose upper end reaches the true value, so that they could lie
     above it; `largest` the largest excess of a lower end in bits.
 
     Each interval leaves 2.5 % to this side. All runs share their test sentences, so that a sample with more bits than
     the language has shows in many of them.
     """
     checked = measures[measures["quantity"].isin(CHECKED) & measures["exact"].notna()]
-    checked = checked[checked["language"] == FIRST]
     ends = checked[["low", "high"]].apply(lambda end: end.fillna(checked["estimate"]))
     beyond = ends["low"] - checked["exact"] - 1e-9
     checked = checked.assign(beyond=beyond, near=ends["high"] >= checked["exact"] - 1e-9)

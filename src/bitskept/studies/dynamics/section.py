@@ -27,8 +27,7 @@ class TrainingDynamics(Section):
     training: TwinTraining  # and on real text, like all that follows
     twins: list[Twin] = Names  # the main ones
     seeds: list[NonNegativeInt] = Names  # of weights, order and what is hidden; twins of one seed share the first two
-    other_twins: list[Twin]
-    other_seeds: list[NonNegativeInt]
+    other_twins: dict[Twin, Annotated[list[NonNegativeInt], Names]]  # and their seeds
     least_gain: float = Field(gt=0)  # bits per token below the unigram cost; a twin with less has not learned
     scored_hidden: float = Field(gt=0, lt=1)  # share of hidden tokens at which masked twins are compared
     varied: list[Twin]  # twins that are also trained in other sizes and on less text
@@ -57,8 +56,8 @@ class TrainingDynamics(Section):
 
 def plans(section: TrainingDynamics) -> Iterator[tuple[str, twins.Plan]]:
     """Twin and plan of every run: first those of the middle size on all the text, then other sizes and amounts."""
-    main, others = product(section.twins, section.seeds), product(section.other_twins, section.other_seeds)
-    for twin, seed in chain(main, others):
+    others = ((twin, seed) for twin, seeds in section.other_twins.items() for seed in seeds)
+    for twin, seed in chain(product(section.twins, section.seeds), others):
         yield twin, twin_runs.plan(section.training, twin, seed)
     for twin, seed in product(section.varied, section.varied_seeds):
         for size in section.other_widths:

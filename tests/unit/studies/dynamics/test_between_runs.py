@@ -1,59 +1,12 @@
 """Correlations over runs, without what differs between twins of other names."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm, rankdata
 
 from bitskept.instruments.training.twin_runs import BERT, DIFFUSION, MASK, NEXT
-from bitskept.studies.dynamics import between_runs
-from bitskept.studies.dynamics.between_runs import correlations, within_groups
+from bitskept.studies.dynamics.between_runs import correlations
 from bitskept.studies.dynamics.checkpoints import GAIN
-
-GROUPS = np.array([1, 0, 1, 0, 0, 1])
-
-
-def centred(values):
-    ranks = rankdata(values)
-    return ranks - np.array([ranks[group == GROUPS].mean() for group in GROUPS])
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_p_is_that_of_all_permutations_within_groups(seed):
-    """Six units in two groups: 3! * 3! = 36 arrangements."""
-    random = np.random.default_rng(seed)
-    x, y = random.normal(size=6) + 5 * GROUPS, random.normal(size=6) - 5 * GROUPS
-    left, right = centred(x), centred(y)
-    places, null = [np.flatnonzero(group == GROUPS) for group in (0, 1)], []
-    for orders in itertools.product(*(itertools.permutations(part) for part in places)):
-        shuffled = np.empty(6)
-        for part, order in zip(places, orders, strict=True):
-            shuffled[part] = right[list(order)]
-        null.append(left @ shuffled / np.sqrt(left @ left * (right @ right)))
-    estimate, p = within_groups(x, y, GROUPS, seed=0)
-    assert len(null) == 36
-    assert estimate == pytest.approx(left @ right / np.sqrt(left @ left * (right @ right)))
-    assert p == pytest.approx(np.mean(np.abs(null) >= abs(estimate) - 1e-12), abs=0.02)
-
-
-def test_what_differs_between_groups_alone_is_no_correlation():
-    x = 10.0 * GROUPS + np.array([0, 1, 0, 1, 1, 0])
-    assert abs(within_groups(x, 10.0 * GROUPS + np.array([0, 0, 1, 1, 0, 1]), GROUPS, seed=0)[0]) < 0.8
-    assert within_groups(x, 10.0 * GROUPS, GROUPS, seed=0) == (0.0, 1.0)
-
-
-def test_p_is_seldom_small_by_chance(monkeypatch):
-    monkeypatch.setattr(between_runs, "PERMUTATIONS", 99)
-    random, groups = np.random.default_rng(0), np.repeat([0, 1, 2], [5, 4, 2])
-    found = [
-        within_groups(random.normal(size=11) + 3 * groups, random.normal(size=11) + 3 * groups, groups, seed=seed)[1]
-        for seed in range(300)
-    ]
-    for level in (0.05, 0.2, 0.5):
-        assert np.mean(np.array(found) <= level) < level + 2 * np.sqrt(level * (1 - level) / 300)
-    assert np.mean(np.array(found) <= 0.5) > 0.4  # and it is no more careful than it must be
 
 
 def runs(counts, **columns):
@@ -106,12 +59,3 @@ def test_too_few_runs_and_what_does_not_vary_are_left_out():
     assert not len(correlations(table, seed=0))
     some = runs({NEXT: 5, BERT: 5}, rankme=[*RISING[:7], *[np.nan] * 3], bits_per_byte=RISING)
     assert not len(correlations(some, seed=0))
-
-
-def test_what_would_have_been_seen_is_seen_four_times_in_five():
-    """By Fisher's z with the standard error that the formula takes."""
-    for units, tests in ((12, 1), (30, 10)):
-        least = between_runs._detectable(units, tests)
-        limit = norm.isf(0.025 / tests) / np.sqrt(units - 3)
-        assert norm.sf((limit - np.arctanh(least)) * np.sqrt(units - 3)) == pytest.approx(0.8)
-        assert between_runs._detectable(units + 1, tests) < least < between_runs._detectable(units, tests + 1)

@@ -64,7 +64,7 @@ def section(tmp_path_factory):
         language = params.load("smoke", SECTIONS)[TrainingDynamics.notebook].language
         yield TrainingDynamics(
             profile="smoke", language=language, training=training, twins=[NEXT, BERT], seeds=[0],
-            other_twins=[DIFFUSION], other_seeds=[0], least_gain=2.0, scored_hidden=0.15, varied=[BERT],
+            other_twins={DIFFUSION: [0]}, least_gain=2.0, scored_hidden=0.15, varied=[BERT],
             varied_seeds=[0], other_widths=[96], other_sentences=[8], varied_in_full=True, initials=[0.1, 0.2],
             train_sentences=30, smaller_train_sentences=[15], validation_sentences=8, soft_sentences=40, anchors=8,
             widths=[1], tasks=["stsb"], data_tasks=["sick"], items=10,

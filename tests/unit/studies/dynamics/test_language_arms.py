@@ -65,6 +65,7 @@ def test_factors_that_are_not_asked_for_are_left_out_and_have_seeds_of_their_own
     named = [(arm.name, plan.seed) for arm, plan in language_arms.runs(fewer)]
     main = [(name, seed) for name in MAIN for seed in (0, 3)]
     assert named == [*main, ("fewer hidden", 1), ("10 % replaced", 0), ("10 % replaced", 4)]
+    assert all(plan.followed == (not arm.factor) for arm, plan in language_arms.runs(fewer))
     settings = twins.model_dump()
     with pytest.raises(ValidationError, match="first_weights"):
         LanguageTwins(**settings | {"factors": {"first_weights": [0]}})

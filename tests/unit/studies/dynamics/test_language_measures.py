@@ -129,3 +129,12 @@ def test_only_a_state_that_has_seen_the_next_token_may_tell_all_of_it(tables):
         assert soft.tolist() == pytest.approx([LAW.next_information, later, later])
         complexity = table.loc[table["quantity"] == "complexity_corrected", "exact"]
         assert (complexity == LAW.entropy).all()
+
+
+def test_a_causal_state_may_tell_of_the_next_token_what_all_tokens_before_it_do(home):
+    delayed = replace(LANGUAGE, lag=2)
+    table = language_runs.run(replace(PLAN, language=delayed, corruption=None, causal=True, followed=False))
+    soft = table[table["quantity"] == "expressivity"].groupby("layer")["exact"].first()
+    # The synonym of the first token that is predicted has nothing before it that decides it.
+    later = LAW.next_information + 6 / 7 * delayed.law.synonym_information
+    assert soft.tolist() == pytest.approx([LAW.next_information, later, later])

@@ -4,6 +4,7 @@ import itertools
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import transformers
@@ -58,8 +59,15 @@ def test_hidden_tokens_are_asked_for_and_all_others_are_shown_as_they_are():
 
 
 def test_steps_double_and_the_last_is_among_them():
-    assert language_runs.steps(9) == [0, 1, 2, 4, 8, 9]
-    assert language_runs.steps(8) == [0, 1, 2, 4, 8]
+    assert language_runs.steps(replace(NEXT, steps=9)) == [0, 1, 2, 4, 8, 9]
+    assert language_runs.steps(replace(NEXT, steps=8)) == [0, 1, 2, 4, 8]
+
+
+def test_a_run_that_is_not_followed_has_the_last_rows_of_one_that_is(home):
+    followed, other = (language_runs.run(replace(NEXT, followed=each)) for each in (True, False))
+    assert set(other["step"]) == {NEXT.steps} < set(followed["step"])
+    last = followed[followed["step"] == NEXT.steps].reset_index(drop=True)
+    pd.testing.assert_frame_equal(last, other)
 
 
 def test_the_optimum_from_the_left_is_that_of_all_patterns_of_masks():
