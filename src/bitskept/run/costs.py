@@ -92,7 +92,7 @@ def _read(path: Path) -> dict[str, Cost]:
 def store_is_empty() -> bool:
     """Whether no result is in the store, and no network that was trained here."""
     trained = (path.is_dir() for path in (home() / "models").glob("*/*"))
-    return not any((home() / "store").glob("*/*")) and not any(trained)
+    return not any((home() / "store").glob("*/*/entry.json")) and not any(trained)
 
 
 def in_store(profile: str, stem: str) -> bool:
