@@ -139,8 +139,7 @@ def correlations(table: pd.DataFrame) -> Figure:
     four coefficients beside those found here.
     """
     models, four = table[table["model"].notna()], table[table["model"].isna()]
-    number = models["model"].nunique()
-    many = number > MANY
+    many = models["model"].nunique() > MANY
     figure = Figure(figsize=(13, 23) if many else (15, 9), layout="constrained")
     grid = [["raw"], ["corrected"], ["four"]] if many else [["raw", "corrected"], ["four", "four"]]
     heights = (4, 4, 1.2) if many else (1.8, 1)
@@ -153,7 +152,7 @@ def correlations(table: pd.DataFrame) -> Figure:
     _coefficients(panels[2], four)
     for axes, places in named:
         if places:
-            label_points(axes, places, size=11 if not many else 9 if number <= 2 * MANY else 7)
+            label_points(axes, places, size=11 if not many else 9 if len(places) <= 2 * MANY else 7)
     return figure
 
 
