@@ -152,7 +152,7 @@ def correlations(table: pd.DataFrame) -> Figure:
     _coefficients(panels[2], four)
     for axes, places in named:
         if places:
-            label_points(axes, places, size=7 if many else 11)
+            label_points(axes, places, size=11 if not many else 9 if len(places) <= 2 * MANY else 7)
     return figure
 
 
