@@ -115,7 +115,7 @@ def rank_interval(correlation: float, units: int) -> tuple[float, float]:
 
     It needs no resampling, which fails for few units: with normal values whose correlation is 0.9 the percentiles of
     a bootstrap cover it .59 (4 units) to .89 (6) of the time, this interval .94 to 1 from 4 units on. A correlation of
-    ±1, which few units may show by chance, is taken for ±(1 - 1 / units²). ValueError for fewer than 4 units, and for a
+    ±1, which few units may show by chance, is taken for ±(1 - 1 / units²), but is in its interval. ValueError for fewer than 4 units, and for a
     correlation beyond ±1.
     """
     at_least("the number of units", units, 4)
@@ -123,7 +123,7 @@ def rank_interval(correlation: float, units: int) -> tuple[float, float]:
     most = 1 - 1 / units**2
     centre = np.arctanh(np.clip(correlation, -most, most))
     reach = norm.ppf(0.975) * np.sqrt((1 + correlation**2 / 2) / (units - 3))
-    return float(np.tanh(centre - reach)), float(np.tanh(centre + reach))
+    return min(correlation, float(np.tanh(centre - reach))), max(correlation, float(np.tanh(centre + reach)))
 
 
 def permutation_p(

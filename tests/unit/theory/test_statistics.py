@@ -226,6 +226,14 @@ def test_numbers_outside_their_range_are_refused():
         holm(np.array([0.5, 1.2]))
 
 
+@pytest.mark.parametrize("correlation", [-1.0, 1.0])
+def test_a_perfect_correlation_lies_in_its_interval(correlation):
+    for units in (4, 5, 8):
+        low, high = rank_interval(correlation, units)
+        assert low <= correlation <= high
+        assert high - low > 0.05
+
+
 def test_permutations_within_groups_keep_what_groups_differ_by():
     """x and y differ between two groups in the same way and have nothing else in common."""
     random, group = np.random.default_rng(1), np.repeat([0, 1], 15)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bitskept.base.words import has_interval, quote
+from bitskept.studies.dynamics.checkpoints import GAIN
 from bitskept.studies.dynamics.comparing_runs import LEVEL
 from bitskept.studies.dynamics.predictors import ENOUGH, STEP
 from bitskept.studies.dynamics.sizes import LABELS, VARIED, along, varied
@@ -131,20 +132,30 @@ def seen(directions: pd.DataFrame) -> str:
     return f"All phases of *collapse, expansion, compression* are seen in {complete.sum()} of {len(complete)} twins."
 
 
-def size_and_data(table: pd.DataFrame) -> str:
+def size_and_data(table: pd.DataFrame, least: float) -> str:
     """Each quantity in the smallest and the largest network, and with the least and the most text; the largest change
-    of what the last layer keeps comes first, and whether another twin keeps most at the other end.
+    of what the last layer keeps comes first, and whether another twin keeps most at the other end. Neither counts
+    networks whose gain is not surely `least` bits or more: they have not learned.
     """
     lines, changes = [], []
+    network = ["twin", "size", "amount"]
+    unlearned = pd.MultiIndex.from_frame(table.loc[(table["quantity"] == GAIN) & (table["low"] < least), network])
+    table = table.assign(learned=~pd.MultiIndex.from_frame(table[network]).isin(unlearned))
     kept_at: dict[str, list[pd.DataFrame]] = {}
     for (twin, quantity), rows in table.groupby(["twin", "quantity"], sort=False):
         for by, name in varied(table).items():
             some = along(table, by)
             ends = some[some.index.isin(rows.index)].sort_values(by).iloc[[0, -1]]
             both = ends.to_dict("records")
-            low, high = (f"{quote(row, '.2f')} at {row[by]:,} ({_runs(row['runs'])})" for row in both)
+            marks = ["" if row["learned"] else ", not learned" for row in both]
+            low, high = (
+                f"{quote(row, '.2f')} at {row[by]:,} ({_runs(row['runs'])}{mark})"
+                for row, mark in zip(both, marks, strict=True)
+            )
             lines.append(f"- **{twin}**, {LABELS[quantity]}, by {name}: {low}, {high}.")
-            if quantity == "retained_cross_entropy":
+            learned = some[some.index.isin(rows.index) & some["learned"]].sort_values(by)
+            if quantity == "retained_cross_entropy" and len(learned) > 1:
+                ends = learned.iloc[[0, -1]]
                 changes.append((float(ends["estimate"].diff().iloc[-1]), f"**{twin}**, by {name}"))
                 kept_at.setdefault(by, []).append(ends)
     if changes:
@@ -170,7 +181,7 @@ def between_runs(table: pd.DataFrame) -> str:
     lines = []
     for target, rows in table.groupby("target", sort=False):
         best = rows.loc[rows["estimate"].abs().idxmax()]
-        units = f"{best['runs']} runs of {best['twins']} twins"
+        units = f"{best['runs']} runs of {'one twin' if best['twins'] == 1 else str(best['twins']) + ' twins'}"
         start = f"- **{_words(target)}**: *{_words(best['measure'])}* goes with it most closely, {quote(best, '+.2f')}"
         others = _list([f"*{_words(name)}*" for name in rows.loc[rows["sure"], "measure"] if name != best["measure"]])
         if best["sure"]:

@@ -235,7 +235,7 @@ def varied(quantity, estimate, twin="next token"):
 
 def test_by_size_and_by_amount_of_text():
     table = varied("unigram_gain", lambda size, amount: size + amount / 1e4)
-    assert sentences.size_and_data(table).splitlines() == [
+    assert sentences.size_and_data(table, -np.inf).splitlines() == [
         "- **next token**, gain (bits per token), by width of the network: 24.01 [1.00, 2.00] at 24 (3 runs), "
         "1024.01 [1.00, 2.00] at 1,024 (3 runs).",
         "- **next token**, gain (bits per token), by training sentences: 48.00 [1.00, 2.00] at 16 (3 runs), 48.20 "
@@ -258,7 +258,7 @@ def test_the_largest_change_of_what_is_kept_comes_first(slope, said):
         varied(kept, lambda size, amount: -0.03 * np.log2(amount), twin="mask only"),
         varied("unigram_gain", lambda size, amount: size),
     ]
-    lines = sentences.size_and_data(pd.concat(tables, ignore_index=True)).splitlines()
+    lines = sentences.size_and_data(pd.concat(tables, ignore_index=True), -np.inf).splitlines()
     assert lines[:2] == [f"What the last layer keeps changes most {said}", ""]
     assert len(lines) == 2 + 3 * 2
 
@@ -268,12 +268,26 @@ def test_another_twin_may_keep_most_at_the_other_end():
     both = varied(kept, lambda size, amount: size / 1024), varied(kept, lambda size, amount: 0.5, twin="mask only")
     table = pd.concat(both, ignore_index=True)
     turned = "**The order of the twins turns** with the width of the network: *mask only* keeps most at 24, but "
-    assert sentences.size_and_data(table).splitlines()[0].endswith(f" {turned}*next token* keeps most at 1,024.")
+    assert (
+        sentences.size_and_data(table, -np.inf).splitlines()[0].endswith(f" {turned}*next token* keeps most at 1,024.")
+    )
+
+
+def test_networks_that_have_not_learned_change_nothing_and_are_marked():
+    kept = varied("retained_cross_entropy", lambda size, amount: size / 1024 + amount / 1e4)
+    gain = varied("unigram_gain", lambda size, amount: size)
+    gain["low"] = np.where(gain["size"] == gain["size"].min(), 1.0, 3.0)
+    lines = sentences.size_and_data(pd.concat([kept, gain], ignore_index=True), 2.0).splitlines()
+    assert (
+        lines[0]
+        == "What the last layer keeps changes most for **next token**, by width of the network: by +0.95 of $H(X)$."
+    )
+    assert [" at 24 (3 runs, not learned), " in line for line in lines[2:]] == [True, False, True, False]
 
 
 def test_a_single_run_says_nothing_of_other_seeds():
     table = varied("unigram_gain", lambda size, amount: size)
-    said = sentences.size_and_data(table.assign(runs=1))
+    said = sentences.size_and_data(table.assign(runs=1), -np.inf)
     assert "at 24 (1 run)" in said
     assert said.endswith("The interval of a single run is over sentences alone and says nothing of other seeds.")
 
