@@ -115,8 +115,8 @@ def rank_interval(correlation: float, units: int) -> tuple[float, float]:
 
     It needs no resampling, which fails for few units: with normal values whose correlation is 0.9 the percentiles of
     a bootstrap cover it .59 (4 units) to .89 (6) of the time, this interval .94 to 1 from 4 units on. A correlation of
-    ±1, which few units may show by chance, is taken for ±(1 - 1 / units²), but is in its interval. ValueError for fewer than 4 units, and for a
-    correlation beyond ±1.
+    ±1, which few units may show by chance, is taken for ±(1 - 1 / units²), but lies in its interval. ValueError for
+    fewer than 4 units, and for a correlation beyond ±1.
     """
     at_least("the number of units", units, 4)
     at_least("1 - |correlation|", 1 - abs(correlation), -1e-12)
