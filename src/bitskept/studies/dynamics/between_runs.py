@@ -89,21 +89,21 @@ def _correlations(wide: pd.DataFrame, seed: int) -> Iterator[dict[str, Any]]:
         units = wide[~causal] if target == GAIN else wide
         for measure in measures:
             both = units[[measure, target]].dropna()
-            names = both.index.get_level_values("twin")
-            both = both[names.map(names.value_counts()) > 1]  # a twin alone says nothing of differences within names
+            # A twin alone says nothing of differences within names.
+            both = both[both.groupby(level="twin")[measure].transform("size") > 1]
             twins = both.index.get_level_values("twin").to_numpy()
             names = pd.get_dummies(twins, drop_first=True).to_numpy(float)
-            x, y = both.to_numpy(float).T
-            if len(both) - names.shape[1] - 1 < LEAST:
+            controls, (x, y) = names.shape[1], both.to_numpy(float).T
+            if len(both) - controls - 1 < LEAST:
                 continue
             try:
                 estimate = partial_spearman(x, y, names)
                 p = permutation_p(x, y, names, within=twins, seed=seed)
             except ValueError:  # one of the two does not vary within names
                 continue
-            low, high = rank_interval(estimate, len(both) - names.shape[1])
+            low, high = rank_interval(estimate, len(both) - controls)
             yield {
                 "target": target, "measure": measure, "estimate": estimate, "low": low, "high": high, "p": p,
-                "runs": len(both), "twins": names.shape[1] + 1,
-                "detectable": detectable_correlation(len(both), names.shape[1], len(measures)),
+                "runs": len(both), "twins": controls + 1,
+                "detectable": detectable_correlation(len(both), controls, len(measures)),
             }  # fmt: skip

@@ -175,10 +175,10 @@ def _best_windows(pair: Pair, switching: Switching) -> "pd.Series[float]":
 
 @makes_table
 def advantages(pair: Pair, switching: Switching, seed: int) -> pd.DataFrame:
-    """The largest saving of each policy over all levels, with an interval and a p that allow for the choice
-    (`contrasts.strongest`): columns policy, window, level, share, chosen, quantity, estimate, low, high, p, detectable,
-    unit, n. Policies with windows have two rows: with the window that is `chosen` on validation texts (as in `curve`),
-    and over all windows. The policy "entropy − previous surprisal" has the differences at the same level.
+    """The saving of each policy at the level where its lower end is highest, with an interval and a p that allow for
+    the choice (`contrasts.strongest`): columns policy, window, level, share, chosen, quantity, estimate, low, high, p,
+    detectable, unit, n. Policies with windows have two rows: with the window that is `chosen` on validation texts (as
+    in `curve`), and over all windows. The policy "entropy − previous surprisal" has the differences at the same level.
     """
     of, windows = _resampled(pair, switching, seed), _best_windows(pair, switching)
     rows = []
