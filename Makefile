@@ -1,4 +1,5 @@
-# `make` alone lists the targets. Each makes .venv first, if it is missing or older than the lock.
+# `make` alone lists the targets. Those that run bitskept make .venv first, if it is missing or older than the lock; book
+# and slides make build/book-venv.
 PROFILE ?= laptop
 VENV := .venv
 BIN := $(VENV)/bin
@@ -63,7 +64,7 @@ slides: $(BOOK_STAMP)
 	$(BOOK_BIN)/python book/slides.py
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # the slow folders come first in the alphabet
 
 test-book: $(STAMP) book slides
 	$(BIN)/python -m pytest tests/book

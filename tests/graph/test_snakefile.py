@@ -31,7 +31,7 @@ class Project:
         self.folder, self.section = folder, dict(SWEEP)
         self.environment = os.environ | {"BITSKEPT_HOME": str(home), "OMP_NUM_THREADS": "1"}
         shutil.copy(checkout / "Snakefile", folder)
-        for name in ("models", "corpora", "tasks", "questions", "facts"):
+        for name in ("smoke", "models", "corpora", "tasks", "questions", "facts"):
             shutil.copy(checkout / "params" / f"{name}.yaml", folder / "params")
 
     def change(self, **values: object) -> None:
@@ -106,7 +106,15 @@ def test_a_notebook_waits_for_its_jobs_and_its_files_are_in_the_folder_of_the_pr
     assert "build/mine/jobs/02.sweep" in inputs
 
 
-def test_a_job_has_the_cores_that_its_notebook_would_have(project):
-    project.change(random_seeds=[0, 1, 2])
-    dry = project.snakemake("--dry-run")
-    assert "threads: 2" in dry.stdout + dry.stderr
+def test_jobs_that_run_side_by_side_have_one_core_and_others_all(project):
+    dry = project.snakemake("--dry-run", "--forceall")
+    assert dry.returncode == 0, dry.stderr
+    assert "threads: 2" not in dry.stdout
+    (project.folder / "notebooks" / "04_ib_correlations.ipynb").touch()
+    smoke = yaml.safe_load((project.folder / "params" / "smoke.yaml").read_text())
+    only = {"04_ib_correlations": smoke["04_ib_correlations"]}
+    (project.folder / "params" / "mine.yaml").write_text(yaml.safe_dump(only))
+    dry = project.snakemake("--dry-run", "--forceall")
+    assert dry.returncode == 0, dry.stderr
+    jobs = dry.stdout.count("rule measure:")
+    assert dry.stdout.count("threads: 2") == jobs > 0

@@ -97,6 +97,14 @@ def curve(axes: Axes, rows: pd.DataFrame, x: str, *, share: bool = False, bars: 
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
+def possible(rows: pd.DataFrame, most: float) -> pd.DataFrame:
+    """The rows with intervals that end where what they are about has to: at 0 and at `most`, or at an estimate beyond
+    these.
+    """
+    least, most = rows["estimate"].clip(upper=0), rows["estimate"].clip(lower=most)
+    return rows.assign(low=rows["low"].clip(lower=least), high=rows["high"].clip(upper=most))
+
+
 def points(axes: Axes, rows: pd.DataFrame, places: Iterable[float], **options: Any) -> None:
     """Draw each `estimate` as a point with its interval (`low`, `high`), horizontally, at the given heights. The label
     says where there is no interval at all.

@@ -21,7 +21,7 @@ PROCESSES = "BITSKEPT_PROCESSES"
 THREADS = [f"{library}_NUM_THREADS" for library in ("OMP", "MKL", "OPENBLAS", "BLIS", "NUMEXPR", "NUMBA")]
 """What tells a library how many threads it may use."""
 MEMORY = 3 * 2**30
-"""Bytes that a small job may take. No more jobs run side by side than there is memory for."""
+"""Bytes that a small job may take, its libraries included. No more jobs run side by side than there is memory for."""
 
 
 def each_stored(
@@ -85,6 +85,11 @@ def side_by_side(jobs: int, memory: int = MEMORY) -> int:
     return max(1, min(jobs, int(most), cores, psutil.virtual_memory().total // memory))
 
 
+def memory_of(weights: int) -> int:
+    """Bytes of a job with a model of so many weights: four times the weights as numbers of four bytes, and `MEMORY`."""
+    return MEMORY + 16 * weights
+
+
 def _gpu() -> bool:
     if version("torch").endswith("+cpu"):  # a build without GPUs, which takes seconds to import
         return False
@@ -101,6 +106,7 @@ def _in_processes(
     from joblib.externals.loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
 
     settings = {name: value for name, value in os.environ.items() if name.startswith("BITSKEPT_")}
+    settings[PROCESSES] = "1"  # a job that has jobs of its own does them one at a time
     # joblib.Parallel would keep the processes, their memory and their semaphores until this one ends; and if it was
     # killed, as a notebook's kernel that takes long to end, there were warnings of leaked semaphores and lost files.
     # All of them watch from their start: one that never gets a job would outlive this process by minutes.

@@ -16,6 +16,8 @@ COLUMNS = [
     *("outcome", "estimate", "low", "high", "unit", "clusters", "detectable", "primary"),
 ]
 OUTCOMES = ["yes", "no", "cannot tell", "not tested"]
+BORDER = "too near the border"
+"""In place of the outcome of a row on which, by a rule of its notebook, no verdict rests."""
 LEVEL = 0.05
 PAPERS = ("P1", "P2", "P3")
 CONTROL = "control"
@@ -69,7 +71,8 @@ def table(
     rows: pd.DataFrame | Iterable[Mapping[str, Any]], *, relevant: float | Mapping[str, float], sides: int = 1
 ) -> pd.DataFrame:
     """The table of claims: `COLUMNS`, from rows with all of these but `outcome`, and with `p` and `family`. `primary`
-    says whether a row was written down before the run, rather than to vary a setting; without it, all are.
+    says whether a row was written down before the run, rather than to vary a setting; without it, all are. A row may
+    have `sides` of its own, those of its p.
 
     `relevant` is the smallest effect that would matter, one number or one by unit; fix it before the run. p-values are
     adjusted over all rows of a `family` (Holm 1979); a row without a family keeps its own. `detectable` is given for a
@@ -80,19 +83,20 @@ def table(
     its claim says what it would take: "(to be tested: ...)". ValueError for a row with an interval and no p, and for
     one that "cannot tell" without saying what would have been seen: `detectable`.
     """
-    rows = pd.DataFrame(rows).reset_index(drop=True).reindex(columns=[*COLUMNS, "p", "family", "least"])
+    rows = pd.DataFrame(rows).reset_index(drop=True).reindex(columns=[*COLUMNS, "p", "family", "least", "sides"])
     tested = rows["estimate"].notna()
     silent = rows[tested & rows[["low", "high"]].notna().all(axis=1) & rows["p"].isna()]
     if len(silent):
         raise ValueError(f"{_title(silent.iloc[0])} has an interval but no p: give the p-value of its test")
     rows["detectable"] = rows["detectable"].astype(float)
+    rows["sides"] = rows["sides"].astype(float).fillna(sides).astype(int)
     rows["primary"] = rows["primary"].astype("boolean").fillna(True).astype(bool)
     p = rows["p"].astype(float).fillna(1.0)  # what could not be tested counts as a test of its family all the same
     adjusted = p.copy()
     for _, members in rows[tested & rows["family"].notna()].groupby("family"):
         adjusted[members.index] = holm(p[members.index].to_numpy())
-        factor = _strictest(len(members), sides)
-        rows.loc[members.index, "detectable"] = [_raised(row, factor) for _, row in members.iterrows()]
+        raised = [_raised(row, _strictest(len(members), row["sides"])) for _, row in members.iterrows()]
+        rows.loc[members.index, "detectable"] = raised
     outcomes = pd.Series("not tested", rows.index)
     for place, row in rows[tested].iterrows():
         threshold = relevant[row["unit"]] if isinstance(relevant, Mapping) else relevant
@@ -135,7 +139,8 @@ def words(table: pd.DataFrame, *, papers: bool = False) -> str:
 def readme(tables: Mapping[str, pd.DataFrame]) -> str:
     """A Markdown table of the papers' primary claims that were tested, from the tables of all notebooks, given by their
     names; then the others, which were not. Claims with the same text before a bracket have one line: "encoders keep
-    more than decoders (language)" and "... (real text)". Controls are left to the notebooks.
+    more than decoders (language)" and "... (real text)". Controls are left to the notebooks. Where fewer than half of
+    the other settings of a claim about a model agree with a yes or no, the model's name says how many do.
     """
     lines, untested = [], []
     for notebook, table in tables.items():
@@ -144,7 +149,8 @@ def readme(tables: Mapping[str, pd.DataFrame]) -> str:
             if (rows["outcome"] == "not tested").all():
                 untested.append(f"- {claim}, {link}")
             else:
-                lines.append(f"| {_cell(claim)} | {rows['paper'].iloc[0]} | {_cell(verdict(rows))} | {link} |")
+                found = verdict(_with_dissent(rows, table[~table["primary"]]))
+                lines.append(f"| {_cell(claim)} | {rows['paper'].iloc[0]} | {_cell(found)} | {link} |")
     parts = ["\n".join(["| claim | paper | found | notebook |", "|---|---|---|---|", *lines])] if lines else []
     if untested:
         parts += [
@@ -155,16 +161,28 @@ def readme(tables: Mapping[str, pd.DataFrame]) -> str:
     return "\n\n".join(parts)
 
 
+def _with_dissent(rows: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """The rows; where fewer than half of the `others` agree with a model's only outcome, its name says how many do."""
+    rows = rows.assign(model=rows["model"].map(model_name))
+    for name, mine in rows.groupby("model"):
+        found = mine["outcome"].iloc[0]
+        same = others[others["claim"].isin(mine["claim"]) & (others["model"].map(model_name) == name)]
+        agree = int((same["outcome"] == found).sum())
+        if found in ("yes", "no") and (mine["outcome"] == found).all() and 2 * agree < len(same):
+            rows.loc[mine.index, "model"] = f"{name} ({agree} of {len(same)} other settings agree)"
+    return rows
+
+
 def verdict(rows: pd.DataFrame) -> str:
     """The outcome of one claim, model by model: "yes for A, B; cannot tell for C (a difference of 0.30 bits per token
     would have been seen)". Where the outcomes of a model differ: "mixed for D (yes in 2, no in 1)".
     """
-    same: dict[str, list[str]] = {name: [] for name in OUTCOMES}
+    same: dict[str, list[str]] = {name: [] for name in (*OUTCOMES, BORDER)}
     mixed = []
     for name, part in rows.groupby(rows["model"].map(model_name), sort=False):
         tested = part[part["outcome"] != "not tested"]
         part = part if tested.empty else tested
-        counts = part["outcome"].value_counts().reindex(OUTCOMES).dropna()
+        counts = part["outcome"].value_counts().reindex(list(same)).dropna()
         if len(counts) == 1:
             same[counts.index[0]].append(name + (_power(part) if counts.index[0] == "cannot tell" else ""))
         else:
@@ -205,7 +223,10 @@ def _power(rows: pd.DataFrame) -> str:
     share, _, whole = str(largest["unit"]).partition("share of ")
     if whole and not share:
         return f" (a difference of {largest['detectable']:.1%} of {whole} would have been seen)"
-    return f" (a difference of {largest['detectable']:{_style(largest)}} {largest['unit']} would have been seen)"
+    amount = f"{largest['detectable']:{_style(largest)}}"
+    if largest["unit"] == "rank correlation":
+        return f" (a rank correlation of {amount} would have been seen)"
+    return f" (a difference of {amount} {largest['unit']} would have been seen)"
 
 
 def _seen(row: Mapping[str, Any] | pd.Series) -> str:

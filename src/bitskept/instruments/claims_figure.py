@@ -26,9 +26,10 @@ WIDTH, NAME = 80, 52
 """The width of a line of text and of a row's name, in characters."""
 
 
-def draw(table: pd.DataFrame, *, relevant: Mapping[str, float]) -> Figure:
+def draw(table: pd.DataFrame, *, relevant: Mapping[str, float], shares: Mapping[str, float] | None = None) -> Figure:
     """One panel for each claim and unit, one line for each row of `claims.table`; those not tested in grey below.
-    `relevant`, the smallest effect of each unit that would matter, is a dotted line.
+    `relevant`, the smallest effect of each unit that would matter, is a dotted line. `shares`, by unit, are the values
+    above 0 that shares are tested against: what is too small to be seen lies above them, on an axis from 0 to 1.
     """
     tested = table[table["outcome"] != "not tested"]
     panels = [(claim, unit, rows) for (claim, unit), rows in tested.groupby(["claim", "unit"], sort=False)]
@@ -37,7 +38,7 @@ def draw(table: pd.DataFrame, *, relevant: Mapping[str, float]) -> Figure:
     figure = Figure(figsize=(11, sum(heights) + 0.5), layout="constrained")
     areas = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, (claim, unit, rows) in zip(areas, panels, strict=False):
-        _panel(axes, rows)
+        _panel(axes, rows, (shares or {}).get(unit))
         axes.axvline(relevant[unit], color="grey", linewidth=1, linestyle=":")
         axes.set_title("\n".join(wrap(claim, WIDTH)), loc="left", fontsize=11)
         axes.set_xlabel(unit, fontsize=10)
@@ -49,11 +50,15 @@ def draw(table: pd.DataFrame, *, relevant: Mapping[str, float]) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, rows: pd.DataFrame) -> None:
+def _panel(axes: Axes, rows: pd.DataFrame, share: float | None) -> None:
     heights = np.arange(len(rows), 0.0, -1)
-    whole = 1.05 * rows[["low", "high", "estimate"]].abs().max(axis=None)
-    band = rows["detectable"].fillna(0).replace(np.inf, whole)  # where no effect would have been seen, all of the panel
-    axes.barh(heights, 2 * band, left=-band, height=0.8, color="0.9", zorder=0)
+    ends = rows[["low", "high", "estimate"]]
+    whole = 1.05 * ends.abs().max(axis=None) if share is None else max(1, ends.max(axis=None))
+    band = rows["detectable"].fillna(share or 0).replace(np.inf, whole)  # all, where no effect would have been seen
+    start = -band if share is None else share
+    axes.barh(heights, band - start, left=start, height=0.8, color="0.9", zorder=0)
+    if share is not None:
+        axes.set_xlim(min(0, ends.min(axis=None)), whole)
     axes.axvline(0, color="grey", linewidth=1)
     for name, look in LOOK.items():
         chosen = (rows["outcome"] == name).to_numpy()

@@ -3,13 +3,15 @@
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial, update_wrapper
+from functools import cache, partial, update_wrapper
 from types import ModuleType
 from typing import Any
 
 import pandas as pd
 
 from bitskept.base import store
+from bitskept.base.parallel import each_stored, memory_of
+from bitskept.instruments.states import cut_as_planned
 from bitskept.sources import corpora, model_files, models
 from bitskept.sources.language_model import LanguageModel
 from bitskept.sources.precision import resolve_dtype
@@ -22,6 +24,8 @@ INTEGERS = {
     *("tokens", "queries", "clusters"),
 }
 """Columns of integers that may be missing."""
+Asked = tuple[str, Any, int | Weights | None]
+"""A model, a plan, and the weights: None for those that the model was published with."""
 
 
 @dataclass(eq=False)
@@ -67,6 +71,27 @@ class Measurement:
             return self.compute(model, plan, progress=progress)
 
         return store.stored(self.name, self.version, key, compute, logged=self.logged)
+
+    def each(self, asked: Sequence[Asked], *, accept_terms: Collection[str] = ()) -> list[pd.DataFrame]:
+        """The tables of several models, plans and weights, in this order: those that are missing are measured side by
+        side, the largest model first.
+        """
+        for model in {model for model, *_ in asked}:
+            model_files.fetch(model, accept_terms=accept_terms)
+        size = cache(partial(models.number_of_weights, accept_terms=accept_terms))  # only missing tables need it
+        return each_stored(
+            partial(self._measure, accept_terms),
+            asked,
+            is_stored=lambda question: self.has(*question[:2], weights=question[2]),
+            cost=lambda question: size(question[0]),
+            memory=lambda question: memory_of(size(question[0])),
+            progress=self.name.replace("_", " "),
+        )
+
+    @cut_as_planned()
+    def _measure(self, accept_terms: Collection[str], asked: Asked) -> pd.DataFrame:
+        model_id, plan, weights = asked
+        return self(model_id, plan, weights=weights, accept_terms=accept_terms, progress=False)
 
     def has(self, model_id: str, plan: Any, *, weights: int | Weights | None = None) -> bool:
         """Whether the table is in the store. The model must have been fetched."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from bitskept import error_text, root
 from bitskept.base import publishing
-from bitskept.base.parallel import each, side_by_side
+from bitskept.base.parallel import each, memory_of, side_by_side
 from bitskept.base.params import Section, nearest
 from bitskept.instruments.job import Job
 from bitskept.instruments.states import cut_as_planned
@@ -20,7 +20,7 @@ ANY_MODEL = "04_ib_correlations"
 """The notebook whose measurements can be done for a model that no section names."""
 READS = {ANY_MODEL: ("05_run_measures.csv",)}
 """The tables of other notebooks that a notebook shows."""
-SIDE_BY_SIDE = ("03_fine_tuning", "05_training_dynamics")
+SIDE_BY_SIDE = ("02_layer_sweep", "03_fine_tuning", "05_training_dynamics")
 """The notebooks that compute side by side, with one thread each (`parallel.each_stored`); twins always are."""
 
 
@@ -59,7 +59,7 @@ def run(chosen: Sequence[Job]) -> dict[str, str]:
     """
     small = [job for job in chosen if _one_thread(job)]
     large = [job for job in chosen if not _one_thread(job)]
-    memory = max((memory_bytes(job.parameters) for job in small), default=1)
+    memory = max((memory_of(job.parameters) for job in small), default=1)
     at_once = side_by_side(max(2, len(small)), memory)  # one that is left alone gets one thread as well
     try:
         reasons = each(_attempt, small, cost=lambda job: job.parameters, at_once=at_once, progress="jobs")
@@ -83,11 +83,6 @@ def _attempt(job: Job) -> str | None:
     finally:
         gc.collect()  # a model has cycles, and the next one needs the memory
     return None
-
-
-def memory_bytes(parameters: int) -> int:
-    """Of a job: a process with its libraries, and the weights as numbers of four bytes four times over."""
-    return 3 * 10**9 + 16 * parameters
 
 
 def listing(sections: Sections) -> dict[str, Any]:

@@ -9,6 +9,10 @@ from bitskept.base.files import renew
 from bitskept.base.publishing import folders, read_table
 from bitskept.instruments import claims
 from bitskept.run.notebooks import SECTIONS
+from bitskept.studies.fine_tuning.claims import with_border
+from bitskept.studies.fine_tuning.section import FineTuning
+from bitskept.studies.layer_sweep.claims import settings
+from bitskept.studies.layer_sweep.section import LayerSweep
 
 START, END = "<!-- claims: begin -->", "<!-- claims: end -->"
 
@@ -19,10 +23,18 @@ def update() -> None:
 
 
 def tables() -> dict[str, pd.DataFrame]:
-    """The committed tables of claims, by the notebook's name."""
+    """The committed tables of claims, by the notebook's name, as its verdict counts them: of 02 only settings
+    that ask the question of a primary row, and of 03 what is too near the border as such.
+    """
     _, folder = folders("laptop")
     files = {stem: folder / f"{stem[:2]}_claims.csv" for stem in SECTIONS}
-    return {stem: read_table(file) for stem, file in files.items() if file.is_file()}
+    tables = {stem: read_table(file) for stem, file in files.items() if file.is_file()}
+    if (stem := LayerSweep.notebook) in tables:
+        asked = settings(tables[stem])
+        tables[stem] = tables[stem].drop(asked.index[~asked["same"]])
+    if (stem := FineTuning.notebook) in tables and (contrasts := folder / "03_differences.csv").is_file():
+        tables[stem] = with_border(tables[stem], read_table(contrasts))
+    return tables
 
 
 def with_claims(text: str, tables: dict[str, pd.DataFrame]) -> str:

@@ -12,8 +12,11 @@ SCALES = ("configured", "embeddings", "residual", "both")
 WRITERS = (
     *("output.dense", "attn.o", "Wo", "c_proj"),  # BERT, MPNet, ModernBERT, GPT-2
     *("o_proj", "down_proj", "out_proj", "fc2", "attention.dense", "dense_4h_to_h"),  # Llama, Qwen, Gemma; OPT; Pythia
+    *("self_attn.dense", "self_attention.dense"),  # Phi, Falcon
 )
 """How the names of the maps that write to the residual stream end, by family."""
+WITHOUT_ATTENTION = ("mamba", "mamba2")
+"""Types of networks whose blocks have one such map."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Weights:
 
     At the scale "embeddings" the table of input embeddings is multiplied by the square root of its width (Vaswani et
     al. 2017, section 3.4); at "residual" the maps that write to the residual stream, attention's and the feed-forward
-    network's of each block, by 1 / sqrt(2 * number of blocks), so that their sum does not grow with depth (Radford et
+    network's of each block, by 1 / sqrt(number of such maps), so that their sum does not grow with depth (Radford et
     al. 2019, section 2.3); "both" does both. Gemma's code and GPT-2's configuration have the first and the second
     already; in Gemma 3, which normalises what such a map gives, the second changes next to nothing.
     """
@@ -55,13 +58,16 @@ def rescale(network: Any, scale: str) -> None:
 
 
 def writers(network: Any) -> list[Any]:
-    """The maps that write to the residual stream. SourceError unless two are found for each block."""
-    layers = network.config.get_text_config().num_hidden_layers
+    """The maps that write to the residual stream. SourceError unless two are found for each block, or one where there
+    is no attention.
+    """
+    layers, kind = network.config.get_text_config().num_hidden_layers, network.config.model_type
+    each, expected = (1, "one") if kind in WITHOUT_ATTENTION else (2, "two")
     ends = tuple(f".{name}" for name in WRITERS)
     found = [part for name, part in network.named_modules() if name.endswith(ends)]
-    if len(found) != 2 * layers:
+    if len(found) != each * layers:
         raise SourceError(
-            f"in the {layers} blocks of a {network.config.model_type} network, {len(found)} maps that write to the "
-            "residual stream are known by name, not two in each block: leave out the scales 'residual' and 'both'"
+            f"in the {layers} blocks of a {kind} network, {len(found)} maps that write to the residual stream are "
+            f"known by name, not {expected} in each block: leave out the scales 'residual' and 'both'"
         )
     return found

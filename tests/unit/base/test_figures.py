@@ -182,3 +182,10 @@ def test_each_of_many_points_has_its_name_beside_it_and_no_two_names_overlap(num
     overlaps = sum(box.count_overlaps(boxes) - 1 for box in boxes)
     assert overlaps <= 0.05 * number
     assert all(axes.get_window_extent().padded(2).contains(box.x0, box.y0) for box in boxes)
+
+
+def test_intervals_end_where_what_they_are_about_does_or_at_an_estimate_beyond():
+    rows = pd.DataFrame({"estimate": [1.0, -0.1, 2.2], "low": [-1.0, -0.3, 1.5], "high": [3.0, 0.2, 2.9]})
+    ends = figures.possible(rows, 2.0)
+    assert ends["low"].tolist() == [0.0, -0.1, 1.5]
+    assert ends["high"].tolist() == [2.0, 0.2, 2.2]

@@ -140,6 +140,18 @@ def test_what_is_detectable_in_a_family_is_seen_four_times_in_five_beside_nothin
     assert raised.tolist() == pytest.approx([0.1 + detectable] * 10)
 
 
+def test_the_sides_of_a_row_are_those_of_its_own_p():
+    """Rows with other tests may share a table, and a family."""
+    pair = [row(family="a", detectable=0.2, sides=sides) for sides in (1, NAN)]
+    mixed = claims.table(pair, relevant=0.1, sides=2)["detectable"].tolist()
+    by_sides = [
+        claims.table([row(family="a", detectable=0.2)] * 2, relevant=0.1, sides=sides)["detectable"].iloc[0]
+        for sides in (1, 2)
+    ]
+    assert mixed == pytest.approx(by_sides)
+    assert by_sides[0] > by_sides[1] > 0.2
+
+
 def test_what_could_not_be_tested_still_counts_in_its_family():
     pair = [row(p=0.03, family="a"), row(family="a", **TOO_FEW)]
     assert table(pair[0])["outcome"].tolist() == ["yes"]
@@ -221,6 +233,8 @@ def test_thousandths_of_a_bit_have_four_decimals(detectable, said):
 def test_a_verdict_that_depends_on_the_setting_is_none():
     result = table(row(), row(probe="ridge"), row(train_sentences=375, **NONE), row(model="B"))
     assert claims.verdict(result) == "yes for B; mixed for A (yes in 2, no in 1)"
+    near = result.assign(outcome=["no", claims.BORDER, "no", claims.BORDER])
+    assert claims.verdict(near) == "too near the border for B; mixed for A (no in 2, too near the border in 1)"
 
 
 def test_the_readme_has_a_line_for_each_tested_claim_of_a_paper():
@@ -235,6 +249,23 @@ def test_the_readme_has_a_line_for_each_tested_claim_of_a_paper():
     link = "[`03`](notebooks/03_fine_tuning.ipynb)"
     told = [line for line in lines[4:] if line and not line.startswith("<")]
     assert told == [f"- X, {link}", f"- Y (to be tested: more), {link}"]
+
+
+@pytest.mark.parametrize("model", ["A", NAN])
+def test_the_readme_says_where_most_other_settings_disagree(model):
+    def line(*others, planned=1):
+        result = table(*[row(model=model)] * planned, *others)
+        result["primary"] = [True] * planned + [False] * len(others)
+        return claims.readme({"02": result}).splitlines()[2]
+
+    start = "| Late layers forget | P1 | yes" + (" for A" if model == "A" else "")
+    differs, agrees = row(model=model, probe="ridge", **NONE), row(model=model, probe="ridge")
+    elsewhere = row(model="B", probe="ridge", **NONE)
+    assert line(differs).startswith(f"{start} (0 of 1 other settings agree) |")
+    assert line(differs, agrees, elsewhere, row(claim="X", **NONE)).startswith(f"{start} |")
+    for planned in (1, 2):
+        said = line(differs, differs, agrees, planned=planned)
+        assert said.startswith(f"{start} (1 of 3 other settings agree) |")
 
 
 def test_a_readme_without_claims_is_empty():

@@ -54,6 +54,17 @@ def test_where_nothing_would_have_been_seen_the_band_is_under_the_whole_interval
     assert (bar.get_x(), bar.get_width()) == pytest.approx((-0.21, 0.42))
 
 
+@pytest.mark.parametrize(("detectable", "end"), [(0.93, 0.93), (np.inf, 1), (np.nan, 0.9)])
+def test_the_band_of_a_share_begins_at_what_it_is_tested_against(detectable, end):
+    share = row(estimate=0.6, low=0.58, high=0.62, p=1.0, unit="of it", detectable=detectable)
+    table = claims.table([share, row()], relevant={"of it": 0.9, "bits": 0.1})
+    first, second = claims_figure.draw(table, relevant={"of it": 0.9, "bits": 0.1}, shares={"of it": 0.9}).axes
+    (bar,), (other,) = first.patches, second.patches
+    assert (bar.get_x(), bar.get_x() + bar.get_width()) == pytest.approx((0.9, end))
+    assert first.get_xlim() == (0, 1)
+    assert other.get_x() == -0.25
+
+
 def test_a_line_is_at_the_least_effect_that_counts():
     figure = drawn(row(), row(claim="X", unit="share"))
     lines = [[line.get_xdata()[0] for line in axes.get_lines() if line.get_linestyle() == ":"] for axes in figure.axes]

@@ -66,5 +66,15 @@ def test_what_is_not_logged_leaves_no_line(model, plan, tmp_path):
     assert not (tmp_path / "log").exists()
 
 
+def test_several_models_and_weights_give_the_tables_of_each_alone_in_the_order_asked(model, plan, monkeypatch):
+    monkeypatch.setenv("BITSKEPT_PROCESSES", "1")
+    asked = [(model, plan, 3), (model, plan, None)]
+    random, trained = measure.each(asked)
+    monkeypatch.setattr(models, "load", None)
+    assert_frame_equal(random, measure(model, plan, weights=3))
+    assert_frame_equal(trained, measure(model, plan))
+    assert_frame_equal(measure.each(asked[::-1])[1], random)
+
+
 def test_it_is_sent_to_other_processes_by_its_name():
     assert pickle.loads(pickle.dumps(measure)) is measure

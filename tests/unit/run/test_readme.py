@@ -1,5 +1,6 @@
 import re
 
+import pandas as pd
 import pytest
 
 from bitskept.base import publishing
@@ -64,6 +65,31 @@ def test_a_project_without_a_readme_or_without_marks_is_left_alone(committed):
 def test_the_tables_are_those_of_the_notebooks(committed):
     assert list(readme.tables()) == ["02_layer_sweep"]
     assert readme.tables()["02_layer_sweep"]["model"].tolist() == ["null"]
+
+
+def test_of_02_only_settings_that_ask_the_primary_question_are_counted(committed):
+    _, folder = publishing.folders("laptop")
+    row = ROW | {"claim": "first enhanced: bits rise from a layer to a later one"}
+    others = [
+        row | {"reading": reading, "primary": False}
+        for reading in ("window", "bag: mean", "bag: last", "place 2: mean")
+    ]
+    rows = [row | {"primary": True}, row | {"probe": "ridge", "primary": False}, *others]
+    claims.table(rows, relevant=0.1).to_csv(folder / "02_claims.csv", index=False)
+    assert readme.tables()["02_layer_sweep"]["reading"].tolist() == ["token", "token", "window", "bag: mean"]
+
+
+def test_what_is_too_near_the_border_in_03_is_counted_as_its_verdict_does(committed):
+    _, folder = publishing.folders("laptop")
+    claim = "tuning for recoverability from each state raises a score above before and every control (lee)"
+    row = ROW | {"claim": claim, "reading": "mean", "probe": "cosine", "estimate": -0.1, "low": -0.2, "p": 0.9}
+    rows = [row | {"high": 0.0}, row | {"high": -0.15, "claim": claim.replace("lee", "sick")}]
+    claims.table(rows, relevant=0.02).to_csv(folder / "03_claims.csv", index=False)
+    assert readme.tables()["03_fine_tuning"]["outcome"].tolist() == ["no", "no"]
+    contrasts = pd.DataFrame({"score": ["lee", "sick"], "against": "permuted", "estimate": -0.1})
+    contrasts = contrasts.assign(model="null", arm="recoverability")
+    contrasts.to_csv(folder / "03_differences.csv", index=False)
+    assert readme.tables()["03_fine_tuning"]["outcome"].tolist() == [claims.BORDER, "no"]
 
 
 def test_the_committed_readme_says_what_the_committed_tables_say(checkout, monkeypatch):

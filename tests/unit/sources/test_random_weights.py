@@ -10,6 +10,7 @@ from bitskept.sources.packages import SourceError
 from bitskept.sources.random_weights import Weights, rescale, seed_and_scale, writers
 
 FAMILIES = ["bert", "roberta", "mpnet", "modernbert", "gpt2", "gpt_neox", "opt", "qwen2", "smollm", "gemma3"]
+FAMILIES += ["phi", "falcon", "falcon-11b", "mamba"]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -41,15 +42,17 @@ def test_a_scale_multiplies_the_table_the_maps_both_or_nothing(family, scale):
         if weight is table and scale in ("embeddings", "both"):
             factor = math.sqrt(32)
         if any(weight is other for other in maps) and scale in ("residual", "both"):
-            factor = 1 / 2  # two blocks, two maps each
+            factor = 1 / math.sqrt(2 if family == "mamba" else 4)  # two blocks, two maps each
         torch.testing.assert_close(weight.detach(), factor * before[name])
 
 
-@pytest.mark.parametrize("family", ["mamba", "phi"])
-def test_a_family_whose_maps_are_not_known_is_refused_in_words(family):
+@pytest.mark.parametrize(("family", "expected"), [("mamba", "one"), ("phi", "two")])
+def test_a_network_whose_maps_are_not_all_known_is_refused_in_words(family, expected):
     network = families.network(family).base_model
+    network.config.num_hidden_layers = 3  # as if the maps of a block had other names
     rescale(network, "embeddings")
-    with pytest.raises(SourceError, match=rf"blocks of a {family} network, \d maps .* leave out the scales"):
+    words = rf"3 blocks of a {family} network, \d maps .* not {expected} in each block: leave out the scales"
+    with pytest.raises(SourceError, match=words):
         rescale(network, "both")
 
 

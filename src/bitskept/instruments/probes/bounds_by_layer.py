@@ -220,3 +220,13 @@ def word_rows(
     for row in bound_rows(Outcome(outcome.layers, *items), counts, prior=prior, seed=seed):
         if row["quantity"] in ("entropy", "usable"):
             yield row | {"group": "one token for all models: yes"}
+
+
+def prior_bits(table: pd.DataFrame) -> pd.Series:
+    """The mean cost in bits of a test token by the frequencies of the training sentences alone, by model: a probe's
+    cross-entropy plus what it makes usable, the same at every layer. From tables of `sweep.measure` with one number of
+    training sentences and no shuffled targets.
+    """
+    rows = table[(table["reading"] == "token") & (table["probe"] == "centroid") & table["group"].isna()]
+    bits = rows[rows["quantity"].isin(["cross_entropy", "usable"])]
+    return bits.groupby(["model", "layer"], sort=False)["estimate"].sum().groupby("model", sort=False).first()

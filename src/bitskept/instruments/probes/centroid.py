@@ -1,7 +1,7 @@
 """The centroid probe: Gaussian classes that share one covariance, with class means by empirical Bayes."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from operator import itemgetter
 
@@ -119,24 +119,24 @@ class _Classes:
         factor: float,
     ) -> Fit:
         """The fit of least validation cross-entropy: first the ridge, then kappa."""
-        states = validation @ self.axes
-        by_ridge = self._tried(states, types, owners, [(share, strengths[0]) for share in ridges], temperature, factor)
-        best = min(by_ridge, key=itemgetter(0))
-        others = [(best[2], strength) for strength in strengths[1:]]
-        by_strength = self._tried(states, types, owners, others, best[1], factor)
-        return min(chain([best], by_strength), key=itemgetter(0))
+        states, (first, *others) = validation @ self.axes, strengths
+        best = min(self._tried(states, types, owners, ridges, first, temperature, factor), key=itemgetter(0))
+        tried = [self._tried(states, types, owners, [best[2]], strength, best[1], factor) for strength in others]
+        return min(chain([best], *tried), key=itemgetter(0))
 
     def _tried(
         self,
         states: Tensor,
         types: Tensor,
         owners: Owners,
-        candidates: Iterable[tuple[float, float]],
+        ridges: Sequence[float],
+        strength: float,
         temperature: float,
         factor: float,
     ) -> Iterator[Fit]:
-        for share, strength in candidates:
-            precision, means = 1 / (self.spread + share), self.means(strength)
+        means = self.means(strength)
+        for share in ridges:
+            precision = 1 / (self.spread + share)
             # Log prior - mean' precision mean / 2, in nats.
             bias = self.prior.log - 0.5 * (means.square() @ precision)
             scores = torch.addmm(bias, states * precision, means.T)

@@ -83,6 +83,8 @@ class Prior:
         for step in (factor, 1 / factor):
             while 1e-6 < best[1] < 1e9 and (lower := loss(best[1] * step)) < best[0]:
                 best = lower, best[1] * step
+            if best[1] != start:
+                break  # the other way is uphill
         return min(best, (float(self.log[types].mean()) / -math.log(2), math.inf))
 
 

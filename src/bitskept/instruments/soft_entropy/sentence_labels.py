@@ -22,7 +22,7 @@ PERMUTATIONS = 200
 @dataclass(frozen=True)
 class LabelInformation:
     """I(Z; label) at every layer, in bits: `raw`, its `floor` (the mean under permuted labels), `corrected` = raw -
-    floor, and the share of permutations that reach `raw` (`p`, at least 1 / 201); `p_mean` is that of the mean over all
+    floor, and the share of permutations that reach `raw` (`p`, never 0); `p_mean` is that of the mean over all
     layers but the first. `clusters` is how many the bootstrap draws from.
     """
 
@@ -60,6 +60,7 @@ class SentenceSums:
         pairs: Int[np.ndarray, " text"] | None = None,
         clusters: Int[np.ndarray, " text"] | None = None,
         beside: Bool[np.ndarray, " text"] | None = None,
+        permutations: int = PERMUTATIONS,
         seed: int = 0,
     ) -> LabelInformation:
         """The information about one label per text. With `pairs`, labels are permuted within each pair only. The
@@ -80,7 +81,7 @@ class SentenceSums:
         pairs = np.zeros(len(label), int) if pairs is None else pairs
         clusters = (pairs if len(np.unique(pairs)) > 1 else np.arange(len(label))) if clusters is None else clusters
         random, inside = np.random.default_rng(seed), np.argsort(pairs, kind="stable")
-        labellings = np.empty((1 + PERMUTATIONS, len(label)), int)
+        labellings = np.empty((1 + permutations, len(label)), int)
         labellings[0] = label
         for permuted in labellings[1:]:
             if beside is None:
@@ -97,9 +98,9 @@ class SentenceSums:
         by_cluster = np.array([np.bincount(cluster, weights=layer) for layer in shares[:, used]])
         replicates = widened(cluster_bootstrap(by_cluster, sizes, replicates=REPLICATES, seed=seed), raw, len(sizes))
         reached = drawn >= raw - 1e-12  # equal up to rounding
-        p = (1 + reached.sum(0)) / (1 + PERMUTATIONS)
+        p = (1 + reached.sum(0)) / (1 + permutations)
         reached_mean = drawn[:, 1:].mean(1) >= raw[1:].mean() - 1e-12 if len(raw) > 1 else reached[:, 0]
-        p_mean = float((1 + reached_mean.sum()) / (1 + PERMUTATIONS))
+        p_mean = float((1 + reached_mean.sum()) / (1 + permutations))
         return LabelInformation(
             raw, floor, Estimate(raw - floor, replicates - floor), p, p_mean, int(counts.sum()), len(sizes)
         )

@@ -11,6 +11,7 @@ import math
 import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from bitskept.base.parallel import MEMORY, each_stored
 from bitskept.instruments.states import Encoding, cut_as_planned, encode
 from bitskept.instruments.training.masking import LEFT_OUT
 from bitskept.instruments.training.objectives import Batch, Objective
@@ -115,6 +117,22 @@ def tune(plan: Plan, *, accept_terms: Collection[str] = ()) -> Tuned:
 
     ids = {step: f"{run.id}/step-{step}" for step in plan.early} | {plan.schedule.steps: run.id}
     return Tuned(run.id, run.curve(train).assign(model=plan.model, arm=plan.arm, seed=plan.seed), ids)
+
+
+def tune_each(plans: Sequence[Plan], *, accept_terms: Collection[str] = ()) -> list[Tuned]:
+    """`tune` for several plans, side by side, the most expensive first."""
+    names = {plan.model for plan in plans}
+    weights = {model: models.number_of_weights(model, accept_terms=accept_terms) for model in names}
+    return each_stored(
+        partial(tune, accept_terms=accept_terms),
+        plans,
+        is_stored=is_tuned,
+        cost=lambda plan: weights[plan.model] * plan.schedule.steps,
+        # Weights, gradients and two moments of each, four bytes, and half of that again for what passes through. Two
+        # runs of SmolLM2 side by side took 12 GB.
+        memory=lambda plan: MEMORY + 24 * weights[plan.model],
+        progress="tuning",
+    )
 
 
 def is_tuned(plan: Plan) -> bool:

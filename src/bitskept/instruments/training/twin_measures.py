@@ -7,11 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from bitskept.base.parallel import each_stored
 from bitskept.instruments.job import Job, key_of
 from bitskept.instruments.likelihood import bits_per_byte, hidden_token, information_density, next_token
 from bitskept.instruments.measurement import Measurement
-from bitskept.instruments.states import cut_as_planned
 from bitskept.instruments.training import twin_runs, twins
 from bitskept.instruments.training.twin_runs import TwinTraining, checkpoints, cost_plan
 from bitskept.sources import prompts
@@ -100,18 +98,7 @@ def gains(trained: pd.DataFrame, plan: information_density.Plan, *, replicates: 
 
 
 def _measured(measure: Measurement, trained: pd.DataFrame, plans: Sequence[object]) -> pd.DataFrame:
-    tables = each_stored(
-        _measure,
-        [(measure, id, plan) for id, plan in zip(trained["id"], plans, strict=True)],
-        is_stored=lambda job: measure.has(*job[1:]),
-        progress=measure.name.replace("_", " "),
-    )
+    tables = measure.each([(id, plan, None) for id, plan in zip(trained["id"], plans, strict=True)])
     # Checkpoints have no seed of random weights: their column is used for the seed of training.
     runs = zip(tables, trained.to_dict("records"), strict=True)
     return pd.concat([table.rename(columns={"seed": "of"}).assign(**run) for table, run in runs], ignore_index=True)
-
-
-@cut_as_planned()
-def _measure(job: tuple[Measurement, str, object]) -> pd.DataFrame:
-    measure, id, plan = job
-    return measure(id, plan, progress=False)

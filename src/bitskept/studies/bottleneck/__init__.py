@@ -15,7 +15,7 @@ What will be tested stands first: claims.planned.
 8. Labels of whole texts: text_labels.labels, figures.labels; text_labels.preferences
 9. Does it go with what a network can do?: over_runs.runs, over_runs.with_points, figures.runs;
    floor_alone.floor_alone, figures.floor_alone; correlations.correlations, figures.correlations
-10. Does the claim hold?: claims.claims, figures.claims
+10. Does the claim hold?: claims.claims, figures.claims, verdict_sentences.verdicts
 
 sentences.py and comparison_sentences.py have one function for each conclusion. figures.py passes on the figures of
 comparison_figures.py.

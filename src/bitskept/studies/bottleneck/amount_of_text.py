@@ -35,40 +35,45 @@ def by_sentences(sizes: pd.DataFrame) -> pd.DataFrame:
 
 
 def agreement(stability: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
-    """Whether two sample sizes agree: the estimate at each, as a mean over draws of the anchors, the relative change,
-    and "yes" if the intervals overlap for every draw. The sizes are those of `compared`.
+    """Two sample sizes, those of `compared`: the estimate at each, as a mean over draws of the anchors, and the
+    relative change.
     """
     few, many = compared(section)
     rows = stability[stability["sentences"].isin([few, many]) & stability["model"].isin(section.models)]
-    index, ends = ["quantity", "model", "anchor_seed"], ["estimate", "low", "high"]
-    both = rows.pivot(index=index, columns="sentences", values=ends)
-    early, late = (both.xs(number, axis=1, level="sentences") for number in (few, many))
-    overlap = (early["low"] <= late["high"]) & (late["low"] <= early["high"])
-    table = pd.DataFrame({few: early["estimate"], many: late["estimate"]}).groupby(index[:2]).mean()
+    index = ["quantity", "model", "anchor_seed"]
+    both = rows.pivot(index=index, columns="sentences", values="estimate")
+    table = pd.DataFrame({few: both[few], many: both[many]}).groupby(index[:2]).mean()
     table["change"] = (table[many] / table[few] - 1).map("{:+.0%}".format)
-    table["agree"] = overlap.groupby(index[:2]).all().map({True: "yes", False: "no"})
     names = [name + end for name in ("optimality", "complexity") for end in KINDS]
     return table.loc[pd.MultiIndex.from_product([names, section.models])]
 
 
-def changes(stability: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
-    """The change of token optimality between the two sizes of `agreement`, by model and kind: a mean over the draws of
-    the anchors with its interval and p; `sentences` are those of the smaller sample. As it is part of the larger one,
-    the interval, which takes them for independent, is rather too wide.
+def changes(sizes: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
+    """The change of optimality between the two sizes of `agreement` (`planned`), and between the smallest and the
+    largest amount there is, by model, width and kind: a mean over the draws of the anchors that both have, with its
+    interval and p, from `sentences` to `more` of them, and the `first` value. As the smaller sample is part of the
+    larger one, the interval, which takes them for independent, is rather too wide.
     """
-    few, many = compared(section)
     names = {f"optimality{end}": kind for end, kind in KINDS.items()}
-    rows = stability[stability["sentences"].isin([few, many]) & stability["quantity"].isin(names)]
-    rows = rows[rows["model"].isin(section.models)].assign(error=(rows["high"] - rows["low"]) / 3.92)
+    rows = sizes[sizes["quantity"].isin(names)]
+    rows = rows.assign(error=(rows["high"] - rows["low"]) / 3.92)
     table = []
-    for (model, quantity), group in rows.groupby(["model", "quantity"], sort=False):
-        wide = group.pivot(index="anchor_seed", columns="sentences", values=["estimate", "error"]).astype(float)
-        change = (wide["estimate"][many] - wide["estimate"][few]).to_numpy()
-        error = np.hypot(wide["error"][few], wide["error"][many]).mean()
-        row = {"model": model, "estimator": names[quantity], "sentences": few}
-        known = np.isfinite(change).all() and np.isfinite(error)
-        table.append(row | (mean_over_runs(change, error, few)._asdict() if known else {"estimate": np.nan}))
-    return pd.DataFrame(table, columns=["model", "estimator", "sentences", "estimate", "low", "high", "p"])
+    for (model, width, quantity), group in rows.groupby(["model", "width", "quantity"], sort=False):
+        planned = [compared(section)] if model in section.models else []
+        extremes = group["sentences"].min(), group["sentences"].max()
+        for few, many in dict.fromkeys([*planned, *([extremes] if group["sentences"].nunique() > 1 else [])]):
+            both = group[group["sentences"].isin([few, many])]
+            both = both[both.groupby("anchor_seed")["sentences"].transform("size") == 2]
+            wide = both.pivot(index="anchor_seed", columns="sentences", values=["estimate", "error"]).astype(float)
+            change = (wide["estimate"][many] - wide["estimate"][few]).to_numpy()
+            error = np.hypot(wide["error"][few], wide["error"][many]).mean()
+            row = {"model": model, "width": width, "estimator": names[quantity], "sentences": few, "more": many}
+            row["first"] = wide["estimate"][few].mean()
+            known = np.isfinite(change).all() and np.isfinite(error)
+            ends = mean_over_runs(change, error, few)._asdict() if known else {"estimate": np.nan}
+            table.append(row | {"planned": (few, many) in planned} | ends)
+    facts = ["model", "width", "estimator", "sentences", "more", "first", "planned"]
+    return pd.DataFrame(table, columns=[*facts, "estimate", "low", "high", "p"])
 
 
 def compared(section: IbCorrelations) -> tuple[int, int]:

@@ -2,15 +2,17 @@
 
 from numbers import Real
 
+import numpy as np
 import pandas as pd
 
 from bitskept.base.publishing import makes_table
 from bitskept.instruments.soft_entropy import compression
 from bitskept.instruments.soft_entropy.compression import KINDS
 from bitskept.studies.bottleneck.section import IbCorrelations, plan
-from bitskept.theory.repeated_runs import ends_over_runs
+from bitskept.theory.repeated_runs import ends_over_runs, mean_over_runs
 
 SIDES = ("complexity", "expressivity")
+ENTROPIES = ("random_entropy", "soft_entropy")
 NAMES = {1: "token", 2: "bigram", 3: "trigram", 4: "quadgram"}
 
 
@@ -32,34 +34,66 @@ def with_depth(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def at_largest(table: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
-    """The largest sample: means over the draws of the anchors, with 95 % intervals over sentences and draws
+    """The largest sample: means over the draws of the anchors (`over_draws`)."""
+    return over_draws(table[table["sentences"] == section.sentences[-1]], "sentences")
+
+
+def over_draws(table: pd.DataFrame, items: str) -> pd.DataFrame:
+    """Means over the draws of the anchors, with 95 % intervals over draws and `items`, a column that has their number
     (`repeated_runs.mean_over_runs`). What any of the draws leaves undefined is missing.
     """
-    largest = table[table["sentences"] == section.sentences[-1]]
-    facts = [name for name in largest if name not in ("anchor_seed", "estimate", "low", "high")]
-    largest = largest.assign(error=(largest["high"] - largest["low"]) / 3.92)  # 2 × 1.96 standard errors
-    draws = largest.groupby(facts, dropna=False, sort=False)
+    facts = [name for name in table if name not in ("anchor_seed", "estimate", "low", "high")]
+    table = table.assign(error=(table["high"] - table["low"]) / 3.92)  # 2 × 1.96 standard errors
+    draws = table.groupby(facts, dropna=False, sort=False)
     counts = draws.agg(runs=("estimate", "size"), known=("estimate", "count"), sure=("error", "count"))
     numbers = draws.agg(mean=("estimate", "mean"), variance=("estimate", "var"), error=("error", "mean")).astype(float)
     runs, variance = counts["runs"].to_numpy(float), numbers["variance"].where(counts["runs"] > 1, 0).to_numpy()
     mean = numbers["mean"].where(counts["known"] == counts["runs"]).to_numpy()
     error = numbers["error"].where(counts["sure"] == counts["runs"]).to_numpy()
-    low, high, _ = ends_over_runs(mean, variance / runs, runs, error, section.sentences[-1])
+    number = numbers.index.get_level_values(items).to_numpy(float)
+    low, high, _ = ends_over_runs(mean, variance / runs, runs, error, number)
     means = numbers.assign(estimate=mean, low=low, high=high).reset_index()
-    return means[[name for name in table if name != "anchor_seed"]]
+    return means[[name for name in table if name not in ("anchor_seed", "error")]]
 
 
 @makes_table
 def floor(compressed: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
-    """At each model's middle layer the entropy of all states and of the mean of `n` random ones; and the share of
-    places whose label occurs once. Measured by `instruments.soft_entropy.compression.measure`.
+    """At each model's middle layer the entropy of all states and of the mean of `n` random ones, and what a label that
+    occurs once seems to carry (`seeming_of_one`); and the share of places whose label occurs once. Measured by
+    `instruments.soft_entropy.compression.measure`.
     """
     rows = at_largest(compressed, section)
+    entropies = _clipped(_of_middle_layer(rows), section.anchors)
+    seeming = _seeming_of_one(_of_middle_layer(compressed[compressed["sentences"] == section.sentences[-1]]))
+    unique = rows[rows["layer"].isna() & (rows["quantity"] == "unique_input")]
+    return pd.concat([entropies, seeming[entropies.columns], unique.astype({"width": int})])
+
+
+def _of_middle_layer(rows: pd.DataFrame) -> pd.DataFrame:
     layers = rows[rows["layer"].notna()]
     middle = layers[layers["layer"] == layers.groupby("model")["layer"].transform("max") // 2]
-    entropies = middle[middle["quantity"].isin(["random_entropy", "soft_entropy"])]
-    unique = rows[rows["layer"].isna() & (rows["quantity"] == "unique_input")]
-    return pd.concat([entropies, unique.astype({"width": int})])
+    return middle[middle["quantity"].isin(ENTROPIES)]
+
+
+def _seeming_of_one(draws: pd.DataFrame) -> pd.DataFrame:
+    """H(Z) - h(1) by model, a mean over draws of the anchors with its interval: both entropies share the error of a
+    draw, so that their difference has less of it than either.
+    """
+    rows = []
+    for _, of_model in draws.groupby("model", sort=False):
+        whole = of_model[of_model["quantity"] == "soft_entropy"]
+        single = of_model[(of_model["quantity"] == "random_entropy") & (of_model["n"] == 1)]
+        by_draw = whole.set_index("anchor_seed")["estimate"] - single.set_index("anchor_seed")["estimate"]
+        mean = mean_over_runs(by_draw.to_numpy(float), 0.0)._asdict()
+        rows.append(whole.iloc[0].to_dict() | mean | {"quantity": "seeming_of_one"})
+    return pd.DataFrame(rows).astype({"layer": "Int64", "width": "Int64", "n": "Int64"})
+
+
+def _clipped(rows: pd.DataFrame, anchors: int) -> pd.DataFrame:
+    """The rows with intervals of entropies cut to what is possible: from 0 to the logarithm of the anchors."""
+    levels = rows["quantity"].isin(ENTROPIES)
+    ends = rows[["low", "high"]].astype(float)
+    return rows.assign(**{name: ends[name].where(~levels, ends[name].clip(0, np.log2(anchors))) for name in ends})
 
 
 @makes_table
@@ -70,7 +104,7 @@ def layers(compressed: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
     rows = at_largest(compressed, section)
     token = (rows["quantity"] == "soft_entropy") | (rows["width"] == 1).fillna(False)
     wanted = ["soft_entropy", *(name + end for name in SIDES for end in (*KINDS, "_floor"))]
-    return rows[rows["layer"].notna() & token & rows["quantity"].isin(wanted)]
+    return _clipped(rows[rows["layer"].notna() & token & rows["quantity"].isin(wanted)], section.anchors)
 
 
 @makes_table

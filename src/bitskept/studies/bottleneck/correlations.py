@@ -3,6 +3,9 @@
 Conklin and others (2026, arXiv 2604.07569) report four over 47 models, for the token: `REPORTED`.
 """
 
+from bisect import bisect_left
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
@@ -14,13 +17,29 @@ from bitskept.sources import tasks
 from bitskept.sources.packages import SourceError
 from bitskept.studies.bottleneck import preference
 from bitskept.studies.bottleneck.section import IbCorrelations, plan, preference_plan
-from bitskept.theory.statistics import holm, partial_spearman, permutation_p, rank_interval, spearman
+from bitskept.theory.statistics import (
+    detectable_correlation,
+    holm,
+    partial_spearman,
+    permutation_p,
+    rank_interval,
+    spearman,
+)
 
 REPORTED = {"complexity": -0.38, "expressivity": 0.08, "optimality": 0.52, "preference_information": 0.76}
 QUANTITIES = [name + end for name in ("complexity", "expressivity", "optimality") for end in KINDS]
 QUANTITIES += ["preference_information", "preference_information_corrected", "preference_beyond_length_corrected"]
 FEWEST = 8
 """The fewest models for which a p-value is given: with fewer, hardly any order of the ranks is unlikely."""
+
+
+def models_needed(coefficient: float, tests: int = 1) -> int:
+    """The fewest models with which a correlation of this size, given the number of weights, is significant 80 % of the
+    time at the strictest of Holm's steps over so many `tests`.
+    """
+    numbers = range(5, 10**6)
+    seen = bisect_left(numbers, True, key=lambda number: detectable_correlation(number, 1, tests) <= abs(coefficient))
+    return numbers[seen]
 
 
 def measured(section: IbCorrelations, *, preferred: bool) -> pd.DataFrame:
@@ -67,11 +86,14 @@ def with_scores(measured: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 @makes_table
 def with_coefficients(scored: pd.DataFrame, correlated: pd.DataFrame) -> pd.DataFrame:
     """The models of `with_scores` and, without a model, the correlations of the four quantities that the paper reports
-    (`reported`) over the models that have a score. Measured by `instruments.soft_entropy.compression.measure` and
-    `studies.bottleneck.preference.measure`.
+    (`reported`) over the models that have a score, and how many models it takes to see that of the paper in one test
+    (`needed`) and in the strictest of as many as there are quantities (`needed_of_all`). Measured by
+    `instruments.soft_entropy.compression.measure` and `studies.bottleneck.preference.measure`.
     """
     four = correlated[correlated["quantity"].isin(REPORTED)]
     four = four.rename(columns={"spearman": "estimate", "paper": "reported"})
+    for name, tests in (("needed", 1), ("needed_of_all", len(QUANTITIES))):
+        four[name] = four["reported"].map(partial(models_needed, tests=tests))
     return pd.concat([scored, four.assign(unit="rank correlation")], ignore_index=True)
 
 

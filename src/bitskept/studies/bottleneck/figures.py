@@ -1,6 +1,6 @@
 """The figures of notebook 04, each drawn from its table."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bitskept.base.figures import colour, curve
+from bitskept.base.figures import colour, curve, possible
 from bitskept.instruments.soft_entropy.compression import KINDS
 from bitskept.studies.bottleneck.by_layer import width_name
 from bitskept.studies.bottleneck.comparison_figures import claims as claims
@@ -23,8 +23,8 @@ WIDTH = "width of the label (tokens)"
 STYLES = (("raw", "C3", "--"), ("corrected", "C0", "-"), ("extrapolated", "C2", "-."), ("floor", "C7", ":"))
 DOMAIN, ANSWER = "the domain of a sentence", "which answer people preferred"
 CONTROLS = {
-    "preference_beyond_length_corrected": ("--", ", beyond length"),
-    "preference_exchanged_corrected": (":", ", labels exchanged"),
+    "preference_beyond_length_corrected": {"color": "black", "linestyle": "--", "label": "beyond length"},
+    "preference_exchanged_corrected": {"color": "0.3", "linestyle": ":", "label": "labels exchanged"},
 }
 LOOKS = {kind: {"color": name, "linestyle": line} for kind, name, line in STYLES}
 
@@ -60,13 +60,15 @@ def known(table: pd.DataFrame) -> Figure:
             curve(more_labels, rows, "classes", **look)
     bars = table.dropna(subset="width").pivot(index="width", columns="quantity", values="estimate")
     for end, shift, kind in (("", -0.26, "raw"), ("_floor", 0, "floor"), ("_corrected", 0.26, "corrected")):
+        places, heights, look = bars.index + shift, bars[f"complexity{end}"], {"color": LOOKS[kind]["color"]}
+        noise.bar(places, heights, width=0.1, **look)
         label = f"complexity{end}".replace("_", ", ")
-        noise.bar(bars.index + shift, bars[f"complexity{end}"], width=0.24, color=LOOKS[kind]["color"], label=label)
+        noise.plot(places, heights, "o", markersize=8, label=label, **look)  # seen where the bar is not, near 0
     for width, value in bars["optimality"].items():
         noise.text(width, 4.25, f"raw\noptimality\n{value:.2f}", ha="center", fontsize=10, color="C3")
     more_states.set(title="(a) 64 labels, more states of each", xlabel="states of each label")
     more_labels.set(title="(b) 4,096 states, more labels", xlabel="labels")
-    noise.set(title="(c) pure noise, Zipf labels", xlabel=WIDTH, xticks=[1, 2, 3, 4], ylim=(-0.1, 7.2))
+    noise.set(title="(c) pure noise, Zipf labels", xlabel=WIDTH, xticks=[1, 2, 3, 4], ylim=(-0.3, 7.2))
     for axes in panels:
         axes.set_ylabel("information (bits)")
         axes.legend(fontsize=10)
@@ -78,30 +80,31 @@ def known(table: pd.DataFrame) -> Figure:
 def floor(table: pd.DataFrame) -> Figure:
     """The entropy of the mean of c random states, and the share of places whose label occurs once."""
     figure, (left, right) = _panels(1, 2, (13, 4.8))
-    models = table["model"].unique()
+    models, most = table["model"].unique(), np.log2(table["anchors"].iloc[0])
     for place, model in enumerate(models):
         look = {"color": colour(model), "label": model}
-        rows = table[table["model"] == model].set_index("quantity")
-        curve(left, rows.loc[["random_entropy"]], "n", marker="o", **look)
+        rows = possible(table[table["model"] == model], most).set_index("quantity")
+        curve(left, rows.loc[["random_entropy"]], "n", bars=True, marker="o", **look)
         left.axhline(rows.loc["soft_entropy", "estimate"], color=colour(model), linestyle=":")
         bars = rows.loc[["unique_input"]]
         right.bar(bars["width"] + 0.8 * (place + 0.5) / len(models) - 0.4, bars["estimate"], 0.75 / len(models), **look)
-    left.set(xscale="log", xlabel="c, the number of random states", ylim=(0, None))
+    left.set(xscale="log", xlabel="c, the number of random states")
+    _most(left, most)
     left.set(ylabel="h(c) in bits (dotted: H(Z))", title="The floor's curve (middle layer)")
     right.set(xlabel=WIDTH, ylabel="share of places", xticks=table["width"].dropna().unique())
     right.set_title(f"Places whose label occurs once ({table['sentences'].iloc[0]:,} sentences)")
-    left.legend(loc="lower right")
-    return figure
+    return _with_legend(figure, left, len(models))
 
 
 def layers(table: pd.DataFrame) -> Figure:
     """Soft entropy, complexity and expressivity of the token by layer, with their floor."""
     names = [f"{name} (bits per token)" for name in ("H(Z)", "complexity", "expressivity")]
     figure, columns = _by_model(table, names, 10.5, sharex=True, sharey="row")
+    most = np.log2(table["anchors"].iloc[0])
     for model, (top, *others) in columns:
-        rows = table[table["model"] == model]
+        rows = possible(table[table["model"] == model], most)
         curve(top, rows[rows["quantity"] == "soft_entropy"], "depth", color="black")
-        top.set_ylim(0, np.log2(table["anchors"].iloc[0]))
+        _most(top, most)
         for axes, quantity in zip(others, ("complexity", "expressivity"), strict=True):
             for end, kind in (KINDS | {"_floor": "floor"}).items():
                 curve(axes, rows[rows["quantity"] == quantity + end], "depth", label=kind, **LOOKS[kind])
@@ -124,38 +127,47 @@ def optimality(table: pd.DataFrame) -> Figure:
 
 
 def plane(table: pd.DataFrame) -> Figure:
-    """Layers in the information plane, in soft bits; and the exact curve of the bigrams in Shannon's."""
-    figure, panels = _panels(1, 3, (15, 5))
-    for axes, kind in zip(panels, ("raw", "corrected"), strict=False):
+    """Layers in the information plane, in soft bits, which have one scale; and the exact curve of the bigrams in
+    Shannon's.
+    """
+    figure = Figure(figsize=(15, 8), layout="constrained")
+    grid = [["raw", "bigrams"], ["corrected", "bigrams"]]
+    panels = figure.subplot_mosaic(grid, width_ratios=(1.7, 1))
+    soft = table["of"].notna() & table["kind"].isin(["raw", "corrected"])
+    most = 1.05 * table.loc[soft, ["complexity", "expressivity"]].max()
+    for kind in ("raw", "corrected"):
+        axes = panels[kind]
         for (model, of), rows in table[table["kind"] == kind].groupby(["model", "of"], sort=False):
             x, y, line = rows["complexity"], rows["expressivity"], ":" if of == "encoder" else "-"
             label = f"{model} ({of})"
             axes.plot(x, y, marker=".", linestyle=line, color=colour(model), linewidth=1.5, label=label)
             axes.plot(x.iloc[-1], y.iloc[-1], "*", color=colour(model), markersize=16, markeredgecolor="black")
         axes.set(title=kind, xlabel="complexity (soft bits)", ylabel="expressivity (soft bits)")
-        axes.set(xlim=(0, None), ylim=(0, None))
+        axes.set(xlim=(0, most["complexity"]), ylim=(0, most["expressivity"]), aspect="equal")
         axes.axline((0, 0), slope=1, color="grey", linestyle="--", label="expressivity = complexity")
-    exact = table[table["kind"] == "bigrams"]
-    panels[2].plot(exact["complexity"], exact["relevance"], "s-", color="black", label="best summary of a token")
-    panels[2].axhline(exact["shuffled"].max(), color="C7", linestyle=":", label="random pairs (floor)")
-    panels[2].set(title="bigrams of the corpus", xlabel="I(X; T) (bits)", ylabel="I(T; Y) (bits)", ylim=(0, None))
-    panels[2].legend(fontsize=10)
-    handles, labels = panels[0].get_legend_handles_labels()
+    exact, bigrams = table[table["kind"] == "bigrams"], panels["bigrams"]
+    bigrams.plot(exact["complexity"], exact["relevance"], "s-", color="black", label="best summary of a token")
+    bigrams.axhline(exact["shuffled"].max(), color="C7", linestyle=":", label="random pairs (floor)")
+    bigrams.set(title="bigrams of the corpus", xlabel="I(X; T) (bits)", ylabel="I(T; Y) (bits)", ylim=(0, None))
+    bigrams.legend(fontsize=10)
+    handles, labels = panels["raw"].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
     return figure
 
 
 def stability(table: pd.DataFrame) -> Figure:
-    """Token optimality and complexity as text is added."""
-    names = ["token optimality", "token complexity (bits)"]
-    figure, columns = _by_model(table, names, 8, sharex="col", sharey="row")
-    for model, (top, bottom) in columns:
-        for axes, name in ((top, "optimality"), (bottom, "complexity")):
-            _as_text_is_added(axes, table[table["model"] == model], name)
-        top.set(ylim=(0, 1), xscale="log")
-        _sample_sizes(bottom)
-    columns[0][1][1].set_ylim(0, None)
-    return _with_legend(figure, columns[0][1][0], 3)
+    """Token optimality as text is added, raw and, on an axis of its own, corrected and extrapolated; and complexity."""
+    names = ["token optimality,\nraw", "token optimality,\ncorrected, extrapolated", "token complexity (bits)"]
+    figure, columns = _by_model(table, names, 11.0, sharex="col", sharey="row")
+    parts = [("optimality", ["raw"]), ("optimality", ["corrected", "extrapolated"]), ("complexity", [*KINDS.values()])]
+    for model, column in columns:
+        for axes, (name, kinds) in zip(column, parts, strict=True):
+            _as_text_is_added(axes, table[table["model"] == model], name, kinds)
+            axes.set_xscale("log")
+        _sample_sizes(column[-1])
+    for axes in columns[0][1]:
+        axes.set_ylim(0, None)
+    return _with_legend(figure, columns[0][1][-1], 4)
 
 
 def by_sentences(table: pd.DataFrame) -> Figure:
@@ -169,27 +181,46 @@ def by_sentences(table: pd.DataFrame) -> Figure:
             axes.set(xscale="log", ylim=(-0.1, 1.15))
             axes.minorticks_off()
         _sample_sizes(column[-1])
-    return _with_legend(figure, columns[0][1][0], 3)
+    return _with_legend(figure, columns[0][1][0], 4)
 
 
 def labels(table: pd.DataFrame) -> Figure:
-    """Information about the domain of a sentence and, where there are pairs, about which answer was preferred."""
+    """Information about the domain of a sentence and, where there are pairs, about which answer was preferred: a panel
+    for each model, with the controls.
+    """
     table = table[table["quantity"].str.endswith("_corrected") & table["layer"].notna()]
     domain = table["quantity"].str.startswith("domain")
-    parts = [(rows, title) for rows, title in ((table[domain], DOMAIN), (table[~domain], ANSWER)) if len(rows)]
-    figure, panels = _panels(1, len(parts), (7 * len(parts), 5), squeeze=False)
-    for axes, (rows, title) in zip(panels.flat, parts, strict=True):
+    parts = [(DOMAIN, table[domain])] if domain.any() else []
+    parts += [(f"{ANSWER}: {model}", rows) for model, rows in table[~domain].groupby("model", sort=False)]
+    columns = int(np.ceil(np.sqrt(len(parts))))
+    lines = -(-len(parts) // columns)
+    figure, panels = _panels(lines, columns, (6.5 * columns, 0.6 + 4.4 * lines), squeeze=False)
+    used, handles = list(panels.flat)[: len(parts)], {}
+    preferred = used[bool(domain.any()) :]
+    for axes in preferred[1:]:
+        axes.sharey(preferred[0])
+    for axes, (title, rows) in zip(used, parts, strict=True):
         for (model, quantity), of_layers in rows.groupby(["model", "quantity"], sort=False):
-            line, what = CONTROLS.get(quantity, ("-", ""))
-            options = {"color": colour(model), "linestyle": line, "marker": "o", "markersize": 3}
-            axes.plot(of_layers["depth"], of_layers["estimate"], **options, label=f"{model}{what}")
-            if not what:
-                ends = of_layers[["low", "high"]].to_numpy(float).T
-                axes.fill_between(of_layers["depth"], *ends, color=colour(model), alpha=0.15, linewidth=0)
+            if quantity in CONTROLS:
+                axes.plot(of_layers["depth"], of_layers["estimate"], **CONTROLS[quantity], linewidth=1.6, zorder=3)
+            else:
+                curve(axes, of_layers, "depth", color=colour(model), label=model, marker="o", markersize=3)
         axes.axhline(0, color="black", linewidth=1)
-        axes.set(title=title, xlabel=DEPTH, ylabel="information above the floor (bits)")
-        axes.legend(fontsize=9)
+        axes.set(title=title, xlabel=DEPTH)
+        handles |= {handle.get_label(): handle for handle in axes.get_legend_handles_labels()[0]}
+    for axes in panels.flat[len(parts) :]:
+        axes.remove()
+    figure.supylabel("information above the floor (bits)", fontsize=14)
+    figure.legend(handles=handles.values(), loc="outside lower center", ncols=len(handles))
     return figure
+
+
+def _most(axes: Axes, most: float) -> None:
+    """An axis from 0 to the most that there can be, the logarithm of the number of anchors, and a line there."""
+    axes.axhline(most, color="grey", linestyle="--", linewidth=1.2)
+    place = {"xycoords": ("axes fraction", "data"), "xytext": (0, 3), "textcoords": "offset points"}
+    axes.annotate("log₂ m", (1, most), **place, ha="right", va="bottom", color="grey")
+    axes.set_ylim(0, 1.1 * most)
 
 
 def _panels(lines: int, columns: int, size: tuple[float | int, float | int], **options: Any) -> tuple[Figure, Any]:
@@ -220,14 +251,18 @@ def _widths_of(table: pd.DataFrame) -> list[tuple[int, dict[str, str]]]:
     return [(width, {"color": f"C{place}", "label": width_name(width)}) for place, width in enumerate(widths)]
 
 
-def _as_text_is_added(axes: Axes, rows: pd.DataFrame, name: str) -> None:
+def _as_text_is_added(axes: Axes, rows: pd.DataFrame, name: str, kinds: Collection[str] = (*KINDS.values(),)) -> None:
     """A quantity over the number of sentences: the first draw of the anchors with its interval, the others thin."""
     for end, kind in KINDS.items():
+        if kind not in kinds:
+            continue
         drawn = rows[rows["quantity"] == name + end]
         first = drawn[drawn["anchor_seed"] == drawn["anchor_seed"].iloc[0]]
         curve(axes, first, "sentences", marker=".", label=kind, **LOOKS[kind])
         draws = drawn.pivot(index="sentences", columns="anchor_seed", values="estimate")
         axes.plot(draws.index, draws, color=LOOKS[kind]["color"], linewidth=0.7)
+    if rows["anchor_seed"].nunique() > 1:
+        axes.plot([], [], color="black", linewidth=0.7, label="thin: other draws of the anchors")
 
 
 def _sample_sizes(axes: Axes) -> None:

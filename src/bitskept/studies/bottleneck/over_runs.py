@@ -8,8 +8,9 @@ import pandas as pd
 from jaxtyping import Float, Shaped
 from scipy.stats import rankdata
 
+from bitskept.base.params import find, read_yaml
 from bitskept.base.publishing import folders, makes_table, read_table
-from bitskept.theory.repeated_runs import mean_over_runs
+from bitskept.theory.repeated_runs import Mean, mean_over_runs
 from bitskept.theory.statistics import (
     detectable_correlation,
     holm,
@@ -20,7 +21,7 @@ from bitskept.theory.statistics import (
     spearman,
 )
 
-FILE = "05_run_measures.csv"
+NOTEBOOK, FILE = "05_training_dynamics", "05_run_measures.csv"
 CONTROLS = ["weights", "tokens", "amount"]
 """What differs between runs of one kind, beside the seed: size, tokens read, and the sentences that these are from."""
 RUN = ["run", "twin", "size", "seed", *CONTROLS]
@@ -36,14 +37,18 @@ COST, SAVED, SCORE = "bits per byte", "bits saved per token", r"blimp .*accuracy
 """The targets: the cost of held-out text, or the bound on it that a diffusion model has; what any run saves of what its
 tokens cost by their frequency, at its own task; and accuracy on BLiMP.
 """
+PLAIN, EVERYONE = "without controls", "all runs, also those that are left out"
+"""The settings that are varied (`with_settings`)."""
 GUESSING = 0.5
-"""The accuracy of guessing which of two sentences is the right one."""
+"""The accuracy of guessing which of two sentences is the right one, and the standard deviation of one such guess."""
 LEAST = 6
 """The fewest runs for a p-value, beside one for each control. With 11 runs and 4 controls of which the target depends,
 7 % of 1,000 simulated tables without a correlation had p < .05.
 """
 GAIN = 0.05
-"""The least bits that a run has to save per token to count as one that has learned."""
+"""The least bits that a run has to save per token, of what tokens cost by their frequencies, to count."""
+PERMUTATIONS = 99_999
+"""With a tenth of them, the p-values that decide after Holm's correction would depend on the draw."""
 
 
 class Pair(NamedTuple):
@@ -57,54 +62,69 @@ class Pair(NamedTuple):
 
 
 def measures(profile: str) -> tuple[pd.DataFrame, str]:
-    """The table of the runs of notebook 05 of this profile, or else that of laptop, and whose it is, in words; an empty
-    table, and what to do, where there is none.
+    """The table of the runs of notebook 05 of this profile, or else that of laptop, with the number of `items` that it
+    takes of a task, and whose it is, in words; an empty table, and what to do, where there is none.
     """
-    for name in dict.fromkeys((profile, "laptop")):
-        path = folders(name)[1] / FILE
+    for parameters in dict.fromkeys((find(profile), find("laptop"))):
+        path = folders(parameters.stem)[1] / FILE
         if path.is_file():
-            table = read_table(path)
-            return table, f"The {table['run'].nunique()} runs are those of the profile {name}."
-    words = "Notebook 05 has not been run with this profile, nor with laptop: run `05_training_dynamics` first."
-    return pd.DataFrame(columns=[*RUN, "quantity", "estimate"]), words
+            table = read_table(path).assign(items=read_yaml(parameters)[NOTEBOOK]["items"])
+            return table, f"The {table['run'].nunique()} runs are those of the profile {parameters.stem}."
+    words = f"Notebook 05 has not been run with this profile, nor with laptop: run `{NOTEBOOK}` first."
+    return pd.DataFrame(columns=[*RUN, "items", "quantity", "estimate"]), words
 
 
 def by_run(table: pd.DataFrame) -> pd.DataFrame:
-    """One row for each run that has learned, one column for each quantity and for `COST` and `SAVED`. A run whose gain
-    was not measured counts as one that has.
-    """
-    wide = table.pivot(index=RUN, columns="quantity", values="estimate").astype(float)
+    """One row for each run, one column for each quantity and for `COST` and `SAVED`."""
+    wide = table.pivot(index=[*RUN, "items"], columns="quantity", values="estimate").astype(float)
     wide = wide.reindex(columns=wide.columns.union(["bits_per_byte", "bits_per_byte_bound", "unigram_gain"]))
     wide[COST] = wide["bits_per_byte"].fillna(wide["bits_per_byte_bound"])
     wide[SAVED] = wide["unigram_gain"]
-    return wide[~(wide[SAVED] < GAIN)].reset_index()
+    return wide.reset_index()
+
+
+def that_learned(wide: pd.DataFrame) -> pd.DataFrame:
+    """The runs of `by_run` that save `GAIN`. A run whose gain was not measured counts as one that does."""
+    return wide[~(wide[SAVED] < GAIN)]
 
 
 def targets(learned: pd.DataFrame) -> dict[str, bool]:
-    """The targets that the runs of `by_run` may have, and whether they are good enough at each for a correlation to
-    mean something: an accuracy has to be above `GUESSING` on average, with the whole 95 % interval over runs.
+    """The targets that runs may have, and whether those of `that_learned` are good enough at each for a correlation to
+    mean something: the whole interval of an accuracy has to be above `GUESSING`.
     """
     accuracies = sorted(name for name in learned.columns if re.fullmatch(SCORE, name))
-    means = {name: learned[name].dropna().to_numpy(float) for name in accuracies}
-    able = {name: len(values) > 0 and mean_over_runs(values, 0.0).low > GUESSING for name, values in means.items()}
+    able = {name: bool(learned[name].any() and accuracy(name, learned).low > GUESSING) for name in accuracies}
     return {COST: True, SAVED: True} | able
 
 
+def accuracy(name: str, learned: pd.DataFrame) -> Mean:
+    """An accuracy as a mean over runs, with its 95 % interval over runs and items. All runs answer the same items, so
+    more runs do not make up for few of them.
+    """
+    known = learned[learned[name].notna()]
+    items = int(known["items"].iloc[0])
+    return mean_over_runs(known[name].to_numpy(float), GUESSING / np.sqrt(items), items)
+
+
 @makes_table
-def runs(table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Each of `MEASURES` against each target over the runs that have learned (`by_run`): `n`, the rank correlation
-    (`spearman`), the same given `CONTROLS` and the kind of run (`estimate`, with its 95 % interval), `p` (permutations
+def runs(table: pd.DataFrame, seed: int, *, everyone: bool = False, plain: bool = False) -> pd.DataFrame:
+    """Each of `MEASURES` against each target over the runs of `that_learned`: `n`, the rank correlation (`spearman`),
+    the same given `CONTROLS` and the kind of run (`estimate`, with its 95 % interval), `p` (permutations
     within a kind), `p_holm` over all rows, and `detectable`, the smallest that would have been seen 80 % of the time.
     Beside these, `twins` names the kinds, `controls` is how many controls differed, `able` whether runs are good enough
     at the target (`targets`; without it there is no p), `tests` how many p-values, and `listed` how many runs there
-    are, learned or not.
+    are, learned or not. With `everyone` runs count whether they have learned or not; `plain` correlations are given
+    nothing, and values are permuted over all runs.
 
     Read from the table of `studies.dynamics`, by `measures`. What too few runs leave undefined is missing.
     """
     wide, rows = by_run(table), []
+    wide = wide if everyone else that_learned(wide)
     for target, able in targets(wide).items():
-        facts = {"target": target, "able": able}
-        rows += [facts | {"measure": measure} | _row(_pair(wide, measure, target), able, seed) for measure in MEASURES]
+        for measure in MEASURES:
+            pair = _pair(wide, measure, target)
+            pair = pair._replace(controls=pair.controls[:, :0]) if plain else pair
+            rows.append({"target": target, "able": able, "measure": measure} | _row(pair, able, seed))
     result = pd.DataFrame(rows)
     known = result["p"].notna()
     tests = int(known.sum())
@@ -114,12 +134,19 @@ def runs(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     return result.assign(tests=tests, listed=table["run"].nunique(), unit="rank correlation")
 
 
+def with_settings(correlations: pd.DataFrame, table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The table of `runs`, and those of two other settings, which the column `setting` names."""
+    plain = runs(table, seed, plain=True).assign(setting=PLAIN)
+    everyone = runs(table, seed, everyone=True).assign(setting=EVERYONE)
+    return pd.concat([correlations.assign(setting=None), plain, everyone], ignore_index=True)
+
+
 @makes_table
 def with_points(correlations: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """The table of `runs` and, with a `run`, what is left of each run's ranks once the controls and the kinds are taken
     out: of `SHOWN` (`left_of_measure`) and of the target (`left_of_target`), whose correlation is that estimate.
     """
-    wide, parts = by_run(table), [correlations]
+    wide, parts = that_learned(by_run(table)), [correlations]
     for target in correlations.loc[correlations["estimate"].notna() & (correlations["measure"] == SHOWN), "target"]:
         pair = _pair(wide, SHOWN, target)
         left = dict(zip(LEFT, partial_ranks(pair.x, pair.y, pair.controls), strict=True))
@@ -148,7 +175,8 @@ def _row(pair: Pair, able: bool, seed: int) -> dict[str, Any]:
         row["estimate"] = partial_spearman(pair.x, pair.y, pair.controls)
         row["low"], row["high"] = rank_interval(row["estimate"], number - controls)
         if able and number - controls >= LEAST:
-            row["p"] = permutation_p(pair.x, pair.y, pair.controls, within=pair.twins, seed=seed)
+            within = pair.twins if controls else None  # without controls kinds are not told apart
+            row["p"] = permutation_p(pair.x, pair.y, pair.controls, within=within, permutations=PERMUTATIONS, seed=seed)
     except ValueError:  # too few runs, or one of the two does not vary
         pass
     return row

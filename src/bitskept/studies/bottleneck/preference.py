@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
     import datasets
 
 INFORMATION, EXCHANGED, BEYOND = "preference_information", "preference_exchanged", "preference_beyond_length"
-"""Quantities: of people's labels, of labels exchanged at random, and above what the length of an answer tells."""
+LONGER = "preference_longer"
+"""Quantities: of people's labels, of labels exchanged at random, and above what the length of an answer tells; and of
+labels for the longer answer, which states should know.
+"""
+PERMUTATIONS = 2000
+"""So many exchanges of labels give a p-value: with 200, a few more or less of them would decide some claims."""
 ENCODED = ("input_ids", "offset_mapping", "special_tokens_mask")
 
 
@@ -32,7 +38,7 @@ class Plan:
     task: str
     pairs: int
     longest: int
-    instrument: Instrument
+    instruments: tuple[Instrument, ...]
     seed: int
     dtype: str
 
@@ -42,32 +48,35 @@ class Plan:
         return self.task
 
 
-@measurement("preference", 4, source=tasks)
+@measurement("preference", 7, source=tasks)
 def measure(model: LanguageModel, plan: Plan, *, progress: bool = True) -> pd.DataFrame:
-    """I(Z; preferred or rejected) of the tokens of answers by layer, in the columns of `compression.measure` and the
-    number of `clusters` that intervals are over, which are prompts. Two controls: the same with the labels of half of
-    the pairs exchanged at random (`EXCHANGED`), and above a floor of labels that go with the length of an answer as
-    those of people do (`BEYOND`). Each has a p-value for every layer and for the mean over layers.
+    """I(Z; preferred or rejected) of the tokens of answers by layer and draw of the anchors, in the columns of
+    `compression.measure` and the number of `clusters` that intervals are over, which are prompts. Three controls: the
+    same with the labels of half of the pairs exchanged at random (`EXCHANGED`), above a floor of labels that match
+    length as often as those of people do (`BEYOND`), and for the longer answer of each pair (`LONGER`). Each has a
+    p-value for every layer and for the mean over layers.
 
     ValueError where too few pairs fit; SourceError where the pairs are not available.
     """
     pairs = tasks.preference(plan.task, seed=plan.seed)
     encoding, prompts = _answers(model, pairs, plan.pairs, min(plan.longest, model.longest))
-    anchors = plan.instrument.draw(model)
-    sums = SentenceSums(anchors, model.layers + 1, len(encoding))
+    draws = {tool: tool.draw(model) for tool in plan.instruments}
+    sums = {tool: SentenceSums(anchors, model.layers + 1, len(encoding)) for tool, anchors in draws.items()}
     title = f"{label(model)}: {plan.task}" if progress else None
     budget = compression.TOKEN_BUDGET
     for batch in stream(model, encoding, range(len(encoding)), stacked=False, budget=budget, progress=title):
-        sums.add(anchors.assign(batch.states), batch.sentences)
+        for tool, anchors in draws.items():
+            sums[tool].add(anchors.assign(batch.states), batch.sentences)
         del batch  # the next one needs its room
     preferred, pair = np.arange(len(encoding)) % 2 == 0, np.arange(len(encoding)) // 2
     at_random = np.random.default_rng(plan.seed).random(len(encoding) // 2) < 0.5
     asked = {INFORMATION: (preferred, None), EXCHANGED: (preferred ^ at_random[pair], None)}
-    asked |= {BEYOND: (preferred, _longer(encoding))}
+    asked |= {BEYOND: (preferred, _longer(encoding)), LONGER: (_longer(encoding), None)}
     rows = []
-    for name, (labels, beside) in asked.items():
-        result = sums.information(labels, pairs=pair, clusters=prompts, beside=beside, seed=plan.seed)
-        rows += compression.label_rows(name, result, len(encoding), plan.instrument)
+    for tool, (name, (labels, beside)) in product(plan.instruments, asked.items()):
+        options = {"clusters": prompts, "permutations": PERMUTATIONS, "seed": plan.seed}
+        result = sums[tool].information(labels, pairs=pair, beside=beside, **options)
+        rows += compression.label_rows(name, result, len(encoding), tool)
         facts = {name: value for name, value in rows[-1].items() if name not in ("layer", "estimate")}
         rows.append(facts | {"estimate": result.p_mean})
     return to_table(model, rows, [*compression.COLUMNS, "clusters"], corpus=plan.task)

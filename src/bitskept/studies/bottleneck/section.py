@@ -60,20 +60,25 @@ class IbCorrelations(Section):
 def plan(section: IbCorrelations, **others: Any) -> compression.Plan:
     """What is measured of each model; `others` replace values of the plan."""
     values = {"sentences": tuple(section.sentences), "widths": tuple(section.widths), "longest": section.longest}
-    values["instruments"] = tuple(Instrument(section.anchors, seed) for seed in section.anchor_seeds)
+    values |= {"instruments": draws(section)}
     values |= {"seed": section.seed, "dtype": section.dtype, "memory": section.memory}
     return compression.Plan(section.corpus, **(values | others))
 
 
+def draws(section: IbCorrelations) -> tuple[Instrument, ...]:
+    """An instrument for each draw of the anchors."""
+    return tuple(Instrument(section.anchors, seed) for seed in section.anchor_seeds)
+
+
 def longer_plan(section: IbCorrelations) -> compression.Plan:
     """The same on more text, with the first draw of the anchors: for `more_model`."""
-    first = plan(section).instruments[:1]
+    first = draws(section)[:1]
     return plan(section, sentences=tuple(section.more_sentences), instruments=first)
 
 
 def document_plans(section: IbCorrelations) -> dict[str, compression.Plan]:
     """Other texts with the first draw of the anchors, by corpus: for the last of the models."""
-    first = plan(section).instruments[:1]
+    first = draws(section)[:1]
     common = {"widths": tuple(section.widths), "instruments": first, "seed": section.seed}
     common |= {"dtype": section.dtype, "memory": section.memory}
     return {
@@ -103,10 +108,9 @@ def bigram_plan(section: IbCorrelations) -> bigram_curve.Plan:
 
 
 def preference_plan(section: IbCorrelations) -> preference.Plan:
-    """Pairs of answers, with the first draw of the anchors: for each model."""
-    instrument = Instrument(section.anchors, section.anchor_seeds[0])
+    """Pairs of answers, with all draws of the anchors: for each model."""
     options = {"longest": section.preference_longest, "seed": section.seed, "dtype": section.dtype}
-    return preference.Plan(section.preference_task, section.preference_pairs, instrument=instrument, **options)
+    return preference.Plan(section.preference_task, section.preference_pairs, instruments=draws(section), **options)
 
 
 def jobs(section: IbCorrelations) -> Iterator[Job]:

@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 
 from bitskept.base.words import has_interval, quote
+from bitskept.instruments.claims import LEVEL
 from bitskept.instruments.soft_entropy.compression import KINDS
-from bitskept.studies.bottleneck.correlations import FEWEST
+from bitskept.studies.bottleneck.claims import RATIO, RELEVANT, changes_with_text
+from bitskept.studies.bottleneck.correlations import FEWEST, QUANTITIES, REPORTED, models_needed
 from bitskept.studies.bottleneck.known_data import on_noise
-
-LABELS = {
-    "preference_beyond_length": "preference information beyond the length of answers",
-    "preference_exchanged": "“preference information” of labels exchanged at random",
-}
+from bitskept.studies.bottleneck.verdict_sentences import other_settings
+from bitskept.theory.statistics import holm
 
 
 def circle(table: pd.DataFrame) -> str:
@@ -50,45 +49,70 @@ def known(table: pd.DataFrame) -> str:
 
 def floor(table: pd.DataFrame) -> str:
     """How many bits a label seen once seems to carry, and how many places have one."""
-    lost, lines = _lost_to_one_state(table), []
+    lines = []
     for model in table["model"].unique():
         rows = table[table["model"] == model]
-        entropy = rows.loc[rows["quantity"] == "soft_entropy", "estimate"].iloc[0]
+        lost = rows[rows["quantity"] == "seeming_of_one"].iloc[0]
         once = rows[rows["quantity"] == "unique_input"]
         first, last = once.iloc[0], once.iloc[-1]
         lines.append(
-            f"- **{model}**: a single state has {entropy - lost[model]:.2f} of {entropy:.2f} bits, so a label that "
-            f"occurs once seems to carry {lost[model]:.2f} bits. Such labels make up {first['estimate']:.0%} of the "
-            f"places at width {first['width']} and {last['estimate']:.0%} at width {last['width']}."
+            f"- **{model}**: a label that occurs once seems to carry H(Z) − h(1) = {quote(lost, '.2f')} bits. Places "
+            f"with such a label make up {first['estimate']:.0%} at width {first['width']} and {last['estimate']:.0%} "
+            f"at width {last['width']}."
         )
     return "\n".join(lines)
 
 
-def _lost_to_one_state(floor: pd.DataFrame) -> pd.Series:
-    """H(Z) - h(1) in bits by model: the bits that a label which occurs once seems to carry."""
-    whole = floor[floor["quantity"] == "soft_entropy"].set_index("model")["estimate"]
-    single = floor[(floor["quantity"] == "random_entropy") & (floor["n"] == 1)].set_index("model")["estimate"]
-    return (whole - single).astype(float)
-
-
-def layers(table: pd.DataFrame) -> str:
-    """How complexity and expressivity change from the embedding to the last layer, and how much of it is floor."""
+def layers(table: pd.DataFrame, exactness: pd.DataFrame) -> str:
+    """How complexity and expressivity change from the first to the last layer, how much of it is floor, and how much of
+    that is spurious where it is known, in the table of `exact_information.exactness`.
+    """
     lines = []
     for model in table["model"].unique():
         rows = table[table["model"] == model]
         values = rows.pivot(index="layer", columns="quantity", values="estimate").astype(float)
-        kept, ahead = (values[f"{name}_corrected"] for name in ("complexity", "expressivity"))
         share = (values["expressivity_floor"] / values["expressivity"])[1:]
+        kept, ahead = (_course(rows, f"{name}_corrected", " bits") for name in ("complexity", "expressivity"))
         lines.append(
-            f"- **{model}**: corrected complexity goes from {kept.iloc[0]:.2f} bits at the embedding to "
-            f"{kept.iloc[-1]:.2f} at the last layer, expressivity from {ahead.iloc[0]:.2f} to {ahead.iloc[-1]:.2f}. "
-            f"The floor makes up {share.min():.0%} to {share.max():.0%} of raw expressivity."
+            f"- **{model}**: from the first layer, the embedding, to the last, corrected complexity goes {kept}; "
+            f"expressivity goes {ahead}. The floor makes up {share.min():.0%} to {share.max():.0%} of raw expressivity."
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", _spurious(exactness)])
+
+
+def _course(rows: pd.DataFrame, quantity: str, unit: str = "") -> str:
+    """A quantity of the first and the last layer, and of the layers between where it is highest and lowest."""
+    course = rows[rows["quantity"] == quantity].sort_values("layer").to_dict("records")
+    said = f"from {quote(course[0], '.2f')} to {quote(course[-1], '.2f')}{unit}"
+    known = [row for row in course if pd.notna(row["estimate"])]
+    between = [
+        f"{name} at layer {row['layer']}: {row['estimate']:.2f}"
+        for name, choose in (("highest", max), ("lowest", min))
+        for row in [choose(known, key=lambda row: row["estimate"], default=course[0])]
+        if row["estimate"] not in (course[0]["estimate"], course[-1]["estimate"])
+    ]
+    return f"{said} ({'; '.join(between)})" if between else said
+
+
+def _spurious(exactness: pd.DataFrame) -> str:
+    """How the floor compares with what is spurious of raw expressivity, at the largest sample with exact values."""
+    rows = exactness[
+        (exactness["quantity"] == "expressivity") & (exactness["sentences"] == exactness["sentences"].max())
+    ]
+    values = rows.pivot(index="source", columns="kind", values="estimate")
+    exact = rows.groupby("source")["exact"].first()
+    shares = pd.DataFrame({"floor": 1 - values["corrected"] / values["raw"], "spurious": 1 - exact / values["raw"]})
+    more = shares["floor"] > shares["spurious"]
+    than = "more than" if more.all() else "not always more than" if more.any() else "no more than"
+    known = [
+        f"the floor made up {row['floor']:.0%}, and what is spurious {row['spurious']:.0%} ({source})"
+        for source, row in shares.iterrows()
+    ]
+    return f"The floor is {than} what is spurious. Where both are known, in section 3, {'; '.join(known)}."
 
 
 def optimality(table: pd.DataFrame) -> str:
-    """Whether corrected optimality changes from the embedding to the last layer, and the range of the raw one."""
+    """Whether corrected optimality changes from the first to the last layer, and the range of the raw one."""
     lines = []
     token = table[(table["width"] == 1) & (table["quantity"] == "optimality_corrected")].sort_values("layer")
     for model in table["model"].unique():
@@ -101,8 +125,8 @@ def optimality(table: pd.DataFrame) -> str:
             change = "it falls"
         elif not (has_interval(first) and has_interval(last)):
             change = "too few sentences to tell"
-        ends = f"from {quote(first, '.2f')} to {quote(last, '.2f')} at the end"
-        lines.append(f"- **{model}**: corrected, {ends}: {change}.")
+        course = _course(rows, "optimality_corrected")
+        lines.append(f"- **{model}**: from the first to the last layer, corrected, {course}: {change}.")
     widest = table["width"].max()
     raw = table.loc[(table["width"] == widest) & (table["quantity"] == "optimality"), "estimate"]
     lines.append(f"\nRaw optimality at width {widest}: {raw.min():.2f} to {raw.max():.2f}, over all models and layers.")
@@ -124,52 +148,85 @@ def plane(table: pd.DataFrame) -> str:
     above = max(0.0, information - shuffled)
     lines.append(
         f"(Stars are last layers.) On the exact curve of the counts, {information:.2f} of the H(X) = {entropy:.2f} "
-        f"bits of a token predict the next one, a ratio of {information / entropy:.2f}, and half of H(X) is enough for "
-        f"{half:.0%} of these. The same tokens in random pairs would show {shuffled:.2f} bits; above this floor the "
-        f"ratio is {above / entropy:.2f}."
+        f"bits of a token ({exact['types'].max():,.0f} types, all rarer tokens merged) predict the next one, a ratio "
+        f"of {information / entropy:.2f}, and half of H(X) is enough for {half:.0%} of these. The same tokens in "
+        f"random pairs would show {shuffled:.2f} bits; above this floor the ratio is {above / entropy:.2f}."
     )
     return "\n\n".join(lines)
 
 
-def stability(agreement: pd.DataFrame) -> str:
-    """Which kinds of optimality agree between two sample sizes, from `amount_of_text.agreement`."""
+def stability(agreement: pd.DataFrame, changes: pd.DataFrame) -> str:
+    """How each kind of optimality changes between two sample sizes, from `amount_of_text.agreement` and `changes`, and
+    whether it stays the same, to within the least change that counts.
+    """
     few, many = agreement.columns[:2]
-    models = agreement.index.unique(level=1)
-    lines = [f"From {few:,} to {many:,} sentences ({', '.join(models)}):\n"]
+    token = changes[changes["planned"].astype(bool) & (changes["width"] == 1)].assign(p_holm=np.nan)
+    tested = token["estimate"].notna()
+    token.loc[tested, "p_holm"] = holm(token.loc[tested, "p"].to_numpy(float))
+    settings = changes_with_text(changes)
+    lines, answers = [f"From {few:,} to {many:,} sentences ({', '.join(agreement.index.unique(level=1))}):\n"], []
     for end, kind in KINDS.items():
-        rows = agreement.loc[f"optimality{end}"]
-        agree = rows.index[rows["agree"] == "yes"]
-        names = f" ({', '.join(agree)})" if len(agree) else ""
-        lines.append(
-            f"- **{kind}** token optimality agrees within its intervals on {len(agree)} of {len(models)} models{names} "
-            f"and changes by {', '.join(rows['change'])}."
+        relative, rows = (
+            agreement.loc[f"optimality{end}", "change"],
+            token[token["estimator"] == kind].set_index("model"),
         )
-    changes = (f"{kind} by {', '.join(agreement.loc[f'complexity{end}', 'change'])}" for end, kind in KINDS.items())
-    lines.append(f"- **Complexity**, its denominator, changes as well: {'; '.join(changes)}.")
-    return "\n".join(lines)
+        moves = (
+            f"{quote(row, '+.3f')} ({relative[model]})" if pd.notna(row["estimate"]) else "what is not estimable"
+            for model, row in rows.iterrows()
+        )
+        lines.append(f"- **{kind}** token optimality changes by {', '.join(moves)}.")
+        same = rows.apply(_stays, axis=1)
+        said = "; ".join(f"{answer} for {', '.join(same.index[same == answer])}" for answer in same.unique())
+        total, rest = other_settings(settings[settings["claim"].str.startswith(f"{kind} ")])
+        agree = f" ({total - len(rest)} of {total} other settings agree)"
+        answers.append(f"{kind[0].upper()}{kind[1:]}, {said}{agree}.{_reach(rows[same.str.startswith('yes')])}")
+    relative = (f"{kind} by {', '.join(agreement.loc[f'complexity{end}', 'change'])}" for end, kind in KINDS.items())
+    lines.append(f"- **Complexity**, its denominator, changes as well: {'; '.join(relative)}.")
+    question = f"\nDoes the ratio stay the same, to within {RELEVANT[RATIO]}?"
+    return "\n".join([*lines, question, "", *(f"- {answer}" for answer in answers)])
+
+
+def _stays(change: pd.Series) -> str:
+    """Whether a change with this interval is smaller than what counts, and its direction where it is significant."""
+    least = RELEVANT[RATIO]
+    way = "rises" if change["estimate"] > 0 else "falls"
+    if change["low"] > least or change["high"] < -least:
+        return f"no (it {way})"
+    if -least < change["low"] and change["high"] < least:
+        return f"yes (though it {way})" if change["p_holm"] < LEVEL else "yes"
+    return "cannot tell"
+
+
+def _reach(same: pd.DataFrame) -> str:
+    """How close to the limit the intervals end that lie within it."""
+    if same.empty:
+        return ""
+    ends = same[["low", "high"]].abs().max(axis=1).map("{:.3f}".format)
+    are = "The interval ends" if len(ends) == 1 else "The intervals end"
+    return f" {are} at {', '.join(ends)}, where the limit is {RELEVANT[RATIO]:.3f}."
 
 
 def labels(table: pd.DataFrame, left_out: str) -> str:
-    """The layer with most information about each label of whole texts, and that of its controls; `left_out` says why
-    there is no preference information, if there is none.
+    """The layer with most information about the domain of a sentence, by model; `left_out` says why there is no
+    preference information, if there is none.
     """
     lines = [f"{left_out}\n"] if left_out else []
-    rows = table[table["layer"].notna()].reset_index(drop=True)
-    corrected = rows[rows["quantity"].str.endswith("_corrected")]
-    for (quantity, model), candidates in corrected.groupby(["quantity", "model"], sort=False):
-        best = rows.loc[candidates["estimate"].idxmax()]
-        name = quantity.removesuffix("_corrected")
-        chance = (rows["quantity"] == f"{name}_p") & (rows["model"] == model) & (rows["layer"] == best["layer"])
+    rows = table[table["layer"].notna() & table["quantity"].str.startswith("domain")]
+    for model, of_model in rows.groupby("model", sort=False):
+        by_layer = {name: values.set_index("layer") for name, values in of_model.groupby("quantity")}
+        corrected = by_layer["domain_information_corrected"]
+        layer = corrected["estimate"].idxmax()
+        p = by_layer["domain_information_p"].loc[layer, "estimate"]
         lines.append(
-            f"- **{model}**: most {LABELS.get(name, name.replace('_', ' '))} at layer {best['layer']}, "
-            f"{quote(best, 'z.3f')} bits per token (p = {rows.loc[chance, 'estimate'].iloc[0]:.3f})."
+            f"- **{model}**: most domain information at layer {layer}, {quote(corrected.loc[layer], '.4f')} bits per "
+            f"token (p = {p:.3f})."
         )
     return "\n".join(lines)
 
 
 def correlations(table: pd.DataFrame, measured: pd.DataFrame, listed: Sequence[str], left_out: str) -> str:
-    """Whether there are enough models for a correlation, and which of those listed have not been measured; `left_out`
-    says why there are no scores, if there are none.
+    """Whether there are enough models for a correlation, how many it takes to see the paper's, and which of those
+    listed have not been measured; `left_out` says why there are no scores, if there are none.
     """
     number = int(table["n"].max())
     words = (
@@ -182,5 +239,14 @@ def correlations(table: pd.DataFrame, measured: pd.DataFrame, listed: Sequence[s
             "and no p-value is given."
         )
     missing = sorted(set(listed) - set(measured["model"]))
+    takes = ", ".join(
+        f"{reported} ({name.replace('_', ' ')}) {models_needed(reported):,} models and "
+        f"{models_needed(reported, len(QUANTITIES)):,}"
+        for name, reported in REPORTED.items()
+    )
+    words += (
+        f" To be seen 80 % of the time in one test, and in the strictest of {len(QUANTITIES)}, P2's coefficients take: "
+        f"{takes}."
+    )
     lines = [left_out, words, f"Not measured yet: {', '.join(missing)}." if missing else ""]
     return " ".join(filter(None, lines))

@@ -7,42 +7,50 @@ import pandas as pd
 from bitskept.base.publishing import makes_table
 from bitskept.base.words import quote
 from bitskept.sources.packages import SourceError
-from bitskept.studies.bottleneck import preference
-from bitskept.studies.bottleneck.by_layer import with_depth
+from bitskept.studies.bottleneck import by_layer, preference
 from bitskept.studies.bottleneck.section import IbCorrelations, preference_plan
 
 ANSWERS = {
     preference.INFORMATION: "of people",
     preference.BEYOND: "of people, beyond length",
     preference.EXCHANGED: "exchanged at random",
+    preference.LONGER: "of the longer answer",
 }
 """What preference information and its controls are about."""
 
 
 def preferred(section: IbCorrelations) -> tuple[pd.DataFrame | None, str]:
-    """Preference information of all models, with the `depth` of each layer; None, and the reason, where the pairs of
-    answers are not available.
+    """Preference information of all models, with the `depth` of each layer, as `over_draws` of the anchors; None, and
+    the reason, where the pairs of answers are not available.
     """
     plan, terms = preference_plan(section), section.accept_terms
     try:
         tables = [preference.measure(model, plan, accept_terms=terms) for model in section.models]
     except SourceError as error:
         return None, f"Preference information is left out: {error}."
-    return with_depth(pd.concat(tables)), ""
+    return by_layer.with_depth(over_draws(pd.concat(tables))), ""
+
+
+def over_draws(table: pd.DataFrame) -> pd.DataFrame:
+    """Means over the draws of the anchors (`by_layer.over_draws`); of p-values the largest, which is valid as well."""
+    largest = table.groupby(["model", "quantity", "layer"], dropna=False)["estimate"].transform("max")
+    values = table["estimate"].mask(table["quantity"].str.endswith("_p"), largest)
+    return by_layer.over_draws(table.assign(estimate=values), "clusters")
 
 
 @makes_table
 def labels(compressed: pd.DataFrame, preferred: pd.DataFrame | None, section: IbCorrelations) -> pd.DataFrame:
     """Domain information and, where it was measured, preference information with its controls: of each layer and,
-    without a layer, as a mean over all but the embedding. `clusters` is how many sentences, or prompts, an interval is
-    over.
+    without a layer, as a mean over all but the embedding; which answer is longer as this mean only. `clusters` is how
+    many sentences, or prompts, an interval is over.
     Measured by `instruments.soft_entropy.compression.measure` and `studies.bottleneck.preference.measure`.
     """
     domain = compressed[compressed["anchor_seed"] == section.anchor_seeds[0]]
     domain = domain[domain["quantity"].str.startswith("domain_information")]
     tables = [domain.assign(clusters=domain["sentences"])]
     if preferred is not None:
-        tables.append(preferred[preferred["quantity"].str.startswith("preference_")])
+        by_layer = ~preferred["quantity"].str.startswith(preference.LONGER) | preferred["layer"].isna()
+        tables.append(preferred[preferred["quantity"].str.startswith("preference_") & by_layer])
     return pd.concat(tables)
 
 

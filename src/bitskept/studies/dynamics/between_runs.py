@@ -4,9 +4,11 @@ Twins of one name, of all seeds, sizes and amounts, are compared among themselve
 out of both ranks, and the test permutes within names. So no correlation comes from the objective.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bitskept.base.publishing import makes_table
@@ -17,6 +19,7 @@ from bitskept.sources import models
 from bitskept.studies.dynamics.checkpoints import GAIN, usual
 from bitskept.studies.dynamics.comparing_runs import LEVEL, at_last_layer
 from bitskept.studies.dynamics.section import TrainingDynamics
+from bitskept.theory.repeated_runs import mean_over_runs
 from bitskept.theory.statistics import detectable_correlation, holm, partial_spearman, permutation_p, rank_interval
 
 RETAINED = "retained"
@@ -26,6 +29,10 @@ MEASURES = (*AT_LAST_LAYER, *OVER_LAYERS, *(f"{name}_corrected" for name in OVER
 RUN = ["run", "twin", "size", "amount", "seed", "weights", "tokens"]
 LEAST = 6
 """Runs that it takes for a correlation, beside one for each name of a twin."""
+CHANCE = {"accuracy": 0.5, "spearman": 0.0}
+"""What guessing gives: a choice of two, or at most that of more; and a rank correlation."""
+SPREAD = {"accuracy": 0.5, "spearman": 1.0}
+"""The standard deviation of a guess at one item."""
 
 
 @makes_table
@@ -61,6 +68,41 @@ def _facts(training: twin_runs.TwinTraining, checkpoint: dict[str, Any]) -> dict
         "weights": models.number_of_weights(checkpoint["id"]),
         "tokens": twin_runs.tokens_seen(run),
     }
+
+
+def of_learned(measures: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """The `measures` of those runs that have learned (`gains.learned`)."""
+    passed = runs.loc[runs["learned"], ["twin", "size", "amount", "seed"]]
+    return measures.merge(passed, on=list(passed), validate="m:1")
+
+
+def beside_guessing(measures: pd.DataFrame, items: int) -> pd.DataFrame:
+    """One row per `score`, an accuracy or a rank correlation: `chance`, what guessing gives; the mean over runs,
+    `estimate`, with `low` and `high` over runs and items; `smallest` and `largest`, the ends of the range of the
+    `runs`; and whether they are `better` than guessing: p < `LEVEL` after Holm's correction for the number of scores.
+
+    A task has at most `items`; with fewer, its interval would be longer still.
+    """
+    rows = []
+    for score, runs in measures.groupby("quantity"):
+        kind = re.search(f" .*({'|'.join(CHANCE)})$", score)
+        values = runs["estimate"].dropna().to_numpy(float)
+        if kind and len(values):
+            chance, error = CHANCE[kind[1]], SPREAD[kind[1]] / np.sqrt(items)
+            mean = mean_over_runs(values - chance, error, items)._asdict()
+            mean |= {name: mean[name] + chance for name in ("estimate", "low", "high")}
+            ends = {"smallest": values.min(), "largest": values.max(), "runs": len(values)}
+            rows.append({"score": score, "chance": chance} | mean | ends)
+    columns = ["score", "chance", "estimate", "low", "high", "p", "smallest", "largest", "runs"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(better=(holm(table["p"].to_numpy(float)) < LEVEL) & (table["estimate"] > table["chance"]))
+
+
+def beyond_guessing(measures: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """The `measures` without those of tasks of which no score is better than guessing (`beside_guessing`)."""
+    done = {score.partition(" ")[0] for score in scores.loc[scores["better"], "score"]}
+    can = [" " not in name or name.partition(" ")[0] in done for name in measures["quantity"]]
+    return measures[np.array(can, dtype=bool)]  # an empty list would select no columns
 
 
 def correlations(measures: pd.DataFrame, *, seed: int) -> pd.DataFrame:

@@ -156,9 +156,3 @@ def _rows(table: pd.DataFrame, plan: Any) -> pd.DataFrame:
     if getattr(plan, "hidden", 0) and "reading" in table:
         table = table.replace({"reading": {"token": VISIBLE}})
     return table[table["quantity"].isin(QUANTITIES)]
-
-
-def targets(table: pd.DataFrame) -> list[str]:
-    """The quantities that say what a checkpoint can do: bits saved, bits per byte, and scores."""
-    wanted = {GAIN, *bits_per_byte.QUANTITIES}
-    return [name for name in table["quantity"].unique() if name in wanted or " " in name]

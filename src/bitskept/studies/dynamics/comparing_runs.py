@@ -18,6 +18,10 @@ from bitskept.theory.statistics import holm
 LEVEL = 0.05
 NETWORK = ("twin", "size", "amount")
 UNTRAINED = ("family", "causal", "initial")
+SETTING = ["reading", "probe", "train_sentences"]
+"""The columns that name how states were read."""
+BEFORE = ", before the first step"
+"""The end of a reading's name: of states before the network is trained."""
 
 
 def at_last_layer(table: pd.DataFrame) -> pd.DataFrame:

@@ -4,21 +4,23 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bitskept.base.figures import FULL_SHARE, curve, points, shades
+from bitskept.base.figures import FULL_SHARE, curve, shades
 from bitskept.instruments import claims_figure
 from bitskept.instruments.training.twin_runs import COLOURS, DIFFUSION, is_causal
 from bitskept.studies.dynamics.checkpoints import GAIN
 from bitskept.studies.dynamics.language_claims import RELEVANT
 from bitskept.studies.dynamics.language_figures import language as language
-from bitskept.studies.dynamics.language_figures import language_claims as language_claims
 from bitskept.studies.dynamics.language_figures import language_estimators as language_estimators
 from bitskept.studies.dynamics.language_figures import language_factors as language_factors
 from bitskept.studies.dynamics.language_figures import language_needed as language_needed
 from bitskept.studies.dynamics.language_figures import language_seeds as language_seeds
 from bitskept.studies.dynamics.language_figures import language_steps as language_steps
+from bitskept.studies.dynamics.last_layers import BITS, COMPARED
 from bitskept.studies.dynamics.section import TrainingDynamics
 from bitskept.studies.dynamics.sizes import LABELS, along, varied
 
+MARKERS = dict(zip(COLOURS, "o^sXvDP*", strict=True))
+"""The marker of each twin: some colours are close to each other."""
 SHOWN = ("retained", "rankme", "complexity_corrected", "optimality_corrected")
 """The measures in the figure of runs."""
 
@@ -49,8 +51,9 @@ def kept_and_learned(table: pd.DataFrame) -> Figure:
     for axes, probe in zip(figure.subplots(1, len(probes), sharey=True, squeeze=False).flat, probes, strict=True):
         for (twin, seed), rows in table[table["probe"] == probe].groupby(["twin", "seed"], sort=False):
             label = twin if seed == table.loc[table["twin"] == twin, "seed"].iloc[0] else None
-            axes.plot(rows["gain"], rows["estimate"], ".-", color=COLOURS[twin], label=label, alpha=0.8)
-            axes.plot(rows["gain"].iloc[-1], rows["estimate"].iloc[-1], "o", color=COLOURS[twin], markersize=7)
+            look = {"color": COLOURS[twin], "marker": MARKERS[twin]}
+            axes.plot(rows["gain"], rows["estimate"], label=label, alpha=0.6, markersize=5, linewidth=1.2, **look)
+            axes.plot(rows["gain"].iloc[-1], rows["estimate"].iloc[-1], markersize=11, markeredgecolor="black", **look)
         axes.set(title=probe, xlabel="bits per token below the unigram cost", ylim=FULL_SHARE)
         axes.set_xlim(left=max(-1.0, table["gain"].min()))
     figure.axes[0].set_ylabel("share of H(X) kept by the last layer")
@@ -85,6 +88,28 @@ def forgetting(table: pd.DataFrame) -> Figure:
         axes.set_title(probe)
     panels[0].set_ylabel("late forgetting (bits per token)")
     _legend_below(figure)
+    return figure
+
+
+def last_layers(table: pd.DataFrame) -> Figure:
+    """Bits that the last layer of each run keeps, a point for each: a column of panels for every place and moment at
+    which twins are compared, and a line of panels for each probe; hollow: the run does not learn.
+    """
+    rows = table[(table["quantity"] == BITS) & (table["train_sentences"] == table["train_sentences"].max())]
+    twins, probes = list(rows["twin"].unique()), sorted(set(rows["probe"].dropna()))
+    figure = Figure(figsize=(14, len(probes) * (0.36 * len(twins) + 1) + 0.6), layout="constrained")
+    panels = figure.subplots(len(probes), len(COMPARED), sharex=True, sharey=True, squeeze=False)
+    for line, probe in zip(panels, probes, strict=True):
+        for axes, (where, title) in zip(line, COMPARED.items(), strict=True):
+            part = rows[(rows["probe"] == probe) & (rows["reading"] == f"token{where}")]
+            for twin, runs in part.groupby("twin", sort=False):
+                filled = [COLOURS[twin] if learned else "white" for learned in runs["learned"]]
+                heights = [twins.index(twin)] * len(runs)
+                axes.scatter(runs["estimate"], heights, c=filled, edgecolors=COLOURS[twin], alpha=0.8, zorder=3)
+            axes.set_title(f"{title}\n{probe}", fontsize="small")
+            axes.set_yticks(range(len(twins)), twins)
+    panels[0, 0].set_ylim(len(twins) - 0.5, -0.5)
+    figure.supxlabel("bits per token kept")
     return figure
 
 
@@ -133,8 +158,16 @@ def ranks(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def size_and_data(table: pd.DataFrame) -> Figure:
-    """The gain, what the last layer keeps, and late forgetting, by the width and by the amount of text."""
+def size_and_data(table: pd.DataFrame, section: TrainingDynamics) -> Figure:
+    """The gain, what the last layer keeps, and late forgetting, by the width and by the amount of text; crossed out in
+    black: not learned. A gain below the cost of frequencies alone is drawn at 0.
+    """
+    gains = table[table["quantity"] == GAIN]
+    network = ["twin", "size", "amount"]
+    unlearned = pd.MultiIndex.from_frame(gains.loc[gains["low"] < section.least_gain, network])
+    ends = ["estimate", "low", "high"]
+    floor = table[ends].clip(lower=0).where(table["quantity"] == GAIN, table[ends])
+    table = table.assign(**floor, learned=~pd.MultiIndex.from_frame(table[network]).isin(unlearned))
     names, columns = varied(table), {name: place for place, name in enumerate(LABELS)}
     figure = Figure(figsize=(4.6 * 3, 4 * max(1, len(names))), layout="constrained")
     panels = figure.subplots(max(1, len(names)), 3, sharex="row", squeeze=False)
@@ -142,6 +175,8 @@ def size_and_data(table: pd.DataFrame) -> Figure:
         for (twin, quantity), rows in along(table, by).groupby(["twin", "quantity"], sort=False):
             axes = line[columns[quantity]]
             curve(axes, rows, by, color=COLOURS[twin], marker="o", label=twin)
+            failed = rows[~rows["learned"]]
+            axes.plot(failed[by], failed["estimate"], "kx", markersize=11, markeredgewidth=2, zorder=4)
             axes.set(xlabel=name, ylabel=LABELS[quantity], xscale="log")
             axes.set_xticks(sorted(set(rows[by])), sorted(set(rows[by])))
             axes.minorticks_off()
@@ -175,40 +210,22 @@ def run_measures(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def predictors(table: pd.DataFrame) -> Figure:
-    """Rank correlations of measures with each target: means over runs, and bars from the lowest run to the highest."""
-    targets = sorted(table["target"].unique(), key=lambda target: "byte" not in target)
-    measures = list(table["measure"].unique())
-    lines = -(-len(targets) // 3)
-    figure = Figure(figsize=(14, 4.2 * lines), layout="constrained")
-    panels = figure.subplots(lines, 3, sharex=True, sharey=True, squeeze=False)
-    kinds = {"spearman": "over the checkpoints of a run", "partial": "given the step"}
-    for axes, target in zip(panels.flat, targets, strict=False):
-        for place, (kind, label) in enumerate(kinds.items()):
-            rows = table[(table["target"] == target) & (table["kind"] == kind)].dropna(subset="estimate")
-            heights = [measures.index(name) + 0.3 * place - 0.15 for name in rows["measure"]]
-            bars = rows.assign(low=rows["smallest"], high=rows["largest"])
-            points(axes, bars, heights, color=f"C{place}", label=label, markersize=5)
-        axes.axvline(0, color="grey", linewidth=1)
-        axes.set(title=target.replace("_", " ").replace(" ", "\n", 1), xlim=(-1.05, 1.05), xlabel="rank correlation")
-        axes.set(yticks=range(len(measures)), yticklabels=[name.replace("_", " ") for name in measures])
-    panels[0, 0].invert_yaxis()
-    for axes in panels.flat[len(targets) :]:
-        axes.set_axis_off()
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
-
-
 def claims(table: pd.DataFrame) -> Figure:
-    """The primary claims, on the language with a truth and on real text."""
+    """The primary claims, on the language with a truth and on real text; those not tested with their networks."""
     rows = table[table["primary"]].reset_index(drop=True)
+    untested = rows["model"] + ": " + rows["claim"]
+    rows = rows.assign(claim=rows["claim"].where(rows["outcome"] != "not tested", untested))
     return claims_figure.draw(rows.assign(reading=None, probe=None, train_sentences=None), relevant=RELEVANT)
 
 
 def _over_steps(axes: Axes, table: pd.DataFrame) -> None:
-    """One curve per twin over the steps of training, on a logarithmic axis: the steps of checkpoints double."""
+    """One curve per twin over the steps of training, on a logarithmic axis: the steps of checkpoints double. Two runs
+    have no band: their interval over seeds has a single degree of freedom.
+    """
     for twin, rows in table.groupby("twin", sort=False):
-        curve(axes, rows, "step", color=COLOURS[twin], marker=".", label=twin)
+        label = f"{twin} (2 runs, no band)" if (two := (rows["runs"] == 2).all()) else twin
+        bands = rows.assign(low=rows["estimate"], high=rows["estimate"]) if two else rows
+        curve(axes, bands, "step", color=COLOURS[twin], marker=MARKERS[twin], markersize=6, label=label)
     axes.set_xscale("symlog", linthresh=1)
     axes.set(xlabel="step", xlim=(0, table["step"].max()))
 

@@ -14,11 +14,10 @@ from bitskept.base.publishing import makes_table
 from bitskept.base.words import quote
 from bitskept.instruments.likelihood.bits_per_byte import QUANTITIES as COSTS
 from bitskept.studies.dynamics.checkpoints import GAIN, usual
-from bitskept.studies.dynamics.comparing_runs import NETWORK, at_last_layer, means
+from bitskept.studies.dynamics.comparing_runs import NETWORK, SETTING, at_last_layer, means
 
 RUN = [*NETWORK, "seed"]
-SETTING = ["reading", "probe", "train_sentences"]
-"""The columns that name a run, and those that name how its states were read."""
+"""The columns that name a run."""
 KEPT = "retained_cross_entropy"
 
 
@@ -76,19 +75,29 @@ def _crossings(rows: pd.DataFrame, level: float) -> Iterator[dict[str, Any]]:
         yield facts | dict(zip(("estimate", "low", "high"), (1 - share) * ends[0] + share * ends[1], strict=True))
 
 
+def without_verdict(runs: pd.DataFrame) -> list[str]:
+    """The twins of which not every run has `learned`."""
+    every = runs.groupby("twin", sort=False)["learned"].all()
+    return list(every.index[~every])
+
+
 def summary(table: pd.DataFrame, least: float) -> pd.DataFrame:
     """The main table, after the last step: twin, runs, how many of them have `learned`, and in words the gain, the
     share of H(X) that the last layer keeps by each probe, and late forgetting by the centroid, as means over runs with
-    95 % intervals over runs and sentences.
+    95 % intervals over runs and sentences; then the share kept where the gain was `least` bits (`at_equal_gain`).
     """
     last = usual(at_last_layer(table[table["step"] == table["step"].max()]))
     by_ridge = last["probe"] == "ridge"
     others = last[last["quantity"].isin([GAIN, KEPT, "late_forgetting"]) & ~by_ridge]
     ridge = last[(last["quantity"] == KEPT) & by_ridge].assign(quantity="ridge")
-    shown = means(pd.concat([others, ridge]), "twin", "quantity")
+    then = usual(at_equal_gain(table, least))
+    then = then.assign(quantity="then " + then["probe"].astype(str))
+    shown = means(pd.concat([others, ridge, then]), "twin", "quantity")
     shown["words"] = [quote(row, ".2f") for row in shown.to_dict("records")]
     names = {GAIN: "gain", KEPT: "kept, centroid", "ridge": "kept, ridge", "late_forgetting": "late forgetting"}
-    wide = shown.pivot(index="twin", columns="quantity", values="words").rename(columns=names)
+    names |= {f"then {probe}": f"at equal gain, {probe}" for probe in ("centroid", "ridge")}
+    wide = shown.pivot(index="twin", columns="quantity", values="words").reindex(columns=list(names))
+    wide = wide.rename(columns=names).astype(object).fillna("never reached")
     passed = learned(table, least).groupby("twin", sort=False)["learned"].agg(["size", "sum"])
     passed.columns = ["runs", "learned"]
-    return passed.join(wide[list(names.values())]).reset_index()
+    return passed.join(wide).reset_index()

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from bitskept.base.parallel import each_stored
 from bitskept.base.params import Alphabet, Names, Strict
@@ -22,11 +22,17 @@ from bitskept.theory.corruption import Corruption
 
 MAIN = NEXT, MASK, BERT = ("next token", "mask only", "BERT's rule")
 FIRST, SECOND = "synonyms", "synonyms with a lag"
-LAG, UNTIED = ", with a lag", ", untied"
-"""The ends of an arm's name on the second language, and with an output of its own."""
+LAG, UNTIED, LONGER = ", with a lag", ", untied", ", longer"
+"""The ends of an arm's name on the second language, with an output of its own, and with as many steps as on the second
+language.
+"""
+LIKE = {f"{NEXT}{LAG}": NEXT, f"{MASK}{LAG}": f"{MASK}{LONGER}"}
+"""Each arm on the second language, and the arm on the first that differs from it in nothing else."""
 TWIN = "language"
 """The name that selects all runs on the command line."""
-Factor = Literal["hidden", "kept", "replaced", "tied", "own head", "attention", "norm", "first weights", "language"]
+Factor = Literal[
+    "hidden", "kept", "replaced", "tied", "own head", "attention", "norm", "first weights", "steps", "language"
+]
 
 
 class LanguageTwins(Strict):
@@ -46,6 +52,7 @@ class LanguageTwins(Strict):
     large_first_weights: float = Field(gt=0)
     hidden: float = Field(gt=0, lt=1)  # share of the tokens that has to be named
     steps: PositiveInt
+    lag_steps: PositiveInt  # of a masked network on the second language, which takes it longer to learn
     batch: PositiveInt  # sentences
     rate: float = Field(gt=0)
     seeds: list[NonNegativeInt] = Names  # of the main arms
@@ -59,6 +66,12 @@ class LanguageTwins(Strict):
     anchors: Alphabet
     clusters: Alphabet
     largest_gap: float = Field(gt=0)  # bits above the least cost; a network further away has not learned
+
+    @model_validator(mode="after")
+    def _the_second_language_has_its_like(self) -> "LanguageTwins":
+        if missing := {*self.factors.get("language", [])} - {*self.factors.get("steps", [])}:
+            raise ValueError(f"factors.steps must have all seeds of factors.language: {sorted(missing)} are missing")
+        return self
 
 
 @dataclass(frozen=True)
@@ -123,9 +136,11 @@ def _others(twins: LanguageTwins, base: dict[str, Plan]) -> Iterator[Arm]:
     yield Arm(f"{MASK}, norm after", after, "norm", f"{MASK}, norm before")
     large = replace(mask.build, initial=twins.large_first_weights)
     yield Arm(f"{MASK}, large first weights", replace(mask, build=large), "first weights", MASK)
-    for name, plan in base.items():
-        language = replace(plan.language, lag=twins.lag)
-        yield Arm(f"{name}{LAG}", replace(plan, language=language), "language", name)
+    # An objective that keeps what nothing needs is judged by the first language alone: so, we expect, is BERT's rule.
+    longer, second = replace(mask, steps=twins.lag_steps), replace(mask.language, lag=twins.lag)
+    yield Arm(f"{MASK}{LONGER}", longer, "steps", MASK)
+    for (name, like), plan in zip(LIKE.items(), (base[NEXT], longer), strict=True):
+        yield Arm(name, replace(plan, language=second), "language", like)
 
 
 def runs(twins: LanguageTwins) -> list[tuple[Arm, Plan]]:

@@ -11,17 +11,19 @@ from bitskept.base.publishing import makes_table
 from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.studies.dynamics import language_tables as tables
-from bitskept.studies.dynamics.comparing_runs import difference, item_errors, pooled
-from bitskept.studies.dynamics.language_arms import BERT, LAG, MASK, NEXT, SECOND
+from bitskept.studies.dynamics.comparing_runs import BEFORE, SETTING, difference, item_errors, pooled
+from bitskept.studies.dynamics.language_arms import BERT, LAG, LIKE, MASK, NEXT, SECOND
 from bitskept.studies.dynamics.language_effects import SEEDS, contrast
-from bitskept.studies.dynamics.language_measures import CLEAN
 from bitskept.theory.intervals import detectable
 
 KEEPS = "encoders keep more than decoders"
+EARLY = "encoders keep more before the first step"
 NAMED = "visible tokens that have to be named keep the token"
 NEEDS = "what is forgotten is what the future does not need"
 PAIRS = ((KEEPS, "P1", BERT, NEXT), (KEEPS, "P1", MASK, NEXT), (NAMED, CONTROL, BERT, MASK))
 """Claim, paper, and the arm that should keep more than another."""
+BUILT_IN = ((EARLY, CONTROL, BERT, NEXT),)
+"""What was there before the first step, where the masked arms are the same network, whatever their rule."""
 BITS = 0.1
 RELEVANT = {"bits per token": BITS, "share of bits": 0.02}
 """The least differences that count, by unit."""
@@ -31,42 +33,44 @@ LEAST = 2
 """Runs of each arm that it takes for an interval over seeds."""
 UNLEARNED = "(to be tested: networks that have learned)"
 FORGETS = f"(to be tested: a network that forgets {BITS} bits)"
-SETTING = ["reading", "probe", "train_sentences"]
 
 
 @makes_table
-def claims(counted: pd.DataFrame) -> pd.DataFrame:
-    """All claims in the columns of `instruments.claims`, from the measures of the runs that count
-    (`language_tables.counted`).
+def claims(by_run: pd.DataFrame) -> pd.DataFrame:
+    """All claims in the columns of `instruments.claims`, from what the last layer of each run that counts holds
+    (`language_tables.by_run`).
 
     Primary is the reading of a token from its own state, by the centroid with all training sentences. The primary rows
     of a claim are one family for Holm's correction; all other rows have their own p.
     """
-    rows = counted[(counted["step"] == counted["step"].max()) & (counted["text"] == CLEAN)]
-    rows = rows[rows["probe"].isin(["centroid", "ridge"]) & (rows["reading"] != "wanted")]
-    every = tables.last_layer(rows[rows["layer"].notna()])
-    ends = tables.main(every)
-    both = pd.DataFrame([*_pairs(ends), *_needs(ends), *_needed(every)])
-    most = both["train_sentences"].max()
-    both["primary"] = (both["reading"] == "token") & (both["probe"] == "centroid") & (both["train_sentences"] == most)
+    early = by_run["reading"].str.endswith(BEFORE)
+    ends, first = (tables.main(rows) for rows in (by_run[~early], by_run[early].assign(learned=True)))
+    both = pd.DataFrame([*_pairs(ends, PAIRS), *_pairs(first, BUILT_IN), *_needs(ends), *_needed(by_run[~early])])
+    both["primary"] = usual(both)
     both["family"] = outcomes.without_brackets(both["claim"]).where(both["primary"])
     return outcomes.table(both, relevant=RELEVANT, sides=2)
 
 
-def _pairs(ends: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def usual(rows: pd.DataFrame) -> pd.Series:
+    """Whether a row is about a token that the centroid, with all training sentences, reads from its own state."""
+    most = rows["train_sentences"] == rows["train_sentences"].max()
+    return rows["reading"].isin(["token", f"token{BEFORE}"]) & (rows["probe"] == "centroid") & most
+
+
+def _pairs(ends: pd.DataFrame, pairs: tuple[tuple[str, str, str, str], ...]) -> Iterator[dict[str, Any]]:
     """Bits kept by one arm less those of another, over the seeds that both have."""
     settings = ends[SETTING].drop_duplicates().to_dict("records")
     kept = ends[(ends["quantity"] == "kept") & ends["learned"]]
-    for (claim, paper, more, less), setting in product(PAIRS, settings):
+    for (claim, paper, more, less), setting in product(pairs, settings):
         rows = kept[(kept[SETTING] == pd.Series(setting)).all(axis=1)]
-        pairs = difference(*(rows[rows["arm"] == arm] for arm in (more, less)), [*SETTING, "seed"])
+        both = difference(*(rows[rows["arm"] == arm] for arm in (more, less)), [*SETTING, "seed"])
         facts = {
             "paper": paper,
-            "claim": claim if len(pairs) else f"{claim} {UNLEARNED}",
+            "claim": claim if len(both) else f"{claim} {UNLEARNED}",
             "model": f"{more} − {less}{WHERE}",
         }
-        found = effect(pairs["estimate"], pairs["error"])
-        yield facts | setting | {"unit": "bits per token", "clusters": len(pairs)} | found
+        found = effect(both["estimate"], both["error"])
+        yield facts | setting | {"unit": "bits per token", "clusters": len(both)} | found
 
 
 def _needs(ends: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -94,12 +98,12 @@ def _needs(ends: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 def _needed(every: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The share of the synonym's bits that the last layer has lost in the first language, where nothing needs them,
-    less the share that is lost in the second, where the future does.
+    less the share that is lost in the second, where the future does, after as many steps (`language_arms.LIKE`).
     """
     synonyms = every[every["quantity"] == "synonym_bits"]
     for arm, needed in synonyms[synonyms["language"] == SECOND].groupby("arm", sort=False):
         lost = []
-        for name in (arm.removesuffix(LAG), arm):
+        for name in (LIKE[arm], arm):
             rows = synonyms[synonyms["arm"] == name]
             ends = {end: 1 - rows[other] / rows["exact"] for end, other in (("low", "high"), ("high", "low"))}
             lost.append(rows.assign(estimate=1 - rows["estimate"] / rows["exact"], **ends))

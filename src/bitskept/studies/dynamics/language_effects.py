@@ -1,7 +1,7 @@
 """What one ingredient changes in networks on languages with a truth: differences between arms in the bits about the
 synonym at the last layer.
 
-`counted` is from `language_tables.counted`.
+`by_run` is from `language_tables.by_run`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,9 +12,9 @@ import pandas as pd
 
 from bitskept.base.publishing import makes_table
 from bitskept.instruments.claims import outcome
-from bitskept.studies.dynamics.comparing_runs import item_errors, pooled
-from bitskept.studies.dynamics.language_arms import BERT, MASK, NEXT, UNTIED, Arm
-from bitskept.studies.dynamics.language_tables import at_the_end, last_layer, tokens
+from bitskept.studies.dynamics.comparing_runs import adjusted, item_errors, pooled
+from bitskept.studies.dynamics.language_arms import BERT, MASK, Arm
+from bitskept.studies.dynamics.language_tables import synonyms
 from bitskept.theory.intervals import detectable
 from bitskept.theory.repeated_runs import contrast_of_means
 
@@ -29,14 +29,13 @@ NOT_ENOUGH = "replacing alone does all that BERT's rule does"
 HEAD = "a second head does all that BERT's rule does, for any objective"
 
 
-def contrast(*groups: pd.DataFrame) -> dict[str, Any]:
-    """The mean of the first group of runs less that of the second; of four groups, this difference less the same of
-    the other two.
+def contrast(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, Any]:
+    """The mean of the first group of runs less that of the second.
 
     The interval is `over` seeds and items if each group has two runs or more, and otherwise over items alone; the
     latter says nothing of other seeds, so that there is neither p nor `detectable`.
     """
-    signs = (1, -1, -1, 1)[: len(groups)]
+    groups, signs = (first, second), (1, -1)
     values = [rows["estimate"].to_numpy(float) for rows in groups]
     errors = np.array([item_errors(rows).mean() for rows in groups])
     if min(map(len, values)) > 1:
@@ -48,21 +47,15 @@ def contrast(*groups: pd.DataFrame) -> dict[str, Any]:
     return mean._asdict() | {"p": np.nan, "over": ITEMS, "detectable": np.nan}
 
 
-def synonyms(counted: pd.DataFrame) -> pd.DataFrame:
-    """The bits about the synonym at the last layer of each run after the last step, by probe."""
-    rows = last_layer(tokens(at_the_end(counted)))
-    return rows[rows["quantity"] == "synonym_bits"]
-
-
 @makes_table
-def factors(counted: pd.DataFrame, arms: Sequence[Arm]) -> pd.DataFrame:
+def factors(by_run: pd.DataFrame, arms: Sequence[Arm]) -> pd.DataFrame:
     """What one ingredient changes: bits about the synonym at the last layer of an `arm` less those of the arm
     `against`, by probe (`contrast` of all runs that count).
 
     `first` and `second` are the two means over `runs` and `runs_against` runs; `lowest` and `highest` are the ends of
     the range of the latter; `learned` says whether runs of both arms have. Measured by `language_probes.probe_rows`.
     """
-    rows = synonyms(counted)
+    rows = synonyms(by_run)
     found = []
     for arm in arms:
         if arm.against:
@@ -81,21 +74,25 @@ def _against(rows: pd.DataFrame, arm: str, against: str) -> Iterator[dict[str, A
         yield names | contrast(first, second) | means | spread | {"learned": passed}
 
 
-def predictions(counted: pd.DataFrame, arms: Sequence[Arm], relevant: float) -> pd.DataFrame:
+def predictions(by_run: pd.DataFrame, arms: Sequence[Arm], relevant: float) -> pd.DataFrame:
     """Which of the predictions about ingredients hold: one row for each prediction, arm and probe, with the effect that
     it is about, and its `outcome`: "holds", "does not hold" or "cannot tell".
 
     An arm does all that BERT's rule does if it keeps at most `relevant` bits less of the synonym, and nothing if it
     keeps at most so much more or less than with masks alone. Which of these an effect shows is told by
-    `claims.outcome`; without an interval over seeds, and of networks that have not learned, it cannot be told.
+    `claims.outcome`, with p adjusted over all predictions of a probe (Holm); without an interval over seeds, and of
+    networks that have not learned, it cannot be told.
     """
-    rows, found = synonyms(counted), []
+    rows, found = synonyms(by_run), []
     for arm in arms:
         for prediction, against in _predicted(arm):
-            for row in _against(rows, arm.name, against):
-                found.append({"prediction": prediction} | row | {"outcome": _held(prediction, row, relevant)})
+            found += [{"prediction": prediction} | row for row in _against(rows, arm.name, against)]
     order = {name: place for place, name in enumerate((KEPT, FEWER, NOTHING, NOT_ENOUGH, HEAD))}
-    return pd.DataFrame(sorted(found, key=lambda row: order[row["prediction"]]))
+    table = pd.DataFrame(sorted(found, key=lambda row: order[row["prediction"]]))
+    if table.empty:
+        return table
+    table["p"] = table.groupby("probe")["p"].transform(adjusted)
+    return table.assign(outcome=[_held(row["prediction"], row, relevant) for row in table.to_dict("records")])
 
 
 def _predicted(arm: Arm) -> list[tuple[str, str]]:
@@ -117,21 +114,3 @@ def _held(prediction: str, row: dict[str, Any], relevant: float) -> str:
     if "yes" in against:
         return "does not hold"
     return "cannot tell" if "cannot tell" in against else "holds"
-
-
-def crossed(counted: pd.DataFrame) -> pd.DataFrame:
-    """What one objective keeps of the synonym more than another with a `tied` output, with an `untied` one, and by how
-    much more with the former (`both`), by probe. Empty if untied networks were not trained.
-    """
-    rows, found = synonyms(counted), []
-    for more, less in ((BERT, MASK), (BERT, NEXT), (MASK, NEXT)):
-        for probe, part in rows.groupby("probe", sort=False):
-            names = more, less, f"{more}{UNTIED}", f"{less}{UNTIED}"
-            groups = [part[part["arm"] == name] for name in names]
-            if not all(map(len, groups)):
-                continue
-            for output, chosen in (("tied", groups[:2]), ("untied", groups[2:]), ("both", groups)):
-                facts = {"more": more, "less": less, "probe": probe, "output": output}
-                passed = all(bool(group["learned"].all()) for group in groups)
-                found.append(facts | contrast(*chosen) | {"learned": passed})
-    return pd.DataFrame(found)

@@ -4,11 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bitskept.base.figures import curve, points
-from bitskept.instruments import claims_figure
+from bitskept.base.figures import curve, points, possible
 from bitskept.studies.dynamics.language_arms import BERT, FIRST, MASK, NEXT, SECOND
-from bitskept.studies.dynamics.language_claims import RELEVANT, WHERE
-from bitskept.studies.dynamics.language_tables import PARTS
+from bitskept.studies.dynamics.language_tables import PARTS, synonyms
 
 COLOURS = {NEXT: "C0", MASK: "C2", BERT: "C1"}
 """The colour of each main arm, the same in every figure."""
@@ -23,8 +21,9 @@ def language(table: pd.DataFrame) -> Figure:
     for line, probe in zip(panels, probes, strict=True):
         for axes, part in zip(line, PARTS, strict=True):
             rows = table[(table["probe"] == probe) & (table["quantity"] == part)]
-            _arms(axes, rows, "layer")
-            axes.axhline(rows["exact"].iloc[0], color="grey", linestyle="--", linewidth=1)
+            exact = rows["exact"].iloc[0]
+            _arms(axes, possible(rows, exact), "layer")
+            axes.axhline(exact, color="grey", linestyle="--", linewidth=1)
             axes.set(title=f"{NAMES[part]}, {probe}", ylabel="bits per token", xticks=sorted(set(rows["layer"])))
     for axes in panels[-1]:
         axes.set_xlabel("layer")
@@ -37,7 +36,8 @@ def language_steps(table: pd.DataFrame) -> Figure:
     titles = {"gap": "bits above the least cost"} | {part: f"bits about {NAMES[part]}" for part in PARTS}
     figure = Figure(figsize=(4.4 * len(titles), 4.4), layout="constrained")
     for axes, (quantity, title) in zip(figure.subplots(1, len(titles)), titles.items(), strict=True):
-        _arms(axes, table[table["quantity"] == quantity], "step")
+        rows = table[table["quantity"] == quantity]
+        _arms(axes, rows if quantity == "gap" else possible(rows, rows["estimate"].max()), "step")
         axes.set_xscale("symlog", linthresh=1)
         axes.set(title=title, xlabel="step", xlim=(0, table["step"].max()))
     _legend(figure)
@@ -64,7 +64,7 @@ def language_seeds(table: pd.DataFrame) -> Figure:
     """Bits about the synonym at the last layer, a point for each run, a line for each arm and a panel for each probe;
     hollow: it has not learned. The dashed line is all there is.
     """
-    rows = table[table["quantity"] == "synonym_bits"]
+    rows = synonyms(table)
     arms, probes = list(rows["arm"].unique()), list(rows["probe"].unique())
     figure = Figure(figsize=(11, 0.34 * len(arms) + 1.8), layout="constrained")
     panels = figure.subplots(1, len(probes), sharex=True, sharey=True, squeeze=False)[0]
@@ -83,7 +83,8 @@ def language_seeds(table: pd.DataFrame) -> Figure:
 
 def language_needed(table: pd.DataFrame) -> Figure:
     """Bits about the synonym by layer, where nothing needs it and where the future does (dashed), a column for each
-    arm and a line of panels for each probe. The grey line is all there is.
+    arm and a line of panels for each probe; thin and without an interval: no run has learned. The grey line is all
+    there is.
     """
     rows = table[table["quantity"] == "synonym_bits"]
     arms, probes = list(rows["arm"].unique()), list(rows["probe"].unique())
@@ -93,9 +94,13 @@ def language_needed(table: pd.DataFrame) -> Figure:
     for line, probe in zip(panels, probes, strict=True):
         for axes, arm in zip(line, arms, strict=True):
             part = rows[(rows["probe"] == probe) & (rows["arm"] == arm)]
+            part = possible(part, part["exact"].iloc[0])
             for language, curves in part.groupby("language", sort=False):
                 label, colour, style = looks[language]
-                curve(axes, curves, "layer", marker=".", label=label, color=colour, linestyle=style)
+                if curves["learned"].all():
+                    curve(axes, curves, "layer", marker=".", label=label, color=colour, linestyle=style)
+                else:
+                    axes.plot(curves["layer"], curves["estimate"], ":", label=f"{label}, not learned", color="0.6")
             axes.axhline(part["exact"].iloc[0], color="grey", linewidth=1)
             axes.set(title=f"{arm}, {probe}", xticks=sorted(set(rows["layer"])))
         line[0].set_ylabel("bits about the synonym")
@@ -138,15 +143,6 @@ def language_factors(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def language_claims(table: pd.DataFrame) -> Figure:
-    """The primary claims. All have the same setting, so that only the arms are named."""
-    rows = table[table["primary"]].reset_index(drop=True)
-    rows = rows.assign(model=rows["model"].str.removesuffix(WHERE), reading=None, probe=None, train_sentences=None)
-    untested = rows["model"] + ": " + rows["claim"]
-    rows = rows.assign(claim=rows["claim"].where(rows["outcome"] != "not tested", untested))
-    return claims_figure.draw(rows, relevant=RELEVANT)
-
-
 def _arms(axes: Axes, rows: pd.DataFrame, x: str) -> None:
     for arm, part in rows.groupby("arm", sort=False):
         label = arm if part["learned"].all() else f"{arm}, not learned"
@@ -154,4 +150,5 @@ def _arms(axes: Axes, rows: pd.DataFrame, x: str) -> None:
 
 
 def _legend(figure: Figure) -> None:
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    labels = {name: mark for axes in figure.axes for mark, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(labels.values(), labels.keys(), loc="outside lower center", ncols=3)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bitskept.base.words import has_interval, quote
+from bitskept.base.words import quote
 from bitskept.instruments import claims as outcomes
 from bitskept.studies.dynamics.language_arms import FIRST, SECOND
 from bitskept.studies.dynamics.language_claims import BITS
@@ -12,15 +12,25 @@ from bitskept.theory.intervals import TAIL
 NONE = 0.05
 """Bits that count as none, or as all but none."""
 UNLEARNED = "no verdict, as no run has learned"
-NEED = {FIRST: "where nothing needs them,", SECOND: "where the future does,"}
+NOTHING_LOST = "nothing was lost, so nothing can be recreated"
+RULE = "The bottleneck drops all of the synonym's bits in the first language and keeps them in the second."
+ALONE = "No network was trained on the second, so that only the first half can be compared."
+NEED = {FIRST: "where nothing needs them,", SECOND: "where the future needs them,"}
 """What the languages mean for the bits of a synonym."""
 LOST, KEPT, UNKNOWN = "some are lost", "all are kept", "it cannot be told whether all are kept"
 FATES = {
-    (LOST, KEPT): "drops bits that nothing needs and keeps those that the future needs",
+    (LOST, KEPT): "loses bits that nothing needs and keeps those that the future needs",
     (KEPT, KEPT): "keeps all, whether they are needed or not",
     (LOST, LOST): "loses bits whether they are needed or not",
     (KEPT, LOST): "keeps bits that nothing needs and loses some that the future needs",
-    (LOST, None): "drops bits that nothing needs",
+    (
+        KEPT,
+        UNKNOWN,
+    ): "keeps bits that nothing needs, so it does not do what the bottleneck prescribes, whatever it does "
+    "where the future needs them",
+    (UNKNOWN, LOST): "loses bits that the future needs, so it does not do what the bottleneck prescribes, whatever it "
+    "does where nothing needs them",
+    (LOST, None): "loses bits that nothing needs",
     (KEPT, None): "keeps bits that nothing needs",
     (UNKNOWN, None): "cannot be told from a network that keeps all",
 }
@@ -40,9 +50,13 @@ def learned(runs: pd.DataFrame, largest_gap: float) -> str:
     rule = f"A network has learned if it is within {largest_gap} bits of the least cost."
     if (runs["estimate"] < 0).any():
         rule += " On a sample of sentences even a little less than the least is possible."
-    near = ((runs["low"] <= largest_gap) & (runs["high"] > largest_gap)).sum()
-    if near:
-        rule += f" The intervals of {near} of {len(runs)} runs hold this limit: their verdict is not sure."
+    near = runs.loc[(runs["low"] <= largest_gap) & (runs["high"] > largest_gap), "arm"].value_counts(sort=False)
+    if len(near):
+        which = ", ".join(f"{arm} ({number})" for arm, number in near.items())
+        rule += (
+            f" The intervals of {near.sum()} of {len(runs)} runs hold this limit, so that their verdict is not sure: "
+            f"{which}."
+        )
     return "\n".join([rule, "", *lines])
 
 
@@ -78,7 +92,7 @@ def _which(rows: pd.DataFrame) -> str:
     if not class_lost:
         left = best.loc["synonym_bits", "estimate"]
         some = f"{left:.2f} bits" if left > NONE else "nothing"
-        return f"It keeps what the future needs, the class; of the synonym, which nothing needs, {some} can be read."
+        return f"It keeps the class; of the synonym, which nothing needs, {some} can be read."
     if not synonym_lost:
         return "It keeps the synonym and loses some of the class, which the future needs."
     return "It loses bits of both."
@@ -108,40 +122,30 @@ def over_steps(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def recreated(table: pd.DataFrame) -> str:
-    """Whether the last layer tells more of the token than a lower one (`language_tables.recreated`)."""
+def recreated(table: pd.DataFrame, by_layer: pd.DataFrame) -> str:
+    """Whether the last layer tells more of the token than a lower one (`language_tables.recreated`). Where the lowest
+    layer (`language_tables.estimators`) lacks less than `BITS` of what the embeddings tell, nothing can come back.
+    """
     lines = []
     for arm, rows in table.groupby("arm", sort=False):
         if not rows["learned"].all():
             lines.append(f"- **{arm}**: {UNLEARNED}.")
             continue
-        found = {"yes": [], "no": [], "cannot tell": []}
+        found = {"yes": [], "no": [], "cannot tell": [], NOTHING_LOST: []}
         for row in rows.to_dict("records"):
             rise = outcomes.outcome(row["estimate"], row["low"], row["high"], row["p"], BITS)
+            if _lost(by_layer, arm, row["estimator"]) < BITS:
+                rise = NOTHING_LOST
             found[rise].append(f"{row['estimator']} {quote(row, '+z.2f')}")
         said = [f"{answer}: {', '.join(parts)}" for answer, parts in found.items() if parts]
         lines.append(f"- **{arm}**, is the token recreated at the top? {'; '.join(said)}.")
     return "\n".join(lines)
 
 
-def needed(table: pd.DataFrame) -> str:
-    """How many bits of the synonym the last layer holds where nothing needs them and where the future does, and up to
-    which layer all are there, by the stronger probe (`language_tables.second_language`).
-    """
-    lines = []
-    for arm, both in _synonyms(table).groupby("arm", sort=False):
-        said = []
-        for language, rows in both.groupby("language", sort=False):
-            if not rows["learned"].all():
-                said.append(f"{NEED[language]} {UNLEARNED}")
-                continue
-            last, whole = rows.iloc[-1], rows[rows["exact"] - rows["estimate"] < NONE]["layer"]
-            number = f"{last['runs']} run{'s' if last['runs'] > 1 else ''}"
-            layers = f"all but {NONE} up to layer {whole.max()}" if len(whole) else "nowhere all of them"
-            bits = f"{quote(last, 'z.2f')} of {last['exact']:.2f} bits at the last layer by the {last['probe']}"
-            said.append(f"{NEED[language]} {bits}, {layers} ({number})")
-        lines.append(f"- **{arm}**: {'; '.join(said)}.")
-    return "\n".join(lines)
+def _lost(by_layer: pd.DataFrame, arm: str, estimator: str) -> float:
+    """How much less the lowest of the layers between the embeddings and the last one tells than the embeddings."""
+    rows = by_layer[(by_layer["arm"] == arm) & (by_layer["estimator"] == estimator)].sort_values("layer")
+    return float(rows["estimate"].iloc[0] - rows["estimate"].iloc[1:-1].min())
 
 
 def prescribed(table: pd.DataFrame) -> str:
@@ -153,20 +157,26 @@ def prescribed(table: pd.DataFrame) -> str:
         rows = both.groupby("language").last()
         first = rows.loc[FIRST]
         if SECOND not in rows.index:
-            lines.append(f"- **{arm}** {FATES[_fate(first), None]}.")
+            lines.append(f"- **{arm}**{f' {FATES[_fate(first), None]}' if first['learned'] else f': {UNLEARNED}'}.")
+            if _fate(first) == KEPT:  # judged by the first language alone
+                found.append((KEPT, UNKNOWN))
             continue
         second = rows.loc[SECOND]
         fates = _fate(first), _fate(second)
         found.append(fates)
-        unsure = "; ".join(f"{need} {fate}" for need, fate in zip(NEED.values(), fates, strict=True))
+        told = [
+            fate if row["learned"] else "no run has learned" for fate, row in zip(fates, (first, second), strict=True)
+        ]
+        unsure = "; ".join(f"{need} {fate}" for need, fate in zip(NEED.values(), told, strict=True))
         said = FATES.get(fates, f"cannot be judged: {unsure}")
         if fates[0] == LOST:
             said += f"; of what nothing needs it still holds {first['estimate']:.2f} of {first['exact']:.2f} bits"
         if fates[1] == LOST:
             said += f"; of what the future needs it has lost {second['exact'] - second['estimate']:.2f} bits"
-        one = " (a single run of the second language)" if second["runs"] == 1 else ""
-        lines.append(f"- **{arm}** {said}{one}.")
-    return "\n".join([_answer(found), "", *lines])
+        many = f"{first['runs']} run{'s' if first['runs'] > 1 else ''}"
+        lines.append(f"- **{arm}** {said} ({many} on the first language, {second['runs']} on the second).")
+    lead = _answer(found) if SECOND in set(table["language"]) else f"{RULE} {ALONE}"
+    return "\n".join([lead, "", *lines])
 
 
 def _synonyms(table: pd.DataFrame) -> pd.DataFrame:
@@ -190,70 +200,27 @@ def _fate(row: pd.Series) -> str:
 
 
 def _answer(found: list[tuple[str, str]]) -> str:
-    rule = "The bottleneck drops the synonym's bits in the first language and keeps them in the second."
-    if not found:
-        return f"{rule} No network was trained on the second, so that only the first half can be compared."
-    unknown, as_told = sum(UNKNOWN in fates for fates in found), found.count((LOST, KEPT))
+    so, not_so = found.count((LOST, KEPT)), sum(first == KEPT or second == LOST for first, second in found)
+    if so == len(found):
+        return f"{RULE} The networks of all {len(found)} objectives lose some in the first and keep them in the second."
+    unknown = len(found) - so - not_so
     if unknown == len(found):
-        return f"{rule} Whether networks do so cannot be told."
-    if as_told == len(found):
-        return f"{rule} So do the networks of all {len(found)} objectives."
+        return f"{RULE} Whether networks do so cannot be told."
     rest = f"; of {unknown} it cannot be told" if unknown else ""
-    if not as_told:
-        return f"{rule} The networks of none of {len(found)} objectives do so{rest}."
-    return f"{rule} The networks of {as_told} of {len(found)} objectives do so{rest}."
+    lose = f"the networks of {so} lose some in the first and keep them in the second, those of {not_so} do not"
+    return f"{RULE} Of {len(found)} objectives, {lose}{rest}."
 
 
 def above(table: pd.DataFrame) -> str:
-    """How many estimates exceed the true value (`language_tables.above`)."""
-    lines = []
-    for row in table.to_dict("records"):
-        name = f"{row['quantity']}{'' if pd.isna(row['reading']) else ', ' + row['reading']}".replace("_", " ")
-        share = f"{row['above']:,} of {row['bounds']:,} lie above the true value by more than their interval"
-        number = f"{row['runs']} run{'s' if row['runs'] > 1 else ''}"
-        ends = f" ({quote(row, '.1%')}, {number}" if has_interval(row) else f" ({row['estimate']:.1%}, {number}"
-        worst = f"; at most {row['largest']:.3f} bits above it)" if row["above"] else ")"
-        near = f" The intervals of {row['near']:,} reach it." if row["near"] else " No interval reaches it."
-        end = " That is more than the 2.5 % that intervals allow." if row["low"] > TAIL else ""
-        lines.append(f"- **{name}**: {share}{ends}{worst}.{near}{end}")
-    return "\n".join(lines)
-
-
-def claim(table: pd.DataFrame, every: pd.DataFrame) -> str:
-    """The outcome of each claim, by its primary rows; how many of the other settings agree, and what the rest say; and
-    whether the outcome would be another in `every`, the same table with all runs, whether they have learned or not.
-    """
-    lines = []
-    for (name, model), rows in table[table["primary"]].groupby(["claim", "model"], sort=False):
-        found, short = rows["outcome"].iloc[0], name.partition(" (")[0]
-        others, all_runs = (
-            part[part["claim"].str.startswith(short) & (part["model"] == model) & (part["primary"] == primary)]
-            for part, primary in ((table, False), (every, True))
-        )
-        counted = all_runs["outcome"].iloc[0]
-        turned = "" if counted == found else f" Were all runs counted, it would be **{counted}**."
-        lines.append(f"- {name[0].upper()}{name[1:]}: **{_verdict(rows)}**.{_agreement(found, others)}{turned}")
-    return "\n".join(lines)
-
-
-def _agreement(found: str, others: pd.DataFrame) -> str:
-    """How many of the other settings have the outcome `found`, and what the rest say, by probe."""
-    if others.empty or found == "not tested":
-        return ""
-    rest = others[others["outcome"] != found].groupby(["probe", "outcome"], sort=False).size()
-    said = [f"{number} by the {probe} say {answer}" for (probe, answer), number in rest.items()]
-    agree = f"{(others['outcome'] == found).sum()} of {len(others)} other settings agree"
-    return f" {'; '.join([agree, *said])}."
-
-
-def verdict(table: pd.DataFrame, where: str = "the language with a truth") -> str:
-    """All primary claims in one sentence."""
-    primary = table[table["primary"]]
-    names = outcomes.without_brackets(primary["claim"])
-    said = [f"{name}: **{_verdict(rows)}**" for name, rows in primary.groupby(names, sort=False)]
-    return f"On {where}: {'; '.join(said)}."
-
-
-def _verdict(rows: pd.DataFrame) -> str:
-    """The outcome by arms, without saying again what they were trained on."""
-    return outcomes.verdict(rows.assign(model=rows["model"].str.replace(r" \([^()]*\)$", "", regex=True)))
+    """How many bounds and estimates exceed the true value (`language_tables.above`)."""
+    bounds, beyond, near = (int(table[name].sum()) for name in ("bounds", "above", "near"))
+    most = f" (by {table['largest'].max():.3f} bits at most)" if beyond else ""
+    said = (
+        f"Of {bounds:,} bounds and estimates of known bits, {beyond:,} lie above the truth by more than their "
+        f"interval{most}; the intervals of {near:,} reach it, so that these could have."
+    )
+    worse = [
+        row["quantity"].replace("_", " ") + ("" if pd.isna(row["reading"]) else f", {row['reading']}")
+        for row in table[table["low"] > TAIL].to_dict("records")
+    ]
+    return said + (f" That is more than the 2.5 % that intervals allow for: {'; '.join(worse)}." if worse else "")

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from bitskept.base.publishing import makes_table
-from bitskept.studies.dynamics.comparing_runs import item_errors, means, pooled
-from bitskept.studies.dynamics.language_arms import FIRST, LAG, MAIN
+from bitskept.studies.dynamics.comparing_runs import BEFORE, SETTING, item_errors, means, pooled
+from bitskept.studies.dynamics.language_arms import FIRST, LAG, LIKE, MAIN
 from bitskept.studies.dynamics.language_measures import CLEAN, CORRUPTED
 from bitskept.theory.intervals import share_interval
 
 PARTS = ("class_bits", "synonym_bits")
+PROBES = ("centroid", "ridge")
 CHECKED = ("bits", "complexity", "complexity_corrected", "expressivity", "expressivity_corrected")
 """Bounds and estimates that could lie above the true value. The others are a true entropy less a cost."""
 ESTIMATORS = {
@@ -34,9 +35,15 @@ def main(measures: pd.DataFrame) -> pd.DataFrame:
     return measures[measures["arm"].isin(MAIN) & (measures["language"] == FIRST)]
 
 
+def at_last_step(measures: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each run's last step; arms differ in their number of steps."""
+    last = measures.groupby(["arm", "seed"])["step"].transform("max")
+    return measures[measures["step"] == last]
+
+
 def at_the_end(measures: pd.DataFrame) -> pd.DataFrame:
     """The rows of the last step, of probes fitted on all training sentences."""
-    rows = measures[measures["step"] == measures["step"].max()]
+    rows = at_last_step(measures)
     return rows[rows["train_sentences"].isna() | (rows["train_sentences"] == rows["train_sentences"].max())]
 
 
@@ -69,31 +76,25 @@ def counted(measures: pd.DataFrame, largest_gap: float) -> pd.DataFrame:
     return rows[rows["learned"] | ~rows["arm"].map(some)].reset_index(drop=True)
 
 
-def summary(counted: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """One row for each arm: its `runs` (those of `learned`) and how many have `learned`; means over the runs that count
-    of the gap to the least cost, and at the last layer of the bits `kept` and those about the synonym, by both probes,
-    and of `late_forgetting`.
-    """
-    table = runs.groupby("arm", sort=False).agg(runs=("seed", "size"), learned=("learned", "sum"))
-    rows = at_the_end(counted)
-    table["gap"] = rows[rows["quantity"] == "gap"].groupby("arm")["estimate"].mean()
-    rows = tokens(rows)
-    ends = pd.concat([last_layer(rows), rows[rows["layer"].isna()]])
-    for quantity in ("kept", "synonym_bits", "late_forgetting"):
-        for probe in ("centroid", "ridge"):
-            chosen = ends[(ends["quantity"] == quantity) & (ends["probe"] == probe)]
-            table[f"{quantity}, {probe}"] = chosen.groupby("arm")["estimate"].mean()
-    return table.reset_index()
-
-
 @makes_table
 def by_run(counted: pd.DataFrame) -> pd.DataFrame:
-    """Bits about the token, its class and its synonym at the last layer of each run after the last step, by probe, with
-    intervals over test sentences. Measured by `language_probes.probe_rows`.
+    """Bits about the token, its class and its synonym at the last layer of each run, by reading, probe and the number
+    of its training sentences, with intervals over test sentences: what all claims rest on. After the last step; of the
+    main arms also before the first (`BEFORE`).
+
+    Measured by `language_probes.probe_rows`.
     """
-    rows = last_layer(tokens(at_the_end(counted)))
-    rows = rows[rows["quantity"].isin(["kept", *PARTS])]
-    return rows[["arm", "language", "seed", "learned", "probe", "quantity", "exact", "estimate", "low", "high"]]
+    rows = counted[(counted["text"] == CLEAN) & counted["probe"].isin(PROBES) & (counted["reading"] != "wanted")]
+    rows = last_layer(rows[rows["quantity"].isin(["kept", *PARTS])])
+    first = rows[rows["step"] == 0]
+    rows = pd.concat([at_last_step(rows), first.assign(reading=first["reading"] + BEFORE)], ignore_index=True)
+    return rows[["arm", "language", "seed", "learned", *SETTING, "quantity", "exact", "estimate", "low", "high"]]
+
+
+def synonyms(by_run: pd.DataFrame) -> pd.DataFrame:
+    """Of these, the bits about the synonym that probes with all their text read from a token's own state."""
+    rows = by_run[(by_run["quantity"] == "synonym_bits") & (by_run["reading"] == "token")]
+    return rows[rows["train_sentences"] == rows["train_sentences"].max()]
 
 
 @makes_table
@@ -107,12 +108,17 @@ def by_layer(counted: pd.DataFrame) -> pd.DataFrame:
 
 @makes_table
 def second_language(counted: pd.DataFrame) -> pd.DataFrame:
-    """The same for the main arms on both languages, as far as they were trained on the second; an `arm` has the same
-    name in both.
+    """The same on both languages: an `arm` is a main one, by its runs on the second language and by those on the first
+    that differ from them in nothing else; or by those on the first alone.
     """
+    second = {arm: arm.removesuffix(LAG) for arm in LIKE if arm in set(counted["arm"])}
+    first = {LIKE[arm]: name for arm, name in second.items()}
+    names = {arm: arm for arm in MAIN if arm not in second.values()} | first | second
     rows = tokens(at_the_end(counted))
-    rows = rows.assign(arm=rows["arm"].str.removesuffix(LAG))
-    rows = rows[rows["arm"].isin(MAIN) & rows["quantity"].isin(PARTS)]
+    rows = rows[rows["arm"].isin(names) & rows["quantity"].isin(PARTS)]
+    rows = rows.assign(arm=rows["arm"].map(names)).sort_values(
+        "arm", key=lambda arm: arm.map(MAIN.index), kind="stable"
+    )
     return means(rows, "arm", "language", "learned", "probe", "quantity", "layer", "exact")
 
 
@@ -171,13 +177,6 @@ def recreated(counted: pd.DataFrame) -> pd.DataFrame:
         error = np.hypot(errors[:, -1], errors[np.arange(len(bits)), lows])
         found.append(dict(zip(names, key, strict=True)) | pooled(rises, error)._asdict() | {"runs": len(bits)})
     return pd.DataFrame(found)
-
-
-def learning_curve(counted: pd.DataFrame) -> pd.DataFrame:
-    """Bits about the synonym at the last layer of the main arms by probe and number of training sentences."""
-    rows = main(counted)
-    rows = last_layer(tokens(rows[rows["step"] == rows["step"].max()]))
-    return means(rows[rows["quantity"] == "synonym_bits"], "arm", "probe", "train_sentences")
 
 
 def above(measures: pd.DataFrame) -> pd.DataFrame:

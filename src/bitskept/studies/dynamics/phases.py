@@ -73,6 +73,12 @@ def changes(table: pd.DataFrame, phases: Mapping[str, Literal["rise", "fall"]]) 
     return pd.DataFrame(rows)
 
 
+def has_not_turned(rows: pd.DataFrame) -> bool:
+    """Whether the last of a curve's phases takes no steps: then it may come later."""
+    last = rows.iloc[-1]
+    return bool(len(rows) > 1 and last["from_step"] == last["to_step"] and not last["seen"])
+
+
 def by_quantity(table: pd.DataFrame, phases: Mapping[str, Literal["rise", "fall"]]) -> pd.DataFrame:
     """`changes` of several quantities, named in the column `quantity`."""
     parts = [changes(rows, phases).assign(quantity=name) for name, rows in table.groupby("quantity", sort=False)]

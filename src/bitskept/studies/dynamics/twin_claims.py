@@ -15,9 +15,9 @@ from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.instruments.training.twin_runs import BERT, MASK, NEXT
 from bitskept.studies.dynamics import phases
-from bitskept.studies.dynamics.comparing_runs import at_last_layer, difference
-from bitskept.studies.dynamics.gains import RUN, SETTING, at_equal_gain, learned
-from bitskept.studies.dynamics.language_claims import LEAST, NAMED, PAIRS, RELEVANT, effect
+from bitskept.studies.dynamics.comparing_runs import BEFORE, SETTING, difference
+from bitskept.studies.dynamics.language_claims import BUILT_IN, LEAST, NAMED, PAIRS, RELEVANT, effect, usual
+from bitskept.studies.dynamics.last_layers import BITS, FORGOTTEN
 from bitskept.theory.intervals import detectable
 
 LATE = "late forgetting comes with next-token prediction"
@@ -27,46 +27,39 @@ CONFIRMED = (*PAIRS, (NAMED, CONTROL, KEPT_ALONE, MASK))
 """Claim, paper, and the twin that should keep more than another."""
 FORGETS = ((LATE, "P1", NEXT, BERT), (LATE, "P1", NEXT, MASK))
 """Claim, paper, and the twin that should forget more in its last layers than another."""
-BITS = "cross_entropy_bound"
 WHERE = " (real text)"
-EQUAL_GAIN = ", at equal gain"
 UNLEARNED = "(to be tested: twins that have learned)"
+UNTURNED = "(to be tested: a curve that has turned by the last step)"
 
 
 @makes_table
-def claims(table: pd.DataFrame, fitting: pd.DataFrame, least: float) -> pd.DataFrame:
-    """All claims. `table` is from `checkpoints.measure`, of twins of one size on all the text; `fitting` has the
-    changes of complexity by `phases.by_quantity`. Only runs that have learned (`gains.learned`) count.
+def claims(by_run: pd.DataFrame, fitting: pd.DataFrame) -> pd.DataFrame:
+    """All claims. `by_run` is from `last_layers`; `fitting` has the changes of complexity by `phases.by_quantity`. Only
+    runs that have learned count, except before the first step.
 
     The primary rows of a claim are one family for Holm's correction; all other rows have their own p.
     """
-    passed = learned(table, least)[[*RUN, "learned"]]
-    ends = at_last_layer(table[table["step"] == table["step"].max()]).merge(passed, on=RUN)
-    equal = at_equal_gain(table, least, BITS).merge(passed, on=RUN)
-    equal["reading"] += EQUAL_GAIN
-    kept, late = (ends[ends["quantity"] == name] for name in (BITS, "late_forgetting"))
+    early = by_run["reading"].str.endswith(BEFORE)
+    kept, late = (by_run["quantity"] == name for name in (BITS, FORGOTTEN))
     rows = [
-        *_pairs(pd.concat([kept, equal], ignore_index=True), CONFIRMED, table["twin"].unique()),
-        *_pairs(late, FORGETS, table["twin"].unique()),
+        *_pairs(by_run[kept & ~early], CONFIRMED),
+        *_pairs(by_run[kept & early].assign(learned=True), BUILT_IN),
+        *_pairs(by_run[late & ~early], FORGETS),
+        *_phases(fitting, by_run.groupby("twin")["learned"].all()),
     ]
-    both = pd.DataFrame([*rows, *_phases(fitting, passed)]).reindex(columns=[*outcomes.COLUMNS, "p"])
-    most = both["train_sentences"].max()
-    usual = (both["reading"] == "token") & (both["probe"] == "centroid") & (both["train_sentences"] == most)
-    both["primary"] = usual | (both["reading"] == "complexity corrected")
+    both = pd.DataFrame(rows).reindex(columns=[*outcomes.COLUMNS, "p"])
+    both["primary"] = usual(both) | (both["reading"] == "complexity corrected")
     both["family"] = (outcomes.without_brackets(both["claim"]) + WHERE).where(both["primary"])
     return outcomes.table(both, relevant=RELEVANT, sides=2)
 
 
-def _pairs(rows: pd.DataFrame, pairs: tuple[tuple[str, str, str, str], ...], here: Any) -> Iterator[dict[str, Any]]:
+def _pairs(rows: pd.DataFrame, pairs: tuple[tuple[str, str, str, str], ...]) -> Iterator[dict[str, Any]]:
     """What one twin has more of than another, over the seeds whose runs have learned in both."""
-    learned_rows, settings = rows[rows["learned"]], rows[SETTING].drop_duplicates().to_dict("records")
-    for (claim, paper, more, less), setting in product(pairs, settings):
-        if not {more, less} <= set(here):
-            continue
+    for (claim, paper, more, less), setting in product(pairs, rows[SETTING].drop_duplicates().to_dict("records")):
         inside = (rows[SETTING] == pd.Series(setting)).all(axis=1)
-        if not {more, less} <= set(rows.loc[inside, "twin"]):  # a reading that one of the two does not have
+        if not {more, less} <= set(rows.loc[inside, "twin"]):  # a setting that one of the two does not have
             continue
-        chosen = learned_rows[(learned_rows[SETTING] == pd.Series(setting)).all(axis=1)]
+        chosen = rows[inside & rows["learned"]]
         both = difference(*(chosen[chosen["twin"] == twin] for twin in (more, less)), [*SETTING, "unit", "seed"])
         facts = {
             "paper": paper,
@@ -77,16 +70,19 @@ def _pairs(rows: pd.DataFrame, pairs: tuple[tuple[str, str, str, str], ...], her
         yield facts | setting | {"unit": unit, "clusters": len(both)} | effect(both["estimate"], both["error"])
 
 
-def _phases(fitting: pd.DataFrame, passed: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _phases(fitting: pd.DataFrame, learned: pd.Series) -> Iterator[dict[str, Any]]:
     """Fitting and compression of each twin: the smaller of the rise and the fall. Both have to be there, so it is their
     larger p that counts. With one run, turning points are chosen on the curve that is measured: there is no interval.
+    A curve that is at its highest at the last step has no fall by construction, which says nothing.
     """
-    all_learned = passed.groupby("twin")["learned"].all()
     for (twin, quantity), rows in fitting.groupby(["twin", "quantity"], sort=False):
         facts = {"paper": "P2", "claim": FITS, "model": f"{twin}{WHERE}", "reading": quantity.replace("_", " ")}
         facts |= {"probe": "soft entropy", "unit": "bits per token", "clusters": int(rows["runs"].iloc[0])}
-        if not all_learned[twin]:
+        if not learned[twin]:
             yield facts | UNTESTED | {"claim": f"{FITS} {UNLEARNED}"}
+            continue
+        if phases.has_not_turned(rows):
+            yield facts | UNTESTED | {"claim": f"{FITS} {UNTURNED}"}
             continue
         sides = []
         for row in rows[rows["phase"].isin(["fitting", "compression"])].to_dict("records"):

@@ -13,7 +13,8 @@ SCORE = ["task", "quantity"]
 
 def best_layers(runs: pd.DataFrame, outcomes: Mapping[str, pd.DataFrame], *, seed: int = 0) -> pd.DataFrame:
     """The last layer after tuning for recoverability, less the best layer before it, for each score under the mean
-    (`instruments.scores.changes`, with the columns `model` and `best_layer`).
+    (`instruments.scores.changes`, with the columns `model`, `layers`, how many were measured, `best_layer`, and
+    `last_before`, the score of the last layer before tuning on the same items).
 
     The best layer is that of the items with even numbers; the two are compared on the others. For models that were
     tuned at several doses, pass the runs of one.
@@ -30,7 +31,10 @@ def best_layers(runs: pd.DataFrame, outcomes: Mapping[str, pd.DataFrame], *, see
         chosen = odd[0].merge(best).assign(layer=tuned[0]["layer"].max())
         chosen = chosen.astype({"layer": "Int64"})
         compared = item_scores.stored_changes([chosen], odd[1:], seed=seed).drop(columns="layer")
-        tables.append(compared.assign(model=model).merge(best.rename(columns={"layer": "best_layer"})))
+        last = item_scores.stored_scores(at_last_layer(odd[0]), seed=seed)[[*SCORE, "estimate"]]
+        last = last.rename(columns={"estimate": "last_before"})
+        best = best.rename(columns={"layer": "best_layer"}).merge(last, how="left")
+        tables.append(compared.assign(model=model, layers=before["layer"].nunique()).merge(best))
     return pd.concat(tables, ignore_index=True)
 
 

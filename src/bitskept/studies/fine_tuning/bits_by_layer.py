@@ -1,12 +1,9 @@
 """How many bits about each token every layer keeps, before and after tuning."""
 
-from functools import partial
 from itertools import product
-from typing import Any
 
 import pandas as pd
 
-from bitskept.base.parallel import each_stored
 from bitskept.base.publishing import makes_table
 from bitskept.instruments.over_seeds import spread
 from bitskept.instruments.probes import sweep
@@ -18,18 +15,11 @@ def sweeps(section: FineTuning, runs: pd.DataFrame) -> pd.DataFrame:
     """The layer sweep of each run before tuning and at the main dose (columns `sweep.COLUMNS`, then those of `runs`),
     under the centroid and ridge.
     """
-    tables = each_stored(
-        partial(_sweep, section),
-        runs[at_main_dose(section, runs)].to_dict("records"),
-        is_stored=lambda run: sweep.measure.has(run["id"], sweep_plan(section, run["model"])),
-        progress="sweeps",
-    )
-    return pd.concat(tables, ignore_index=True).astype({"seed": "Int64"})
-
-
-def _sweep(section: FineTuning, run: dict[str, Any]) -> pd.DataFrame:
-    plan = sweep_plan(section, run["model"])
-    return sweep.measure(run["id"], plan, accept_terms=section.accept_terms, progress=False).assign(**run)
+    chosen = runs[at_main_dose(section, runs)]
+    asked = [(run.id, sweep_plan(section, run.model), None) for run in chosen.itertuples()]
+    tables = sweep.measure.each(asked, accept_terms=section.accept_terms)
+    labelled = (table.assign(**run) for table, run in zip(tables, chosen.to_dict("records"), strict=True))
+    return pd.concat(labelled, ignore_index=True).astype({"seed": "Int64"})
 
 
 @makes_table

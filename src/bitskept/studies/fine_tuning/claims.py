@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
 from bitskept.base.publishing import makes_table
 from bitskept.instruments import claims as instrument
 from bitskept.studies.fine_tuning.checks import LEAST_NAMED, more_named
-from bitskept.studies.fine_tuning.runs import CLAIMED, SENTENCE
+from bitskept.studies.fine_tuning.runs import BEFORE, CLAIMED, SENTENCE
 from bitskept.studies.fine_tuning.score_changes import rises
 from bitskept.studies.fine_tuning.section import FineTuning, at_main_dose
 from bitskept.studies.fine_tuning.task_scores import SUFFIXES
@@ -18,7 +19,7 @@ PAPER = "P1"
 RELEVANT = 0.02
 """The smallest rise of a score that counts, fixed beforehand."""
 DRIFT = 0.02
-"""How far a score after the same training may lie on another processor."""
+"""How far off a score after the same training may be on another processor; a difference of two of them, twice that."""
 OBJECTIVES = {CLAIMED: "recoverability from each state", SENTENCE: "recoverability from one vector"}
 PROBES = {
     "spearman": "cosine",
@@ -27,6 +28,8 @@ PROBES = {
     "pair_accuracy": "likelihood",
 }
 """How each quantity is scored."""
+CORRELATION = "rank correlation"
+"""A unit; a difference of two is not normal after Fisher's transformation, as one of them is."""
 RAISES = "raises a score above before and every control"
 WORDING = re.compile(rf"tuning for (?P<objective>.+) {RAISES} \((?P<task>\S+?)(?: at a rate of (?P<rate>\S+))?\)")
 
@@ -40,7 +43,8 @@ def claims(
     poolings and doses; and, as not tested, other doses at which the model has hardly learned to name (`runs.learning`),
     the tasks that were left out (`task_scores.items`), and the sentence reading of a model that was not tuned for it.
 
-    p-values are adjusted over the scores of a model, arm, dose and pooling. `train_sentences` is how many sentences a
+    p-values are adjusted over the scores of a model, arm, dose and pooling. `detectable` is infinite where not even a
+    perfect score would be so large a rise. `train_sentences` is how many sentences a
     run was tuned on. Changes are computed by `instruments.scores.changes` from items measured by
     `instruments.understanding.measure`.
     """
@@ -55,6 +59,7 @@ def claims(
         "claim": "tuning for " + rows["arm"].map(OBJECTIVES) + f" {RAISES} (" + rows["task"] + at_rate + ")",
         "reading": rows["pooling"],
         "probe": rows["quantity"].map(PROBES),
+        "unit": rows["unit"].replace(CORRELATION, f"difference in {CORRELATION}"),
         "train_sentences": (rows["step"] * rows["model"].map(batches)).astype("Int64"),
         "family": rows["model"] + rows["arm"] + rows["rate"].astype(str) + rows["step"].astype(str) + pooling,
     }
@@ -66,7 +71,8 @@ def claims(
     rows.loc[hardly, "claim"] += " (to be tested: a dose at which the model learns to name)"
     tested = rows.loc[main.sort_values(ascending=False, kind="stable").index]
     rows = pd.concat([tested, _left_out(section, left_out)], ignore_index=True)
-    return instrument.table(rows, relevant=RELEVANT, sides=2)
+    table = instrument.table(rows, relevant=RELEVANT, sides=2)
+    return table.assign(detectable=table["detectable"].mask(table["detectable"] > rows["room"], np.inf))
 
 
 def _left_out(section: FineTuning, left_out: Mapping[str, str]) -> pd.DataFrame:
@@ -110,11 +116,39 @@ def described(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def near_the_border(rows: pd.DataFrame) -> pd.Series:
+def near_the_border(rows: pd.DataFrame, tuned: pd.Series | bool = True) -> pd.Series:
     """Which outcomes of `described` claims might be others if all estimates lay `DRIFT` lower (for "yes") or higher
-    (for "no"). Of "yes" the lower end is that of Holm's strictest step, so rather too many are named than too few.
+    (for "no"), or twice that where the opponent was `tuned` as well (`tuned_opponent`). "Cannot tell" is no verdict, so
+    a shift can take none back. Of "yes" the lower end is that
+    of Holm's strictest step, so rather too many are named than too few.
     """
+    drift = DRIFT * (1 + pd.Series(tuned, rows.index).astype(int))
     low = rows["estimate"] - rows["holm"] * (rows["estimate"] - rows["low"])
-    yes = (rows["estimate"] - DRIFT < RELEVANT) | (low - DRIFT <= 0)
-    no = rows["high"] + DRIFT >= RELEVANT
+    yes = (rows["estimate"] - drift < RELEVANT) | (low - drift <= 0)
+    no = rows["high"] + drift >= RELEVANT
     return (rows["outcome"] == "yes") & yes | (rows["outcome"] == "no") & no
+
+
+def tuned_opponent(rows: pd.DataFrame, contrasts: pd.DataFrame) -> pd.Series:
+    """Whether the outcome of each `described` claim at the main dose rests on an opponent that was tuned: a "yes" on
+    every opponent, any other on that of the smallest rise (`contrasts` from `score_changes.differences`).
+    """
+    same = ["model", "arm", "score"]
+    opponents = contrasts.sort_values("estimate", kind="stable").groupby(same)["against"]
+    facts = pd.DataFrame({"smallest": opponents.first() != BEFORE, "any": opponents.nunique() > 1})
+    facts = facts.reindex(pd.MultiIndex.from_frame(rows[same])).set_axis(rows.index)
+    return facts["any"].where(rows["outcome"] == "yes", facts["smallest"]).astype(bool)
+
+
+def with_border(table: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame:
+    """The claims with `instruments.claims.BORDER` as the outcome of the primary ones near it, on which no verdict rests
+    (`contrasts` as in `tuned_opponent`)."""
+    rows = described(table[table["primary"]])
+    near = near_the_border(rows, tuned_opponent(rows, contrasts))
+    return table.assign(outcome=table["outcome"].mask(near.reindex(table.index, fill_value=False), instrument.BORDER))
+
+
+def by_score(table: pd.DataFrame) -> pd.DataFrame:
+    """The claims with shorter words: of each that is about recoverability from each state, the task alone."""
+    words = table["claim"].str.removeprefix("tuning for ").str.replace(f" {RAISES}", "", regex=False)
+    return table.assign(claim=words.str.replace(rf"^{OBJECTIVES[CLAIMED]} \(([^)]+)\)", r"\1", regex=True))

@@ -1,6 +1,6 @@
 """The figures of notebook 03, each drawn from its table."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,9 @@ from matplotlib.ticker import PercentFormatter
 from bitskept.base.figures import FULL_SHARE, curve, points
 from bitskept.instruments import claims_figure
 from bitskept.studies.fine_tuning.claims import RELEVANT, described
-from bitskept.studies.fine_tuning.doses import NAMED
+from bitskept.studies.fine_tuning.doses import NAMED, against_before
 from bitskept.studies.fine_tuning.runs import CLAIMED, at_first_rate
+from bitskept.studies.fine_tuning.task_scores import recoverability
 
 LOOKS = {
     "before": {"color": "black", "marker": "s", "linestyle": "-"},
@@ -27,7 +28,7 @@ LEARNED = {"named": "share of targets named", "cross_entropy": "surprisal (bits 
 
 def learning(table: pd.DataFrame) -> Figure:
     """Share named and surprisal of held-out targets over the steps of training at the first rate, one row of panels per
-    model.
+    model. A line shows the surprisal that the frequencies of the tokens alone leave.
     """
     table = at_first_rate(table)
     models = table["model"].unique()
@@ -40,6 +41,8 @@ def learning(table: pd.DataFrame) -> Figure:
                 moved = learned.assign(place=_places(rows, learned))
                 share = quantity == "named"
                 curve(axes, moved, "place", share=share, label=arm, markersize=6, clip_on=False, **LOOKS[arm])
+            if quantity == "cross_entropy":
+                axes.axhline(rows["frequencies"].iloc[0], color="0.4", linestyle=":", label="frequencies alone")
             _name_steps(axes, rows)
             axes.set(title=model, xlabel="step", ylabel=name, ylim=(0, 1.06 * max(rows["high"].max(), 0.97)))
     _legend_beside(figure)
@@ -48,19 +51,22 @@ def learning(table: pd.DataFrame) -> Figure:
 
 def layers(table: pd.DataFrame) -> Figure:
     """The share of H(X) that each layer keeps, by arm: one row of panels per probe, one column per model. The arms are
-    moved apart a little.
+    moved apart by a fixed share of the distance between two layers, so that no mark comes near the next layer. The
+    vertical axis of a model begins at the tenth below its data.
     """
     models = table["model"].unique()
     figure = Figure(figsize=(5.5 * len(models) + 2.5, 8), layout="constrained")
-    panels = figure.subplots(2, len(models), sharex="col", sharey=True, squeeze=False)
+    panels = figure.subplots(2, len(models), sharex="col", sharey="col", squeeze=False)
+    ends = table[["estimate", "low"]].min(axis=1).groupby(table["model"]).min()  # few sentences have no interval
     for line, probe in zip(panels, ("centroid", "ridge"), strict=True):
         for axes, model in zip(line, models, strict=True):
             rows = table[(table["model"] == model) & (table["probe"] == probe)]
-            apart = 0.07 * np.diff(np.unique(rows["layer"].to_numpy(float))).min()
+            apart = 0.04 * np.diff(np.unique(rows["layer"].to_numpy(float))).min()
             for arm, kept in rows.groupby("arm", sort=False):
                 moved = kept.assign(layer=kept["layer"] + apart * (list(LOOKS).index(arm) - 2))
                 curve(axes, moved, "layer", share=True, bars=True, label=arm, markersize=6, linewidth=1.6, **LOOKS[arm])
-            axes.set(title=f"{model}, {probe}", xlabel="layer" if probe == "ridge" else "", ylim=FULL_SHARE)
+            axes.set(title=f"{model}, {probe}", xlabel="layer" if probe == "ridge" else "")
+            axes.set_ylim(np.floor(10 * ends[model]) / 10, FULL_SHARE[1])
         line[0].set_ylabel("retained share of H(X)")
     _legend_beside(figure)
     return figure
@@ -81,17 +87,21 @@ def scores(table: pd.DataFrame) -> Figure:
 
 
 def differences(table: pd.DataFrame) -> Figure:
-    """The scores after tuning for recoverability, less those before and those of each control, one panel per model."""
+    """The scores after tuning for recoverability, less those before and those of each control, one panel per model.
+    Only sure differences are filled.
+    """
     table = table[table["arm"] == CLAIMED]
     figure, panels = _panels(table, table["score"].unique(), height=0.55)
     for model, axes in panels.items():
         for shift, against in zip((-0.22, 0, 0.22), ("before", "continued", "permuted"), strict=True):
             rows, look = table[(table["model"] == model) & (table["against"] == against)], LOOKS[against]
-            if len(rows):
-                heights = _heights(table, rows, "score", shift)
-                points(axes, rows, heights, fmt=look["marker"], color=look["color"], label=against, markersize=5)
+            for sure, part in rows.groupby(rows["sure"].isin(["above", "below"])):
+                fill = {} if sure else {"markerfacecolor": "white"}
+                style = {"fmt": look["marker"], "color": look["color"], "markersize": 6} | fill
+                label = f"{against}, {'sure' if sure else 'not sure'}"
+                points(axes, part, _heights(table, part, "score", shift), label=label, **style)
         axes.axvline(0, color="grey", linewidth=1)
-        axes.locator_params(axis="x", nbins=6)
+        axes.locator_params(axis="x", nbins=5)
         axes.set_xlabel("recoverability minus ...")
     _legend_beside(figure)
     return figure
@@ -99,8 +109,9 @@ def differences(table: pd.DataFrame) -> Figure:
 
 def poolings(table: pd.DataFrame) -> Figure:
     """Each score before (hollow) and after (filled) tuning for recoverability, by pooling, with the interval of the
-    change around the latter, one panel per model.
+    change around the latter, one panel per model. Intervals are cut off outside the range of the scores.
     """
+    table = recoverability(table)
     names = table["pooling"].unique()
     figure, panels = _panels(table, table["task"].unique(), height=0.8)
     for model, axes in panels.items():
@@ -113,6 +124,8 @@ def poolings(table: pd.DataFrame) -> Figure:
             after = ends.assign(estimate=rows["after"])
             points(axes, after, heights, color=f"C{index}", label=pooling, markersize=5, elinewidth=1.6)
         axes.set_xlabel("score (hollow: before)")
+        ends = table[["before", "after"]].to_numpy()
+        axes.set_xlim(ends.min() - 0.05, ends.max() + 0.05)  # one long interval would set the scale for all
     _legend_beside(figure)
     return figure
 
@@ -121,6 +134,7 @@ def doses(table: pd.DataFrame) -> Figure:
     """Over the steps: the share of targets named, and the change of each score against the model before. One row of
     panels for each of these, one column for each model and rate.
     """
+    table = against_before(table)
     names = table["score"].unique()
     settings = list(table[["model", "rate"]].drop_duplicates().itertuples(index=False))
     figure = Figure(figsize=(4.4 * len(settings) + 2, 3 * len(names)), layout="constrained")
@@ -178,13 +192,14 @@ def claims(table: pd.DataFrame) -> Figure:
         axes.set(
             title=f"{model}\n{arm}", xlabel="smallest rise of the score", yticks=range(len(names)), yticklabels=names
         )
+        axes.locator_params(axis="x", nbins=4)
         axes.grid(visible=False, axis="y")
     panels[0].invert_yaxis()
-    _legend_beside(figure)
+    _legend_beside(figure, last="other dose or pooling")
     return figure
 
 
-def _panels(table: pd.DataFrame, names: Sequence[str], *, height: float) -> tuple[Figure, dict[str, Axes]]:
+def _panels(table: pd.DataFrame, names: Collection[str], *, height: float) -> tuple[Figure, dict[str, Axes]]:
     """A figure with a panel for each model, side by side; the names are on the vertical axis, from the top down."""
     models = table["model"].unique()
     figure = Figure(figsize=(5.6 * len(models) + 2, 1.5 + height * len(names)), layout="constrained")
@@ -210,10 +225,11 @@ def _name_steps(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_xticks(range(len(steps)), [f"{step:g}" for step in steps])
 
 
-def _legend_beside(figure: Figure) -> None:
-    """One legend for all panels, at the right: every label that one of them has."""
+def _legend_beside(figure: Figure, last: str = "none") -> None:
+    """One legend for all panels, at the right: every label that one of them has, those that end in `last` below."""
     found = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    figure.legend(found.values(), found.keys(), loc="outside right center")
+    labels = sorted(found, key=lambda label: label.endswith(last))
+    figure.legend([found[label] for label in labels], labels, loc="outside right center")

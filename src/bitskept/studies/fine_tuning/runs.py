@@ -7,15 +7,13 @@ id (what `models.load` takes).
 
 import math
 from collections.abc import Collection, Iterable
-from functools import partial
 
 import pandas as pd
 
-from bitskept.base.parallel import MEMORY, each_stored
 from bitskept.base.publishing import makes_table
 from bitskept.instruments.over_seeds import spread
 from bitskept.instruments.training import recovery
-from bitskept.sources import model_files, models
+from bitskept.sources import model_files
 from bitskept.studies.fine_tuning.section import FineTuning, plans, run_name
 
 BEFORE, CLAIMED, SENTENCE = "before", "recoverability", "sentence"
@@ -40,18 +38,7 @@ def tune(section: FineTuning, names: Collection[str] = ()) -> tuple[pd.DataFrame
     """
     every = list(plans(section))  # raises for a mistake in any of them before the first is trained
     wanted = [plan for plan in every if not names or run_name(plan) in names]
-    terms = section.accept_terms
-    weights = {plan.model: models.number_of_weights(plan.model, accept_terms=terms) for plan in wanted}
-    tuned = each_stored(
-        partial(recovery.tune, accept_terms=terms),
-        wanted,
-        is_stored=recovery.is_tuned,
-        cost=lambda plan: weights[plan.model] * plan.schedule.steps,
-        # Weights, gradients and two moments of each, four bytes, and half of that again for what passes through. Two
-        # runs of SmolLM2 side by side took 12 GB.
-        memory=lambda plan: MEMORY + 24 * weights[plan.model],
-        progress="tuning",
-    )
+    tuned = recovery.tune_each(wanted, accept_terms=section.accept_terms)
     pairs = list(zip(wanted, tuned, strict=True))
     runs = _runs(
         (plan.model, plan.arm, plan.schedule.rate, step, plan.seed, id)
@@ -67,11 +54,12 @@ def _runs(rows: Iterable[tuple[str, str, float, int, int | None, str]]) -> pd.Da
 
 
 @makes_table
-def learning(curves: pd.DataFrame) -> pd.DataFrame:
-    """The learning curves of each model, arm and rate, over the seeds. Measured by
-    `instruments.training.recovery.tune`.
+def learning(curves: pd.DataFrame, frequencies: pd.Series) -> pd.DataFrame:
+    """The learning curves of each model, arm and rate, over the seeds, beside what the frequencies of the tokens alone
+    leave, in bits, by model (`checks.prior_bits`). Measured by `instruments.training.recovery.tune`.
     """
-    return spread(curves, "model", "arm", "rate", "step", "quantity")
+    table = spread(curves, "model", "arm", "rate", "step", "quantity")
+    return table.assign(frequencies=table["model"].map(frequencies))
 
 
 def at_first_rate(table: pd.DataFrame) -> pd.DataFrame:

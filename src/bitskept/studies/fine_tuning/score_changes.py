@@ -52,6 +52,16 @@ def differences(table: pd.DataFrame, *, pooling: str = "mean") -> pd.DataFrame:
     return table.assign(sure=signs.where(table["p_holm"] < LEVEL, "")).reset_index(drop=True)
 
 
+def rises_elsewhere(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `differences` under each pooling but the mean in which a claimed arm is surely above the model
+    before, whatever the controls do.
+    """
+    table = table[table["arm"].isin(CLAIMS) & (table["against"] == BEFORE)]
+    others = [name for name in table["pooling"].dropna().unique() if name != "mean"]
+    rows = pd.concat([differences(table, pooling=name) for name in ("mean", *others)])
+    return rows[(rows["sure"] == "above") & rows["pooling"].isin(others)]
+
+
 def rises(table: pd.DataFrame) -> pd.DataFrame:
     """One row per claimed arm, dose, score and pooling of the `changes`: does the arm score more than the model before
     *and* more than every control that was run?
@@ -59,7 +69,8 @@ def rises(table: pd.DataFrame) -> pd.DataFrame:
     An intersection-union test (Berger 1982): `p` is the largest of the contrasts' p-values, 1 where one of them is not
     above 0. `against`, `estimate`, `low` and `high` are those of the contrast with the smallest estimate; the interval
     does not allow for that choice. `detectable` (`theory.intervals.detectable`) is the rise that would be seen in all
-    contrasts at once, as far as the one that is known least is concerned. Scores that are not defined are left out.
+    contrasts at once, as far as the one that is known least is concerned; `room` is the largest that there can be, as
+    no score exceeds 1. Scores that are not defined are left out.
     """
     table = table[table["arm"].isin(CLAIMS) & table["quantity"].isin(SUFFIXES)].reset_index(drop=True)
     p = table["p"].where(table["estimate"] > 0, 1.0).fillna(1.0)
@@ -67,6 +78,7 @@ def rises(table: pd.DataFrame) -> pd.DataFrame:
     seen = detectable(*(table[name].to_numpy(float) for name in ("low", "high")), contrasts.to_numpy())
     groups = table.assign(p=p, detectable=seen).groupby(CLAIM, sort=False, dropna=False)
     worst = {"p": groups["p"].transform("max"), "detectable": groups["detectable"].transform("max")}
+    worst["room"] = 1 - groups["before"].transform("max")
     defined = groups["estimate"].transform("count") == groups["estimate"].transform("size")
     rows = table.assign(**worst, claim=groups.ngroup(), rounded=table["estimate"].round(9))[defined]
     # Of equal estimates, the less certain one comes first.

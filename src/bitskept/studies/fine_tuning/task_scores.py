@@ -13,7 +13,7 @@ from bitskept.instruments.over_seeds import spread
 from bitskept.instruments.probes.readings import POOLINGS
 from bitskept.sources import tasks
 from bitskept.sources.packages import SourceError
-from bitskept.studies.fine_tuning.runs import BEFORE, CLAIMED
+from bitskept.studies.fine_tuning.runs import BEFORE, CLAIMED, CLAIMS
 from bitskept.studies.fine_tuning.section import FineTuning, at_main_dose, task_plan
 
 SUFFIXES = {"spearman": "", "linear_accuracy": " (linear)", "neighbour_accuracy": " (neighbours)", "pair_accuracy": ""}
@@ -86,9 +86,15 @@ def scores(table: pd.DataFrame) -> pd.DataFrame:
 
 @makes_table
 def poolings(changes: pd.DataFrame) -> pd.DataFrame:
-    """What recoverability changed under each pooling, against the model before. Computed by
-    `instruments.scores.changes` from items measured by `instruments.understanding.measure`.
+    """The scores of each claimed arm under each pooling, less those of the model before and of each control
+    (`against`): all that the claims under other poolings are made from. Computed by `instruments.scores.changes` from
+    items measured by `instruments.understanding.measure`.
     """
-    table = changes[(changes["arm"] == CLAIMED) & (changes["against"] == BEFORE)]
-    table = table[table["quantity"].isin(["spearman", "linear_accuracy"])].dropna(subset=["pooling", "estimate"])
+    table = changes[changes["arm"].isin(CLAIMS) & changes["quantity"].isin(SUFFIXES)].dropna(subset="pooling")
     return table.sort_values("pooling", key=lambda names: names.map(POOLINGS.index), kind="stable")
+
+
+def recoverability(table: pd.DataFrame) -> pd.DataFrame:
+    """Of `poolings`, what recoverability changed against the model before: similarity, and the linear classifier."""
+    table = table[(table["arm"] == CLAIMED) & (table["against"] == BEFORE)]
+    return table[table["quantity"].isin(["spearman", "linear_accuracy"])].dropna(subset="estimate")

@@ -11,7 +11,7 @@
 10. Which bound, which probe?: bits_by_layer.bounds, bits_by_layer.probes, figures.bounds, figures.probes
 11. Which tokens, which texts?: which_tokens.by_group, figures.tokens
 12. What is certain?: the rows "certificate" of instruments.probes.sweep.measure
-13. Does the claim hold?: claims.claims, figures.claims, verdicts
+13. Does the claim hold?: claims.claims, figures.claims, verdicts, caveats
 
-sentences.py and verdicts.py have one function for each conclusion.
+sentences.py, masked_sentences.py, verdicts.py and caveats.py have one function for each conclusion.
 """

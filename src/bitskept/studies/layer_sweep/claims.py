@@ -21,6 +21,8 @@ ENHANCED = "first enhanced: the best inner layer tells more of the sentence than
 DISCARDED = "then discarded: the best inner layer tells more of the sentence than the last"
 LAYERS = {"rise": RISE, "late_forgetting": LOSE, "peak_rise": ENHANCED, "peak_fall": DISCARDED}
 """The claim that each contrast between layers tests."""
+HALVES = {RISE: "enhanced", LOSE: "discarded", ENHANCED: "enhanced", DISCARDED: "discarded"}
+"""The half of the paper's claim that each of them is about."""
 PRIMARY = ("token", "window", "bag: mean")
 PROTECTS = "training protects the token"
 AFTER_MASKING = "after masked training the last layer keeps more of the token than before"
@@ -39,7 +41,8 @@ SETTING = ["model", "reading", "pooling", "position", "probe", "train_sentences"
 
 @makes_table
 def claims(trained: pd.DataFrame, random: pd.DataFrame, masked: pd.DataFrame) -> pd.DataFrame:
-    """All claims in the columns of `instruments.claims`: about layers from the sweeps of the trained models, that
+    """All claims in the columns of `instruments.claims`, and for those about layers the number of `layers` that were
+    read, from which the two are chosen: about layers from the sweeps of the trained models, that
     training protects the token from `controls.differences` (`random`), that the last layer keeps more of it after
     masked training from `masked_training.gains` (`masked`), and that encoders keep more than decoders.
 
@@ -47,15 +50,16 @@ def claims(trained: pd.DataFrame, random: pd.DataFrame, masked: pd.DataFrame) ->
     about masked training; all other rows have their own p.
     """
     layers = pd.DataFrame(_layers(trained))
-    layers["primary"] = _primary(layers)
+    layers["primary"] = _primary(layers) & layers["main"]
     layers["family"] = np.where(layers["primary"], "primary", None)
     shares = pd.DataFrame([*_protects(random), *_after_masking(masked)])
     shares["family"] = outcomes.without_brackets(shares["claim"])
     shares = pd.concat([shares, pd.DataFrame(_in_pairs(trained)).assign(family=None)], ignore_index=True)
-    keeps = pd.DataFrame(_keeps(trained), columns=outcomes.COLUMNS)
+    keeps = pd.DataFrame(kept_by_kind(trained), columns=outcomes.COLUMNS)
     keeps["primary"] = _primary(keeps)
-    tables = outcomes.table(layers, relevant=RELEVANT), outcomes.table(shares, relevant=RELEVANT), keeps
-    return pd.concat([part for part in tables if len(part)], ignore_index=True)
+    about = outcomes.table(layers, relevant=RELEVANT).assign(layers=layers["layers"])
+    tables = about, outcomes.table(shares, relevant=RELEVANT), keeps
+    return pd.concat([part for part in tables if len(part)], ignore_index=True).astype({"layers": "Int64"})
 
 
 def _primary(rows: pd.DataFrame) -> pd.Series:
@@ -74,17 +78,23 @@ def about_layers(table: pd.DataFrame) -> pd.Series:
     return table["claim"].str.startswith(tuple(LAYERS.values()))
 
 
+def with_layers(table: pd.DataFrame) -> pd.DataFrame:
+    """The table, with the number of layers in the name of a reading that had fewer than its model has."""
+    layers = table["layers"].astype("Int64")  # numbers with a point in a table that was read from a file
+    most = layers.groupby(table["model"]).transform("max")
+    few = (layers < most).fillna(False).astype(bool)
+    counted = table["reading"] + " (" + layers.astype(str) + " of " + most.astype(str) + " layers)"
+    return table.assign(reading=table["reading"].mask(few, counted))
+
+
 def settings(table: pd.DataFrame) -> pd.DataFrame:
-    """The other rows about layers, each with the primary outcome of its claim, model and `kind` of reading (token,
-    window or bag) as `primary`. `same` says whether a row asks the primary question with another probe or amount of
-    text; another pooling and the place of a word ask another question of the vector of a sentence.
+    """The other rows about layers, each with the `half` of the claim and the `kind` of reading (token, window or bag).
+    `same` says whether a row asks the primary question with another probe or amount of text or, for the bag, between
+    any two layers; another pooling and the place of a word ask another question of the vector of a sentence.
     """
-    rows = table[table["claim"].isin(LAYERS.values())]
+    rows = table[table["claim"].isin(LAYERS.values()) & ~primary(table)]
     rows = rows.assign(kind=rows["reading"].str.replace("place", "bag").str.extract(r"(\w+)", expand=False))
-    rows = rows.assign(same=rows["reading"].isin(PRIMARY))
-    main = primary(table).loc[rows.index]
-    key = ["claim", "model", "kind"]
-    return rows[~main].merge(rows.loc[main, [*key, "outcome"]].rename(columns={"outcome": "primary"}), on=key)
+    return rows.assign(half=rows["claim"].map(HALVES), same=rows["reading"].isin(PRIMARY))
 
 
 def _layers(trained: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -93,7 +103,7 @@ def _layers(trained: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """
     trained = trained[trained["pooling"].isna() | (trained["pooling"] != OTHERS)]
     bits = trained[(trained["quantity"] == "usable") & trained["group"].isna() & ~trained["shuffled"].astype(bool)]
-    best = bits.groupby(SETTING, dropna=False)["estimate"].max().rename("best").reset_index()
+    best = bits.groupby(SETTING, dropna=False).agg(best=("estimate", "max"), layers=("layer", "nunique")).reset_index()
     for row in contrasts(trained).merge(best, on=SETTING, how="left").to_dict("records"):
         claim = LAYERS[row["quantity"]]
         if not row["best"] >= READS:
@@ -121,7 +131,7 @@ def _after_masking(masked: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield _row(claim, row, paper=CONTROL, reading="token")
 
 
-def _keeps(trained: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def kept_by_kind(trained: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The mean usable share of encoders' last layers less that of decoders', by reading, probe and amount of text. Its
     unit is the model, so a few models that differ in everything leave it untested.
     """
@@ -168,5 +178,5 @@ def _reading(row: dict[str, Any]) -> str:
 
 def _row(claim: str, row: dict[str, Any], **facts: Any) -> dict[str, Any]:
     names = ("model", "reading", "probe", "train_sentences", "estimate", "low", "high", "p", "unit", "detectable")
-    values = {name: row.get(name) for name in (*names, "outcome") if name in row}
+    values = {name: row.get(name) for name in (*names, "outcome", "main", "layers") if name in row}
     return {"paper": "P1", "claim": claim, "clusters": row["n"]} | values | facts

@@ -1,5 +1,7 @@
 """What a trained model keeps, compared with copies of it with random weights, at several initial scales."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
@@ -17,12 +19,8 @@ TWO_SIDED = norm.ppf(0.975)
 def measured(section: LayerSweep) -> pd.DataFrame:
     """The same sweep of all models and their random copies, from `instruments.probes.sweep.measure`; `depth` is the
     layer over the last."""
-    plan, terms = random_plan(section), section.accept_terms
-    table = pd.concat(
-        sweep.measure(model, plan, weights=weights, accept_terms=terms)
-        for model in section.models
-        for weights in compared_weights(section)
-    )
+    asked = product(section.models, [random_plan(section)], compared_weights(section))
+    table = pd.concat(sweep.measure.each([*asked], accept_terms=section.accept_terms))
     return table.assign(depth=table["layer"] / table.groupby("model")["layer"].transform("max"))
 
 

@@ -1,7 +1,7 @@
 """The figures of notebook 02, each drawn from its table."""
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ from matplotlib.ticker import MaxNLocator
 
 from bitskept.base.figures import FULL_SHARE, colour, curve, points, shades
 from bitskept.instruments import claims_figure
+from bitskept.instruments.claims import CONTROL
 from bitskept.studies.layer_sweep.bits_by_layer import READINGS
-from bitskept.studies.layer_sweep.claims import BITS, RELEVANT, RULES, about_layers, primary
+from bitskept.studies.layer_sweep.claims import BITS, RELEVANT, RULES, about_layers, primary, with_layers
+from bitskept.studies.layer_sweep.forgetting import IN_WORDS
 from bitskept.studies.layer_sweep.learning import BEST, LAST
 from bitskept.studies.layer_sweep.learning import PROBES as LEARNING_PROBES
 from bitskept.studies.layer_sweep.units import UNITS
@@ -92,9 +94,8 @@ def learning(table: pd.DataFrame) -> Figure:
     """The retained share by the number of training sentences, one panel per probe and place."""
     figure = Figure(figsize=(14, 4.4))
     panels = figure.subplots(1, 4, sharey=True)
-    pairs = [(place, probe) for place in (LAST, BEST) for probe in LEARNING_PROBES]
     sizes = sorted(table["train_sentences"].unique())
-    for axes, (place, probe) in zip(panels, pairs, strict=True):
+    for axes, (place, probe) in zip(panels, product((LAST, BEST), LEARNING_PROBES), strict=True):
         rows = table[(table["place"] == place) & (table["probe"] == probe)]
         _curves(axes, rows, "train_sentences", share=True)
         axes.set_xscale("log")
@@ -177,7 +178,7 @@ def forgetting(table: pd.DataFrame) -> Figure:
         for axes, reading in zip(line, names, strict=True):
             rows = table[(table["half"] == half) & (table["reading"] == reading)]
             _contrasts(axes, rows, models)
-            axes.set_title(f"{reading}: {rows['quantity'].iloc[0].replace('_', ' ')}" if len(rows) else reading)
+            axes.set_title(f"{reading}:\n{IN_WORDS[rows['quantity'].iloc[0]]}" if len(rows) else reading)
         line[0].set_ylim(-0.6, len(models) - 0.4)
     for axes in panels[-1]:
         axes.set_xlabel("bits per token")
@@ -203,21 +204,24 @@ def tokens(table: pd.DataFrame) -> Figure:
 
 
 def claims(table: pd.DataFrame) -> Figure:
-    """The primary claims about layers, and all claims that are not about layers."""
-    others = table[~about_layers(table)]
+    """The paper's claims: the primary ones about layers, and all that are not about layers."""
+    others = table[~about_layers(table) & (table["paper"] != CONTROL)]
     once = (others["outcome"] != "not tested") | ~others.duplicated("claim")
-    rows = pd.concat([table[primary(table)], others[once]], ignore_index=True)
-    return claims_figure.draw(rows, relevant=RELEVANT)
+    main = with_layers(table[primary(table)])
+    rows = pd.concat([main.assign(probe=None, train_sentences=None), others[once]], ignore_index=True)
+    figure = claims_figure.draw(rows, relevant=RELEVANT)
+    figure.suptitle(f"centroid probe, {main['train_sentences'].max():,.0f} training sentences", fontsize=11)
+    return figure
 
 
 def _panels(table: pd.DataFrame) -> tuple[Figure, dict[str, Axes]]:
     """A figure with a panel for each model, side by side: shares of H(X) by layer."""
-    models = table["model"].unique()
+    models = table.groupby("model", sort=False)["kind"].first()
     figure = Figure(figsize=(4.2 * len(models) + 1.5, 4.2))
     panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
-    for axes, model in zip(panels, models, strict=True):
-        axes.set(title=model, xlabel="layer", ylim=FULL_SHARE)
-    return figure, dict(zip(models, panels, strict=True))
+    for axes, (model, kind) in zip(panels, models.items(), strict=True):
+        axes.set(title=f"{model} ({kind})", xlabel="layer", ylim=FULL_SHARE)
+    return figure, dict(zip(models.index, panels, strict=True))
 
 
 def _label_grid(panels: np.ndarray, models: Sequence[str]) -> None:
@@ -265,10 +269,8 @@ def _label_ends(axes: Axes, table: pd.DataFrame, x: str) -> None:
     for place in range(1, len(heights)):
         heights[place] = max(heights[place], heights[place - 1] + step)
     for (model, kind), height in zip(ends.index, heights, strict=True):
-        look = {"color": colour(model), "va": "center", "fontweight": "bold"}
-        axes.annotate(
-            f"{model} ({kind})", (1.02, height), xycoords=("axes fraction", "data"), annotation_clip=False, **look
-        )
+        look = {"color": colour(model), "va": "center", "fontweight": "bold", "annotation_clip": False}
+        axes.annotate(f"{model} ({kind})", (1.02, height), xycoords=("axes fraction", "data"), **look)
 
 
 def masked_training(table: pd.DataFrame) -> Figure:
@@ -291,7 +293,8 @@ def masked_training(table: pd.DataFrame) -> Figure:
     shares[0].set_ylabel("retained share of H(X)")
     for prior in table.loc[table["quantity"] == "prior_cross_entropy", "estimate"]:
         cost.axhline(prior, color="grey", linestyle=":")
-        cost.annotate("frequencies alone", (table["step"].max(), prior), ha="right", va="bottom", color="grey")
+        where = (table["step"].max(), prior)
+        cost.annotate("test tokens, by\nfrequencies alone", where, ha="right", va="bottom", color="grey")
     cost.set(title="hidden tokens, held out", xlabel="step", ylabel="bits per token", ylim=(0, None))
     figure.legend(*shares[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

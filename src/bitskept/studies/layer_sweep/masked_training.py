@@ -3,12 +3,14 @@ leaves some of the tokens to be predicted in view and replaces others, and with 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 import pandas as pd
 
 from bitskept.base.publishing import makes_table
 from bitskept.instruments.probes import sweep
+from bitskept.instruments.probes.bounds_by_layer import prior_bits
 from bitskept.instruments.training import recovery
 from bitskept.instruments.training.schedule import Schedule
 from bitskept.studies.layer_sweep.controls import difference
@@ -41,18 +43,23 @@ def masked_training(section: LayerSweep) -> pd.DataFrame:
 
     Quantities: `retained_cross_entropy`, the share of H(X) by layer and probe, with `n` test sentences; and
     `masked_cross_entropy`, the mean cost of held-out tokens that are all masked, from `n` sentences; and, in one row
-    without arm, `prior_cross_entropy`, that of the test tokens by the frequencies of the training text alone, which a
-    model that has learned from context is below. Trained by
+    without arm, `prior_cross_entropy`, that of the tokens of the `n` test sentences, which are others, by the
+    frequencies of the training text alone; a model that has learned from context is below it. Trained by
     `instruments.training.recovery.tune`, measured by `instruments.probes.sweep.measure`, computed in
     `instruments.probes.bounds_by_layer`.
     """
-    rows = [_prior(section)]
-    for plan in training_plans(section):
-        tuned = recovery.tune(plan, accept_terms=section.accept_terms)
-        costs = tuned.curve.query("quantity == 'masked_cross_entropy'").assign(n=plan.curve)
+    plans, terms = list(training_plans(section)), section.accept_terms
+    tuned = recovery.tune_each(plans, accept_terms=terms)
+    runs = [(plan, run.curve, {0: plan.model, **run.ids}) for plan, run in zip(plans, tuned, strict=True)]
+    ids = list(dict.fromkeys(id for *_, checkpoints in runs for id in checkpoints.values()))
+    asked = [(id, sweep_plan(section), None) for id in ids]
+    swept = dict(zip(ids, map(_token_rows, sweep.measure.each(asked, accept_terms=terms)), strict=True))
+    rows = [_prior(section.masked_model, swept[section.masked_model])]
+    for plan, curve, checkpoints in runs:
+        costs = curve.query("quantity == 'masked_cross_entropy'").assign(n=plan.curve)
         kept = [
-            _token_rows(section, id).query("quantity == 'retained_cross_entropy'").assign(step=step)
-            for step, id in {0: plan.model, **tuned.ids}.items()
+            swept[id].query("quantity == 'retained_cross_entropy'").assign(step=step)
+            for step, id in checkpoints.items()
         ]
         rows += [part.assign(model=plan.model, arm=plan.arm, seed=plan.seed) for part in (*kept, costs)]
     return pd.concat(rows, ignore_index=True)[COLUMNS]
@@ -74,6 +81,21 @@ def gains(table: pd.DataFrame) -> pd.DataFrame:
         facts |= {"learned": bool((costs.loc[costs["arm"] == arm, "estimate"] < prior).all())}
         facts |= {"train_sentences": part["train_sentences"].max()}
         rows.append(facts | difference(seeds.loc[True], seeds.loc[False]))
+    return pd.DataFrame(rows)
+
+
+def between_rules(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per probe of `masked_training`: what the last layer keeps after the last step of BERT's rule, less the
+    same with the mask alone, as `controls.difference` has it from the means and the outer ends over the `seeds`; and
+    whether both rules were `learned` (`gains`).
+    """
+    kept = table[(table["quantity"] == "retained_cross_entropy") & (table["step"] == table["step"].max())]
+    kept, learned = kept[kept["layer"] == kept["layer"].max()], bool(gains(table)["learned"].all())
+    rows = []
+    for probe, part in kept.groupby("probe"):
+        arms = part.groupby("arm").agg(estimate=("estimate", "mean"), low=("low", "min"), high=("high", "max"))
+        facts = {"probe": probe, "seeds": part["seed"].nunique(), "learned": learned}
+        rows.append(facts | difference(*(arms.loc[arm] for arm in ARMS)))
     return pd.DataFrame(rows)
 
 
@@ -102,21 +124,18 @@ def training_plans(section: LayerSweep) -> Iterator[recovery.Plan]:
 
 
 def sweep_plan(section: LayerSweep) -> sweep.Plan:
-    """The token reading of the random copies, by both closed-form probes."""
+    """The token reading of the first and the last layer by both closed-form probes, on the text of the random
+    copies."""
     small = random_plan(section)
-    options = {"side_layers": small.side_layers, "longest": small.longest, "types": small.types, "dtype": small.dtype}
-    sizes = small.train, small.validation, small.test
-    return sweep.Plan(small.corpus, *sizes, seed=small.seed, shuffled=False, every_layer=False, **options)
+    return replace(small, ridge=True, side_layers=2, poolings=(), places=0)
 
 
-def _token_rows(section: LayerSweep, id: str) -> pd.DataFrame:
-    table = sweep.measure(id, sweep_plan(section), accept_terms=section.accept_terms)
+def _token_rows(table: pd.DataFrame) -> pd.DataFrame:
     return table[(table["reading"] == "token") & table["group"].isna()]
 
 
-def _prior(section: LayerSweep) -> pd.DataFrame:
+def _prior(model: str, table: pd.DataFrame) -> pd.DataFrame:
     """What the usable bits of a probe are counted from: the cost of the test tokens without any state."""
-    table = _token_rows(section, section.masked_model).query("probe == 'centroid' and layer == 0").set_index("quantity")
-    cost = table.loc["cross_entropy", "estimate"] + table.loc["usable", "estimate"]
-    facts = {"model": section.masked_model, "step": 0, "unit": "bits per token", "n": table.loc["usable", "n"]}
-    return pd.DataFrame([facts | {"quantity": "prior_cross_entropy", "estimate": cost}])
+    n = table.loc[table["quantity"] == "usable", "n"].max()
+    facts = {"model": model, "step": 0, "unit": "bits per token", "n": n}
+    return pd.DataFrame([facts | {"quantity": "prior_cross_entropy", "estimate": prior_bits(table)[model]}])

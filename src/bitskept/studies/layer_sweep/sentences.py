@@ -1,10 +1,13 @@
 """What the numbers of notebook 02 say, in words (Markdown), computed from its tables."""
 
-from itertools import pairwise
+from collections.abc import Mapping
+from itertools import combinations, pairwise
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from bitskept.base.words import by_interval, quote
+from bitskept.base.words import by_interval, quote, reverse
 from bitskept.studies.layer_sweep import units
 from bitskept.studies.layer_sweep.bits_by_layer import READINGS, at_last_layer, with_all_text
 from bitskept.studies.layer_sweep.claims import BITS
@@ -44,21 +47,26 @@ def readings(table: pd.DataFrame) -> str:
 
 
 def sentence(table: pd.DataFrame) -> str:
-    """The first, the best and the last layer of each model from its mean, and the best pooling."""
+    """The first, the best and the last layer of each model from its mean, what the first state adds to it, and the best
+    pooling."""
     lines = []
     for model, rows in table.reset_index(drop=True).groupby("model", sort=False):
         means = rows[rows["pooling"] == "mean"].sort_values("layer")
         first, last, peak = means.iloc[0], means.iloc[-1], means.loc[means["estimate"].idxmax()]
         best = rows.loc[rows["estimate"].idxmax()]
-        path = f"{quote(first)} at layer {first['layer']}, {quote(peak)} at its best layer {peak['layer']}, "
-        path += f"{quote(last)} at layer {last['layer']}"
+        path = [f"{quote(row)} at layer {row['layer']}" for row in (first, last) if row["layer"] != peak["layer"]]
+        path.insert(int(peak["layer"] != first["layer"]), f"best at layer {peak['layer']} ({quote(peak)})")
         most = f"{best['estimate']:.0%}, layer {best['layer']}, from {POOLED[best['pooling']]}"
-        lines.append(f"- **{model}**, from the mean: {path}. Most of all: {most}.")
+        less = rows[rows["pooling"] == "mean without first"].set_index("layer")["estimate"]
+        points = (100 * (less - means.set_index("layer")["estimate"])).dropna()
+        span = f"{points.min():+z.1f} to {points.max():+z.1f} points"
+        changes = f" Without the first state it changes by {span}." if len(points) else ""
+        lines.append(f"- **{model}**, from the mean: {', '.join(path)}.{changes} Most of all: {most}.")
     return "\n".join(lines)
 
 
 def places(table: pd.DataFrame) -> str:
-    """What each curve shows about each place at layer 0 and at its best layer."""
+    """What each curve shows about each place at layer 0 and at its best layer, and which random copies there are."""
     lines = []
     for (model, position), rows in table.reset_index(drop=True).groupby(["model", "position"], sort=False):
         parts = []
@@ -66,7 +74,9 @@ def places(table: pd.DataFrame) -> str:
             first, most = curve.loc[curve["layer"].idxmin()], curve.loc[curve["estimate"].idxmax()]
             parts.append(f"{name} {first['estimate']:.0%}, {most['estimate']:.0%} (layer {most['layer']})")
         lines.append(f"- **{model}**, place {position + 1}, at layer 0 and at the best layer: {'; '.join(parts)}.")
-    return "\n".join(lines)
+    copies = table[table["weights"] != "trained"]
+    seeds, scales = (_and(copies[name].astype(str).unique()) for name in ("seed", "weights"))
+    return "\n".join(lines) + f"\n\nEach random copy here is one network: seed {seeds}, initial scale *{scales}*."
 
 
 def learning(orders: pd.DataFrame) -> str:
@@ -84,8 +94,20 @@ def learning(orders: pd.DataFrame) -> str:
         if flips:
             lines.append(f"- **{probe}**: the order flips: {'; '.join(flips)}. With most text: {order}.")
         else:
-            lines.append(f"- **{probe}**: the order is the same at each size: {order}.")
+            lines.append(f"- **{probe}**: the order is the same at each size: {order}{_overlaps(rows)}.")
     return "The models at the last layer, the one that shows most first:\n\n" + "\n".join(lines)
+
+
+def _overlaps(rows: list[dict]) -> str:
+    """The pairs of models whose intervals overlap although their order never changes, and with how much text."""
+    pairs: dict[str, list[str]] = {}
+    for first, second in combinations(rows[-1]["order"], 2):
+        sizes = [f"{row['train_sentences']:,}" for row in rows if row["ends"][first][0] <= row["ends"][second][1]]
+        pairs.setdefault(_and(sizes), []).append(f"{first} and {second}")
+    if any(np.isnan(end) for row in rows for ends in row["ends"].values() for end in ends):
+        return " (no intervals to compare)"
+    parts = [f"with {sizes} sentences those of {', '.join(names)}" for sizes, names in pairs.items() if sizes]
+    return f" (intervals that overlap: {'; '.join(parts)})" if parts else " (no intervals overlap)"
 
 
 def _flips(before: dict, after: dict) -> list[tuple[tuple[str, str], bool]]:
@@ -147,7 +169,7 @@ def shuffled(trained: pd.DataFrame, retained: pd.DataFrame) -> str:
     most = "no interval" if bits["high"].isna().all() else f"highest end of an interval: {bits['high'].max():z.3f}"
     return (
         f"Of shuffled targets {ends} bits can be used, by model and layer ({most}). "
-        f"Layer 0 shows {start.min():.1%} to {start.max():.1%} of H(X)."
+        f"Layer 0 shows at least {np.floor(1000 * start.min() + 1e-9) / 1000:.1%} of H(X)."
     )
 
 
@@ -174,24 +196,32 @@ def forgetting(table: pd.DataFrame) -> str:
     for (reading, half), rows in centroid.groupby(["reading", "half"], sort=False):
         parts = []
         for row in rows.to_dict("records"):
-            pair = f"layers {row['layer']:.0f} and {row['other']:.0f}"
-            seen = "" if pd.isna(row["detectable"]) else f", {row['detectable']:.2f} would have been seen"
-            parts.append(f"{row['model']} {quote(row, '+.2f')} ({pair}{seen})")
+            style = "z.2f" if max(abs(row["low"]), abs(row["high"])) >= BITS else "z.3f"
+            seen = "" if pd.isna(row["detectable"]) else f"; {row['detectable']:{style}} would have been seen"
+            parts.append(f"{row['model']} {_between(row, style, seen)}")
         lines.append(f"- **{reading}**, {half} in bits per token: {'; '.join(parts)}.")
     return "\n".join(lines)
 
 
+def _between(row: Mapping[str, Any], style: str = ".2f", seen: str = "") -> str:
+    """The difference between two layers. A rise whose whole interval is negative is none."""
+    layer, other = f"{row['layer']:.0f}", f"{row['other']:.0f}"
+    if row["high"] < 0 and row["quantity"] in ("rise", "peak_rise"):
+        best = "inner" if row["quantity"] == "peak_rise" else "later"
+        below = f"the best {best} layer, {layer}, is {quote(reverse(row), style)} bits below layer {other}"
+        return f"no rise ({below}{seen})"
+    return f"{quote(row, f'+{style}')} (layers {layer} and {other}{seen})"
+
+
 def bag_as_token(trained: pd.DataFrame) -> str:
     """The bag (mean of the states, centroid, all training text) by the contrasts of the token: the rise between any two
-    layers, and what the second half of the layers alone loses.
+    layers, and what is lost from any layer to the last, and from the second half of the layers alone.
     """
     rows = with_all_text(trained[(trained["reading"] == "bag") & (trained["pooling"] == "mean")])
     lines = [f"The bag between any two layers, as for the token (differences count from {BITS} bits on):", ""]
-    for quantity, name in (("rise", "rise from a layer to a later one"), ("late_forgetting", "loss of late layers")):
-        parts = [
-            f"{row['model']} {quote(row, '+.2f')} (layers {row['layer']:.0f} and {row['other']:.0f})"
-            for row in rows[rows["quantity"] == quantity].to_dict("records")
-        ]
+    names = {"rise": "rise from a layer to a later one", "forgetting": "loss from any layer to the last"}
+    for quantity, name in (names | {"late_forgetting": "loss of late layers"}).items():
+        parts = [f"{row['model']} {_between(row)}" for row in rows[rows["quantity"] == quantity].to_dict("records")]
         lines.append(f"- {name}, in bits per token: {'; '.join(parts)}.")
     return "\n".join(lines)
 
@@ -203,7 +233,7 @@ def bounds(table: pd.DataFrame) -> str:
     model, layer = gain.idxmax()
     return (
         f"The cross-entropy bound is the higher one in {(gain > 0).mean():.0%} of the {len(gain)} layers. The "
-        f"difference runs from {gain.min():+.1%} to {gain.max():+.1%} of H(X), largest at layer {layer} of {model}."
+        f"difference runs from {gain.min():+z.1%} to {gain.max():+z.1%} of H(X), largest at layer {layer} of {model}."
     )
 
 
@@ -248,36 +278,3 @@ def _and(names) -> str:
     """Names in a row: "a, b and c"."""
     names = list(names)
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
-
-
-def masked_training(table: pd.DataFrame) -> str:
-    """Does the last layer keep more after training by BERT's rule, and by the mask alone: under every probe, does the
-    lowest end of all seeds lie above the interval before? That it does not is said only if hidden tokens became
-    cheaper than by frequencies alone, for every seed. No other training was tried, so nothing is said of the cause.
-    """
-    rules, steps = {"continued": "BERT's rule", "mask only": "the mask alone"}, table["step"].max()
-    prior = table.loc[table["quantity"] == "prior_cross_entropy", "estimate"].item()
-    ends, first = table[table["step"].isin([0, steps])], int(table.loc[table["step"] > 0, "step"].min())
-    start = table[(table["step"] == first) & (table["probe"] == "centroid") & (table["layer"] == table["layer"].max())]
-    kept = ends[(ends["quantity"] == "retained_cross_entropy") & (ends["layer"] == ends["layer"].max())]
-    kept = kept.groupby(["arm", "probe", "step"]).agg({"estimate": "mean", "low": "min", "high": "max"})
-    costs = ends[ends["quantity"] == "masked_cross_entropy"].pivot(index=["arm", "seed"], columns="step")["estimate"]
-    lines = []
-    for arm, rule in rules.items():
-        before, after = (kept.loc[arm].xs(step, level="step") for step in (0, steps))
-        shares = [f"{quote(before.loc[name])} before and {quote(row)} after ({name})" for name, row in after.iterrows()]
-        bits, early = costs.loc[arm].mean(), start.loc[start["arm"] == arm, "estimate"].mean()
-        if (after["low"] > before["high"]).all():
-            verdict = "It keeps more after the training than before"
-        elif (costs.loc[arm, steps] < prior).all():
-            verdict = "It is not seen to keep more after the training under every probe"
-        else:
-            verdict = (
-                "Whether it would keep more after learning cannot be said: the model has hardly learned from context"
-            )
-        lines.append(
-            f"- **{rule}**, {steps} steps: the last layer keeps {', '.join(shares)}. {verdict}. A held-out hidden "
-            f"token costs {bits[0]:.1f} bits before and {bits[steps]:.1f} after, and {prior:.1f} by frequencies alone. "
-            f"At step {first} the centroid shows {early:.0%}."
-        )
-    return "\n".join(lines)

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from bitskept.instruments.claims import setting, verdict
+from bitskept.base.words import quote
+from bitskept.instruments.claims import OUTCOMES, outcome, setting, verdict
+from bitskept.studies.layer_sweep.bits_by_layer import with_all_text
 from bitskept.studies.layer_sweep.claims import (
     BITS,
     DISCARDED,
     ENHANCED,
+    HALVES,
     KEEPS,
     LOSE,
     READS,
@@ -17,8 +20,11 @@ from bitskept.studies.layer_sweep.claims import (
     primary,
     settings,
 )
+from bitskept.studies.layer_sweep.forgetting import contrasts
 
-HALVES = {"token": (RISE, LOSE), "window": (RISE, LOSE), "bag": (ENHANCED, DISCARDED)}
+CLAIMS = {"token": (RISE, LOSE), "window": (RISE, LOSE), "bag": (ENHANCED, DISCARDED)}
+OTHER_PAIR = {RISE: ", between any two layers", LOSE: ", late layers alone"}
+"""What the bag is also tested by."""
 
 
 def claim(table: pd.DataFrame, kinds: Mapping[str, str]) -> str:
@@ -27,36 +33,98 @@ def claim(table: pd.DataFrame, kinds: Mapping[str, str]) -> str:
     """
     main = table[primary(table)]
     lines = []
-    for reading, (first, second) in HALVES.items():
+    for reading, (first, second) in CLAIMS.items():
         rows = main[main["reading"].str.startswith(reading)]
         halves = [rows[rows["claim"] == name] for name in (first, second)]
         yes = [set(half.loc[half["outcome"] == "yes", "model"]) for half in halves]
         both = [model for model in rows["model"].unique() if model in yes[0] & yes[1]]
         first_answer, second_answer = ((verdict(half) or "not measured") + _too_small(half) for half in halves)
         answers = f"enhanced: {first_answer}. Discarded: {second_answer}"
+        layers = _few_layers(table, rows)
         lines.append(
-            f"- **{reading}**: {answers}. Both: **{', '.join(both) or 'no model'}**.{_falls(halves[1], kinds)}"
+            f"- **{reading}**: {answers}. Both: **{', '.join(both) or 'no model'}**.{_falls(halves[1], kinds)}{layers}"
         )
-    lines += _first_place(table)
+    lines += _any_layers(table) + _both_halves_at_first_place(table)
     others = table[~about_layers(table) & ~table["claim"].str.startswith(KEEPS)]
-    for (name, reading), rows in others.groupby(["claim", "reading"], sort=False):
-        lines.append(f"- {name[0].upper()}{name[1:]} ({reading}): {verdict(rows)}.")
+    for (name, how), rows in others.groupby(["claim", others.apply(setting, axis=1)], sort=False):
+        lines.append(f"- {name[0].upper()}{name[1:]} ({how}): {verdict(rows)}.")
     return "\n".join([*lines, *_keeps(table)])
 
 
-def _first_place(table: pd.DataFrame) -> list[str]:
+def _few_layers(table: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """How many layers were read, where that is fewer than all."""
+    most = table.groupby("model")["layers"].max()
+    models = rows.drop_duplicates("model").to_dict("records")
+    few = [row for row in models if row["layers"] < most[row["model"]]]
+    parts = [f"{row['layers']} of {most[row['model']]} in {row['model']}" for row in few]
+    return f" Layers read: {', '.join(parts)}." if parts else ""
+
+
+def _any_layers(table: pd.DataFrame) -> list[str]:
+    """Whether what the mean tells of its words and places rises between any two layers, with all text: not only the
+    best inner layer above the first. Of a rise that is certain, the question may be whether it is large enough.
+    """
+    rows, lines = table[(table["claim"] == RISE) & table["reading"].str.endswith(": mean", na=False)], []
+    rows = rows[rows["train_sentences"] == rows.groupby("model")["train_sentences"].transform("max")]
+    for reading, part in rows.groupby("reading", sort=False):
+        certain = part[(part["outcome"] == "cannot tell") & (part["low"] > 0)].to_dict("records")
+        parts = ", ".join(f"{quote(row, '+.2f')} bits in {row['model']}" for row in certain)
+        sizes = f" A rise is certain, but not that it reaches {BITS}: {parts}." if certain else ""
+        start = f"- **{reading}, between any two layers** (not among the primary contrasts)"
+        lines.append(f"{start}: enhanced: {verdict(part)}.{sizes}")
+    return lines
+
+
+def _both_halves_at_first_place(table: pd.DataFrame) -> list[str]:
     """The models in which both halves hold for the first place, which was not among the primary rows, and with how much
     text they do."""
     rows = table[table["reading"] == "place 1: mean"]
     if rows.empty:
         return []
-    halves = rows["claim"].isin(HALVES["bag"]) & (rows["outcome"] == "yes")
-    both = rows[halves].groupby(["model", "train_sentences"], sort=False).size() == len(HALVES["bag"])
+    halves = rows["claim"].isin(CLAIMS["bag"]) & (rows["outcome"] == "yes")
+    both = rows[halves].groupby(["model", "train_sentences"], sort=False).size() == len(CLAIMS["bag"])
     sizes: dict[str, list[str]] = {}
     for model, size in sorted(both.index[both], key=lambda pair: pair[1]):
         sizes.setdefault(model, []).append(f"{size:,.0f}")
     names = "; ".join(f"{model} ({', '.join(found)} sentences)" for model, found in sorted(sizes.items()))
     return [f"- **the first place**, which was not among the primary contrasts: both halves in {names or 'no model'}."]
+
+
+def first_place(compared: pd.DataFrame) -> str:
+    """Whether the first place rises in random copies as well, and what follows for that of the trained model: each
+    (`controls.measured`) is weighed as the claims are, by a test of its own.
+    """
+    rows = contrasts(compared)
+    rows = rows[(rows["reading"] == "place") & (rows["position"] == 0) & (rows["quantity"] == "peak_rise")]
+    answers = [
+        outcome(*row, BITS) for row in rows[["estimate", "low", "high", "p"]].astype(float).itertuples(index=False)
+    ]
+    rows = rows.assign(outcome=answers)
+    lines = []
+    for model, part in rows.groupby("model", sort=False):
+        trained, copies = part[part["weights"] == "trained"].iloc[0], part[part["weights"] != "trained"]
+        counts = copies["outcome"].value_counts()
+        listed = ", ".join(f"{name} in {counts[name]}" for name in OUTCOMES if name in counts)
+        if "yes" in counts:
+            learned = ", and whether the trained model's is learned is open" if trained["outcome"] == "yes" else ""
+            follows = f"So a rise here takes no training{learned}"
+        elif trained["outcome"] == "yes" and counts.get("no") == len(copies):
+            follows = "So at these scales the rise is not built in"
+        else:
+            follows = "So whether a rise is learned is open"
+        lines.append(
+            f"- **{model}**: trained: {trained['outcome']} ({quote(trained, '+.2f')}); copies: {listed}. {follows}."
+        )
+    seeds = rows[rows["weights"] != "trained"].groupby("weights", sort=False)["seed"].nunique()
+    drawn = ", ".join(f"*{weights}* with {number} seed{'s' * (number > 1)}" for weights, number in seeds.items())
+    return "\n".join(
+        [
+            "Does the first place rise without training? The best inner layer against the first, in bits per token, "
+            f"with {rows['train_sentences'].max():,} sentences, in the trained model and in copies ({drawn}):",
+            "",
+            *lines,
+        ]
+    )
 
 
 def _falls(rows: pd.DataFrame, kinds: Mapping[str, str]) -> str:
@@ -80,37 +148,85 @@ def _too_small(rows: pd.DataFrame) -> str:
 
 
 def robust(table: pd.DataFrame) -> str:
-    """For each primary outcome about layers, how many other settings (probe, amount of training text) agree, and what
-    the others say; then what other poolings and places say with all text, as these ask another question.
+    """For each primary outcome about layers, how many other settings (probe, amount of training text and, for the bag,
+    any two layers) agree, by the number of layers that were read, and what the others say; then what other poolings and
+    places say with all text. These are not counted, but those that say the opposite are named.
     """
-    main, others = table[primary(table)], settings(table)
+    main, others = table[primary(table) & table["claim"].isin(HALVES)], settings(table)
     lines = [
-        "| claim | reading | model | outcome | agree | the others |",
+        "| claim | reading | model | outcome, layers read | agree | the others |",
         "|---|---|---|---|---|---|",
     ]
     stable: dict[str, list[bool]] = {}
-    same = others[others["same"]]
+    same, fewer = others[others["same"]], 0
     for row in main.to_dict("records"):
         kind = row["reading"].partition(":")[0]
-        rows = same[(same["claim"] == row["claim"]) & (same["model"] == row["model"]) & (same["kind"] == kind)]
-        agree = rows["outcome"] == row["outcome"]
+        chosen = same["half"].eq(HALVES[row["claim"]]) & same["model"].eq(row["model"]) & same["kind"].eq(kind)
+        rows = same[chosen]
+        agree, fewer = rows["outcome"] == row["outcome"], fewer + (rows["layers"] < row["layers"]).sum()
         stable.setdefault(kind, []).append(bool(agree.all()))
-        names = "; ".join(f"{other['outcome']}: {setting(other)}" for other in rows[~agree].to_dict("records"))
-        counts = f"{agree.sum()} of {len(rows)}"
-        lines.append(f"| {row['claim']} | {kind} | {row['model']} | {row['outcome']} | {counts} | {names or 'none'} |")
-    by_kind = ", ".join(f"{kind} {sum(same)} of {len(same)}" for kind, same in stable.items())
-    first = f"Primary outcomes that are the same with every other probe and amount of text measured: {by_kind}."
+        names = "; ".join(
+            f"{other['outcome']}: {setting(other)}{OTHER_PAIR.get(other['claim'], '') if kind == 'bag' else ''}"
+            for other in rows[~agree].to_dict("records")
+        )
+        counts = ", ".join(
+            f"{part.sum()} of {len(part)} with {layers} layers"
+            for layers, part in reversed([*agree.groupby(rows["layers"].astype(int))])
+        )
+        found = f"{row['outcome']}, {row['layers']}"
+        lines.append(f"| {row['claim']} | {kind} | {row['model']} | {found} | {counts} | {names or 'none'} |")
+    by_kind = ", ".join(f"{kind} {sum(agreed)} of {len(agreed)}" for kind, agreed in stable.items())
+    first = f"Primary outcomes that are the same in every other setting measured: {by_kind}."
+    if fewer:
+        first += (
+            f" In {fewer} of the {len(same)} other settings fewer layers were read than for the primary outcome; "
+            "there, a rise or a fall between other layers would not show."
+        )
+    first += _opposite(main, with_all_text(others[~others["same"]]))
     silent = about_layers(table) & (table["outcome"] == "not tested")
     if silent.any():
         first += f" {silent.sum()} contrasts are not counted: their probe reads less than {READS} bits in every layer."
-    return "\n".join([first, "", *lines, *_other_questions(others[~others["same"]])])
+    return "\n".join([first, "", *lines, *_other_vectors(with_all_text(others[~others["same"]])), *_one_sided(table)])
 
 
-def _other_questions(rows: pd.DataFrame) -> list[str]:
-    """What other poolings and places say with all text, one line for each."""
+def _opposite(main: pd.DataFrame, others: pd.DataFrame) -> str:
+    """The poolings and places that say yes where the mean of the states says no of the bag, or the other way round."""
+    bag = main[main["reading"] == "bag: mean"].assign(half=lambda rows: rows["claim"].map(HALVES))
+    pairs = others.merge(bag[["half", "model", "outcome"]], on=["half", "model"], suffixes=("", "_of_mean"))
+    if pairs.empty:
+        return ""
+    pairs = pairs[pairs[["outcome", "outcome_of_mean"]].isin(["yes", "no"]).all(axis=1)]
+    pairs = pairs[pairs["outcome"] != pairs["outcome_of_mean"]]
+    parts = []
+    for reading, rows in pairs.groupby("reading", sort=False):
+        halves = []
+        for half, part in rows.groupby("half", sort=False):
+            pair = OTHER_PAIR.get(part["claim"].iloc[0], "") if part["claim"].nunique() == 1 else ""
+            halves.append(f"{half}{pair}: {verdict(part)}")
+        parts.append(f"*{reading}* ({'; '.join(halves)})")
+    found = f"The opposite is found from {', '.join(parts)}" if parts else "None of them says the opposite"
+    return (
+        " For the bag the count holds for the mean of the states; other ways to make one vector, and places, are left "
+        f"out of it. {found}."
+    )
+
+
+def _one_sided(table: pd.DataFrame) -> list[str]:
+    """Each yes whose interval holds 0."""
+    rows = table[about_layers(table) & (table["outcome"] == "yes") & (table["low"] <= 0)]
     if rows.empty:
         return []
-    rows = rows[rows["train_sentences"] == rows.groupby("model")["train_sentences"].transform("max")]
+    parts = "; ".join(
+        f"{setting(row)}, {row['model']}, {HALVES[row['claim']]}, {quote(row, '+.2f')}"
+        for row in rows.to_dict("records")
+    )
+    return ["", f"A *yes* is one-sided (p < .05), so its 95 % interval, which is two-sided, may hold 0: {parts}."]
+
+
+def _other_vectors(rows: pd.DataFrame) -> list[str]:
+    """What other poolings and places say, one line for each."""
+    if rows.empty:
+        return []
     lines = [
         "",
         "Other poolings of the bag, and places, with all text:",

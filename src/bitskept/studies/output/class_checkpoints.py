@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bitskept.base.parallel import each_stored
 from bitskept.base.publishing import makes_table
 from bitskept.instruments.training import twin_runs
 from bitskept.instruments.training.twin_runs import TwinTraining
@@ -41,14 +40,9 @@ def measure(
     """
     trained, asked = twin_runs.checkpoints(training, names, seeds), twin_plan(classes, training)
     corpora.fetch(training.corpus)
-    jobs = [(id, asked) for id in trained["id"]]
-    made = each_stored(_measure, jobs, is_stored=lambda job: word_classes.measure.has(*job), progress="word classes")
+    made = word_classes.measure.each([(id, asked, None) for id in trained["id"]])
     steps = trained[["twin", "step"]].to_dict("records")
     return pd.concat([table.assign(**step) for table, step in zip(made, steps, strict=True)], ignore_index=True)
-
-
-def _measure(job: tuple[str, word_classes.Plan]) -> pd.DataFrame:
-    return word_classes.measure(*job, progress=False)
 
 
 @makes_table

@@ -6,10 +6,12 @@ from bitskept.studies.bottleneck.correlations import (
     FEWEST,
     REPORTED,
     correlations,
+    models_needed,
     per_model,
     with_coefficients,
     with_scores,
 )
+from bitskept.theory.statistics import detectable_correlation
 
 RANDOM = np.random.default_rng(0)
 
@@ -84,4 +86,13 @@ def test_the_papers_coefficients_stand_beside_those_found():
     assert models["parameters"].notna().all()
     assert four["quantity"].tolist() == list(REPORTED)
     assert four["reported"].tolist() == list(REPORTED.values())
+    assert four["needed"].tolist() == [56, 1299, 30, 13]
+    assert (four["needed_of_all"] > four["needed"]).all()
     assert four.set_index("quantity").loc["optimality", "estimate"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("tests", [1, 8])
+@pytest.mark.parametrize("coefficient", REPORTED.values())
+def test_one_model_fewer_than_needed_does_not_show_the_coefficient(coefficient, tests):
+    number = models_needed(coefficient, tests)
+    assert detectable_correlation(number, 1, tests) <= abs(coefficient) < detectable_correlation(number - 1, 1, tests)

@@ -10,10 +10,12 @@ from pandas.testing import assert_frame_equal
 
 from bitskept.base import store
 from bitskept.instruments.soft_entropy.compression import COLUMNS, Instrument
+from bitskept.instruments.states import Encoding
 from bitskept.sources import models
-from bitskept.studies.bottleneck.preference import Plan, _answers, measure, measured
+from bitskept.studies.bottleneck.preference import Plan, _answers, _longer, measure, measured
 
-PLAN = Plan("hh-harmless", pairs=20, longest=256, instrument=Instrument(anchors=12), seed=0, dtype="float32")
+DRAWS = Instrument(anchors=12), Instrument(anchors=12, seed=1)
+PLAN = Plan("hh-harmless", pairs=20, longest=256, instruments=DRAWS, seed=0, dtype="float32")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -51,6 +53,16 @@ def test_only_the_tokens_of_answers_are_measured_and_both_must_fit(tiny, family)
         _answers(model, found, 4, 16)
 
 
+def test_the_longer_answer_of_each_pair_and_the_first_of_equal_ones():
+    measured = [np.arange(6) < tokens for tokens in (2, 3, 5, 1, 4, 4)]
+    encoding = Encoding([np.zeros(6, int)] * 6, measured, 0)
+    assert _longer(encoding).tolist() == [False, True, True, False, True, False]
+
+
+def first_draw(table):
+    return table[table["anchor_seed"] == 0].reset_index(drop=True)
+
+
 def test_preference_information_of_answers(tiny, tmp_path, home, monkeypatch):
     """Preferred answers speak of cats, rejected ones of numbers."""
     model, log = str(tmp_path / "model"), tmp_path / "log"
@@ -72,7 +84,10 @@ def test_preference_information_of_answers(tiny, tmp_path, home, monkeypatch):
     assert set(table["sentences"]) == {40}
     assert set(table["corpus"]) == {"hh-harmless"}
     p, corrected = (table[table["quantity"] == f"preference_information_{end}"] for end in ("p", "corrected"))
-    assert (len(p), len(corrected)) == (5, 5)  # of 4 layers, and their mean
+    assert (len(p), len(corrected)) == (10, 10)  # of two draws and 4 layers, and their mean
+    one, other = (rows.reset_index(drop=True) for _, rows in corrected.groupby("anchor_seed"))
+    assert (one["estimate"] != other["estimate"]).all()
+    assert_frame_equal(measure(model, replace(PLAN, instruments=DRAWS[:1]), progress=False), first_draw(table))
     assert (p["estimate"] < 0.01).all()
     beyond, exchanged = (
         table[table["quantity"] == f"preference_{name}_corrected"] for name in ("beyond_length", "exchanged")
@@ -80,8 +95,11 @@ def test_preference_information_of_answers(tiny, tmp_path, home, monkeypatch):
     assert (beyond["low"] > 0).all()
     assert (exchanged["estimate"] < corrected["estimate"].to_numpy() / 3).all()
     assert (corrected["low"] > 0).all()
+    longer = table[table["quantity"] == "preference_longer_corrected"]
+    assert len(longer) == 10
+    assert (longer["estimate"] < corrected["estimate"].to_numpy() / 3).all()  # length and preference are independent
     monkeypatch.setattr(models, "load", lambda *_, **__: pytest.fail("the model was loaded"))
     assert_frame_equal(measure(model, PLAN, progress=False), table)
-    assert [json.loads(line)["from_store"] for line in log.read_text("utf-8").splitlines()] == [False, True]
+    assert [json.loads(line)["from_store"] for line in log.read_text("utf-8").splitlines()] == [False, False, True]
     assert_frame_equal(measured(replace(PLAN, dtype="auto")), table)  # "auto" may be another dtype on each machine
     assert measured(replace(PLAN, pairs=19)).empty

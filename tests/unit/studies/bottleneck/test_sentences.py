@@ -63,16 +63,17 @@ def floor_table():
     states = [row("soft_entropy", 5.0), row("random_entropy", 2.0, n=1), row("random_entropy", 3.0, n=2)]
     states += [row("soft_entropy", 4.0, model="other"), row("random_entropy", 3.5, model="other", n=1)]
     unique = [row("unique_input", share, width=width) for width, share in ((1, 0.25), (2, 0.7), (4, 1.0))]
-    return pd.DataFrame([*states, *unique, row("unique_input", 0.5, model="other")])
+    seeming = [row("seeming_of_one", 2.9), row("seeming_of_one", 0.5, model="other")]
+    return pd.DataFrame([*states, *unique, *seeming, row("unique_input", 0.5, model="other")])
 
 
 def test_labels_that_occur_once():
     first, second = sentences.floor(floor_table()).splitlines()
     assert first.startswith(
-        "- **m**: a single state has 2.00 of 5.00 bits, so a label that occurs once seems to carry 3.00"
+        "- **m**: a label that occurs once seems to carry H(Z) − h(1) = 2.90 [2.80, 3.00] bits. Places"
     )
-    assert first.endswith("make up 25% of the places at width 1 and 100% at width 4.")
-    assert "**other**: a single state has 3.50 of 4.00 bits" in second
+    assert first.endswith("make up 25% at width 1 and 100% at width 4.")
+    assert "**other**: a label that occurs once seems to carry H(Z) − h(1) = 0.50 [0.40, 0.60] bits" in second
 
 
 def layer_rows(model, complexity, floor=0.5):
@@ -89,11 +90,51 @@ def layer_rows(model, complexity, floor=0.5):
     return [row(name, bits, model=model, layer=layer) for layer, by in enumerate(values) for name, bits in by.items()]
 
 
-def test_from_the_embedding_to_the_last_layer():
-    said = sentences.layers(pd.DataFrame(layer_rows("a", [4.0, 3.0, 2.0]) + layer_rows("b", [1.0, 8.0]))).splitlines()
-    assert said[0].startswith("- **a**: corrected complexity goes from 2.00 bits at the embedding to 1.00 at the last")
-    assert "expressivity from 0.20 to 0.10. The floor makes up 17% to 25% of raw" in said[0]
-    assert said[1].startswith("- **b**: corrected complexity goes from 0.50 bits at the embedding to 4.00")
+def exactness_table(raw=3.0, corrected=(0.5, 0.9)):
+    """Expressivity of two sources whose exact value is 1, and of a smaller sample."""
+    rows = [
+        {"source": source, "sentences": size, "quantity": "expressivity", "exact": 1.0, "kind": kind, "estimate": value}
+        for source, value_of in zip("st", corrected, strict=True)
+        for size, values in ((80, (raw, value_of)), (10, (9.0, 9.0)))
+        for kind, value in zip(("raw", "corrected"), values, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_from_the_first_to_the_last_layer():
+    table = pd.DataFrame(layer_rows("a", [4.0, 3.0, 2.0]) + layer_rows("b", [1.0, 8.0]))
+    said = sentences.layers(table, exactness_table()).splitlines()
+    assert said[0].startswith("- **a**: from the first layer, the embedding, to the last, corrected complexity goes ")
+    assert "goes from 2.00 [1.90, 2.10] to 1.00 [0.90, 1.10] bits; expressivity goes from 0.20 [0.10, 0.30]" in said[0]
+    assert said[0].endswith("to 0.10 [0.00, 0.20] bits. The floor makes up 17% to 25% of raw expressivity.")
+    assert " goes from 0.50 [0.40, 0.60] to 4.00 " in said[1]
+
+
+@pytest.mark.parametrize(
+    ("course", "between"),
+    [
+        ([4, 8, 2], " bits (highest at layer 1: 4.00); "),
+        ([4, 2, 6], " bits (lowest at layer 1: 1.00); "),
+        ([4, 8, 2, 6], " bits (highest at layer 1: 4.00; lowest at layer 2: 1.00); "),
+        ([2, 4, 4], " bits; "),
+    ],
+)
+def test_where_a_quantity_is_highest_and_lowest_is_said_if_not_at_an_end(course, between):
+    said = sentences.layers(pd.DataFrame(layer_rows("a", course)), exactness_table()).splitlines()[0]
+    assert f"]{between}expressivity goes" in said
+
+
+@pytest.mark.parametrize(
+    ("corrected", "than"),
+    [((0.5, 0.9), "more than"), ((0.5, 1.5), "not always more than"), ((1.2, 1.5), "no more than")],
+)
+def test_the_floor_is_compared_with_what_is_spurious(corrected, than):
+    said = sentences.layers(pd.DataFrame(layer_rows("a", [4, 2])), exactness_table(corrected=corrected))
+    share = 1 - corrected[0] / 3
+    assert said.splitlines()[-1].startswith(
+        f"The floor is {than} what is spurious. Where both are known, in section 3, the floor made up {share:.0%}, and "
+        "what is spurious 67% (s); "
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,11 +148,13 @@ def test_from_the_embedding_to_the_last_layer():
 )
 def test_corrected_optimality_changes_if_the_intervals_are_apart(first, last, change):
     rows = [row("optimality_corrected", value, layer=layer) for layer, value in ((2, last), (0, first), (1, 9.0))]
+    rows.append(row("optimality_corrected", np.nan, layer=0.5))
     rows += [row("optimality_corrected", 7.0, layer=3, width=2), row("optimality", 0.1, layer=0)]
     rows += [row("optimality", value, layer=0, width=2) for value in (0.95, 0.99)]
     said = sentences.optimality(pd.DataFrame(rows))
-    assert f"**m**: corrected, from {first:.2f} [{first - 0.1:.2f}, {first + 0.1:.2f}] to {last:.2f} [" in said
-    assert f"at the end: {change}.\n" in said
+    course = f"corrected, from {first:.2f} [{first - 0.1:.2f}, {first + 0.1:.2f}] to {last:.2f} ["
+    assert f"**m**: from the first to the last layer, {course}" in said
+    assert f" (highest at layer 1.0: 9.00): {change}.\n" in said
     assert "Raw optimality at width 2: 0.95 to 0.99" in said
 
 
@@ -120,7 +163,7 @@ def test_without_intervals_a_change_of_optimality_is_not_judged():
     table = pd.DataFrame([*rows, row("optimality", 0.1, layer=0)])
     table.loc[0, ["low", "high"]] = np.nan
     said = sentences.optimality(table)
-    assert "from 0.30 [0.20, 0.40] to 0.80 (no interval) at the end: too few sentences to tell." in said
+    assert "from 0.30 [0.20, 0.40] to 0.80 (no interval): too few sentences to tell." in said
 
 
 def test_the_plane_counts_points_above_the_line_and_reads_the_curve_at_half():
@@ -132,12 +175,13 @@ def test_the_plane_counts_points_above_the_line_and_reads_the_curve_at_half():
         for x, y in [(x, factor * y) for x, y in of_kind]
     ]
     curve = ((0, 0), (1.6, 0.6), (2.4, 1.0), (4, 1.25))
-    facts = {"kind": "bigrams", "entropy": 4.0, "information": 1.25, "shuffled": 0.75}
+    facts = {"kind": "bigrams", "entropy": 4.0, "information": 1.25, "shuffled": 0.75, "types": 1200}
     rows += [facts | {"complexity": x, "relevance": y} for x, y in curve]
     said = sentences.plane(pd.DataFrame(rows))
     assert "Points of encoders above the line, of 3 layers: 1 raw, 0 corrected, 2 extrapolated." in said
     assert "Points of decoders above the line, of 3 layers: 0 raw, 0 corrected, 0 extrapolated." in said
-    assert "1.25 of the H(X) = 4.00 bits of a token predict the next one, a ratio of 0.31, and half of H(X)" in said
+    assert "1.25 of the H(X) = 4.00 bits of a token (1,200 types, all rarer tokens merged) predict the next" in said
+    assert "a ratio of 0.31, and half of H(X)" in said
     assert "is enough for 64% of these" in said
     assert said.endswith("would show 0.75 bits; above this floor the ratio is 0.12.")
 
@@ -147,20 +191,64 @@ def agreement_table():
         [[name + end for name in ("optimality", "complexity") for end in ENDS], ["a", "b"]]
     )
     changes = [f"{place:+d}%" for place in range(len(index))]
-    agree = ["yes", "no", "yes", "yes", "no", "no"] + ["no"] * 6
     columns = {1000: np.arange(12) / 20, 4000: np.arange(12)[::-1] / 10}
-    return pd.DataFrame(columns | {"change": changes, "agree": agree}, index=index)
+    return pd.DataFrame(columns | {"change": changes}, index=index)
 
 
-def test_which_kinds_agree_between_two_sample_sizes():
-    head, _, raw, corrected, extrapolated, complexity = sentences.stability(agreement_table()).splitlines()
+def changes_table(p=0.001):
+    """The changes of models a and b; and others that are settings: of a wider label and of other sizes."""
+    values = {"raw": ((-0.2, 0.1), (0.2, 0.1)), "corrected": ((0.03, 0.01), (0.01, 0.03)), "extrapolated": (
+        (0.04, 0.03), (np.nan, np.nan),
+    )}  # fmt: skip
+    rows = [
+        {"estimator": kind, "model": model, "width": width, "planned": planned, "estimate": change, "first": np.nan}
+        | {"low": change - spread, "high": change + spread, "sentences": 1000, "more": more, "p": p}
+        for kind, pair in values.items()
+        for model, (value, spread) in zip("ab", pair, strict=True)
+        for width, planned, change, more in ((1, True, value, 4000), (2, True, 9.0, 4000), (1, False, 9.0, 8000))
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_how_each_kind_changes_between_two_sample_sizes_and_whether_it_stays_the_same():
+    said = sentences.stability(agreement_table(), changes_table()).splitlines()
+    head, _, raw, corrected, extrapolated, complexity, _, question, _, *answers = said
     assert head == "From 1,000 to 4,000 sentences (a, b):"
-    assert raw.startswith(
-        "- **raw** token optimality agrees within its intervals on 1 of 2 models (a) and changes by +0%, +1%"
-    )
-    assert "on 2 of 2 models (a, b) and changes by +2%, +3%" in corrected
-    assert "on 0 of 2 models and changes by +4%, +5%" in extrapolated
+    change = "-0.200 [-0.300, -0.100] (+0%), +0.200 [+0.100, +0.300] (+1%)."
+    assert raw == f"- **raw** token optimality changes by {change}"
+    assert corrected.endswith("changes by +0.030 [+0.020, +0.040] (+2%), +0.010 [-0.020, +0.040] (+3%).")
+    assert extrapolated.endswith("changes by +0.040 [+0.010, +0.070] (+4%), what is not estimable.")
     assert complexity.endswith("raw by +6%, +7%; corrected by +8%, +9%; extrapolated by +10%, +11%.")
+    assert question == "Does the ratio stay the same, to within 0.05?"
+    assert answers == [
+        "- Raw, no (it falls) for a; no (it rises) for b (4 of 4 other settings agree).",
+        "- Corrected, yes (though it rises) for a, b (0 of 4 other settings agree). The intervals end at 0.040, 0.040, "
+        "where the limit is 0.050.",
+        "- Extrapolated, cannot tell for a, b (0 of 2 other settings agree).",
+    ]
+
+
+def test_a_kind_that_is_not_estimable_stops_nothing():
+    changes = changes_table()
+    changes.loc[changes["estimator"] == "corrected", ["estimate", "low", "high", "p"]] = np.nan
+    said = sentences.stability(agreement_table(), changes)
+    assert "Corrected, cannot tell for a, b (0 of 0 other settings agree).\n" in said
+    rows = [row("optimality_corrected", np.nan, layer=layer) for layer in (0, 1, 2)]
+    said = sentences.optimality(pd.DataFrame([*rows, row("optimality", 0.1, layer=0)]))
+    assert "from nan (no interval) to nan (no interval): too few sentences to tell." in said
+
+
+def test_a_change_is_called_one_only_if_it_is_significant_after_holms_correction():
+    """The family has five tests."""
+    for p, said in ((0.0125, "Corrected, yes for a, b ("), (0.009, "Corrected, yes (though it rises) for a, b (")):
+        assert said in sentences.stability(agreement_table(), changes_table(p))
+
+
+def test_the_end_of_a_single_interval():
+    changes = changes_table()
+    single = changes[~((changes["estimator"] == "corrected") & (changes["model"] == "b") & (changes["width"] == 1))]
+    said = sentences.stability(agreement_table(), single)
+    assert "yes (though it rises) for a (0 of 2 other settings agree). The interval ends at 0.040, where" in said
 
 
 @pytest.mark.parametrize("left_out", ["", "It is left out."])
@@ -171,23 +259,13 @@ def test_the_layer_that_tells_most(left_out):
         for layer, value in enumerate(values)
         for end, value in (("", 9.0), ("_corrected", value), ("_p", value / 10))
     ]
+    rows.append(row("preference_information_corrected", 0.9, model="a", layer=0, width=pd.NA))
     said = sentences.labels(pd.DataFrame(rows), left_out).splitlines()
     lines = [
-        "- **a**: most domain information at layer 1, 0.300 [0.200, 0.400] bits per token (p = 0.030).",
-        "- **b**: most domain information at layer 0, 0.500 [0.400, 0.600] bits per token (p = 0.050).",
+        "- **a**: most domain information at layer 1, 0.3000 [0.2000, 0.4000] bits per token (p = 0.030).",
+        "- **b**: most domain information at layer 0, 0.5000 [0.4000, 0.6000] bits per token (p = 0.050).",
     ]
     assert said == ([left_out, ""] if left_out else []) + lines
-
-
-def test_the_controls_of_preference_are_named():
-    rows = [
-        row(f"{name}{end}", value, layer=0, width=pd.NA)
-        for name, value in (("preference_beyond_length", 0.2), ("preference_exchanged", 0.1))
-        for end, value in (("_corrected", value), ("_p", 0.5))
-    ]
-    said = sentences.labels(pd.DataFrame(rows), "").splitlines()
-    assert said[0].startswith("- **m**: most preference information beyond the length of answers at layer 0, 0.200")
-    assert said[1].startswith("- **m**: most “preference information” of labels exchanged at random at layer 0, 0.100")
 
 
 @pytest.mark.parametrize("number", [7, 8])
@@ -198,6 +276,7 @@ def test_correlations_need_models(number, listed, left_out):
     said = sentences.correlations(table, measured, listed, left_out)
     assert said.startswith(left_out)
     assert ("p-values are two-sided" in said) == (number == 8)
+    assert "P2's coefficients take: -0.38 (complexity) 56 models and 96, 0.08 (expressivity) 1,299 models" in said
     assert ("7 of the measured models have a score. Fewer than 8" in said) == (number == 7)
     assert ("Not measured yet: c, d." in said) == ("c" in listed)
     assert ("Not measured" in said) == ("c" in listed)

@@ -79,11 +79,44 @@ def test_optimality_is_shown_for_all_widths_and_no_other_quantity(section):
 
 
 def test_the_floor_is_that_of_the_middle_layer(section):
-    parts = [rows(model=model, layer=range(last + 1), quantity="soft_entropy") for model, last in (("a", 5), ("b", 2))]
+    parts = [
+        rows(model=model, layer=range(last + 1), quantity=name, n=n, estimate=4.0, low=-2.0, high=9.0)
+        for model, last in (("a", 5), ("b", 2))
+        for name, n in (("soft_entropy", 100), ("random_entropy", 1))
+    ]
     parts += [rows(width=[1, 2], quantity="unique_input"), rows(width=[1, 2], quantity="unique_output")]
     table = by_layer.floor(pd.concat(parts), section)
-    assert table["quantity"].tolist() == ["soft_entropy"] * 2 + ["unique_input"] * 2
-    assert table["layer"].tolist()[:2] == [2, 1]
+    names = ["soft_entropy", "random_entropy"] * 2 + ["seeming_of_one"] * 2 + ["unique_input"] * 2
+    assert table["quantity"].tolist() == names
+    assert table["layer"].tolist()[:6] == [2, 2, 1, 1, 2, 1]
+    assert set(table["low"][:4]) == {0}
+    assert set(table["high"][:4]) == {np.log2(section.anchors)}
+
+
+def test_what_a_label_that_occurs_once_seems_to_carry_has_the_interval_of_its_own_draws(section):
+    """The two entropies differ by much between draws, their difference by little."""
+    values = {"soft_entropy": (100, (5.0, 3.0)), "random_entropy": (1, (2.0, 0.2))}
+    table = pd.concat(
+        rows(layer=[0], quantity=name, n=n, anchor_seed=seed, estimate=value)
+        for name, (n, draws) in values.items()
+        for seed, value in zip((3, 4), draws, strict=True)
+    )
+    table = pd.concat(
+        [table, rows(layer=[0], quantity="random_entropy", n=2), table.assign(sentences=20, estimate=7.0)]
+    )
+    found = by_layer.floor(table, section).set_index("quantity").loc["seeming_of_one"]
+    known = mean_over_runs(np.array([3.0, 2.8]), 0.0)
+    assert found[["estimate", "low", "high"]].tolist() == pytest.approx(list(known[:3]))
+
+
+def test_entropies_by_layer_lie_within_what_is_possible(section):
+    wide = {"layer": [0], "estimate": 3.0, "low": -4.0, "high": 10.0}
+    table = by_layer.layers(
+        pd.concat([rows(**wide, quantity="soft_entropy"), rows(**wide, quantity="complexity", width=1)]), section
+    )
+    soft, other = table.to_dict("records")
+    assert (soft["low"], soft["high"]) == (0, np.log2(section.anchors))
+    assert other["low"] < -3
 
 
 def test_the_exact_curve_goes_from_nothing_to_the_whole_token():
@@ -107,7 +140,7 @@ def text_added(quantity, values, model="b", seed=3, spread=0.1):
     return rows(**where, estimate=values, low=values - spread, high=values + spread)
 
 
-def test_two_sample_sizes_agree_if_they_do_for_every_draw_of_the_anchors(section):
+def test_two_sample_sizes_are_means_over_the_draws_of_the_anchors(section):
     table = pd.concat(
         text_added(name + end, values, model, seed)
         for name in ("optimality", "complexity")
@@ -122,7 +155,6 @@ def test_two_sample_sizes_agree_if_they_do_for_every_draw_of_the_anchors(section
     assert len(table) == 12
     assert table.loc["optimality", [10, 40]].to_numpy() == pytest.approx(np.array([[1.1, 1.1], [1.0, 1.2]]))
     assert table.loc["optimality", "change"].tolist() == ["+0%", "+20%"]
-    assert table.loc["optimality", "agree"].tolist() == ["yes", "no"]
 
 
 def test_the_smaller_size_is_the_third_below_the_largest(section):
@@ -133,7 +165,7 @@ def test_the_smaller_size_is_the_third_below_the_largest(section):
         for model in "ab"
     )
     longer = section.model_copy(update={"sentences": [1, 10, 20, 30, 40]})
-    assert amount_of_text.agreement(table, longer).columns.tolist() == [10, 40, "change", "agree"]
+    assert amount_of_text.agreement(table, longer).columns.tolist() == [10, 40, "change"]
 
 
 def test_figures_as_text_is_added():
@@ -149,11 +181,30 @@ def test_a_change_of_optimality_is_that_of_each_draw(section):
         for model, seed, values in (("a", 3, [0.5, 9, 0.3]), ("a", 4, [0.6, 9, 0.2]), ("b", 3, [1, 9, np.nan]))
     )
     found = amount_of_text.changes(table, section).set_index(["model", "estimator"])
-    assert found.loc[("a", "raw"), "estimate"] == pytest.approx(-0.3)
+    assert found.pop("planned").all()
+    assert found.loc[("a", "raw"), ["first", "estimate"]].tolist() == pytest.approx([0.55, -0.3])
     known = mean_over_runs(np.array([-0.2, -0.4]), np.hypot(0.1, 0.1) / 1.96, 10)
     assert found.loc[("a", "raw"), "low"] == pytest.approx(known.low)
-    assert found.loc["b"].drop(columns="sentences").isna().all().all()
-    assert set(found["sentences"]) == {10}
+    assert found.loc["b", ["estimate", "low", "high", "p"]].isna().all().all()
+    assert (set(found["sentences"]), set(found["more"]), set(found["width"])) == ({10}, {40}, {1})
+
+
+def test_changes_are_those_of_each_width_and_of_the_largest_amount_with_the_draws_that_have_it(section):
+    """The model with more text has it for one draw of the anchors only."""
+    parts = [text_added("optimality", [0.5, 9, 0.3], model, seed) for model in "ab" for seed in (3, 4)]
+    more = rows(sentences=80.0, width=1, quantity=["optimality"], estimate=0.1, low=0.0, high=0.2)
+    other, single = more.assign(model="c"), more.assign(model="d")
+    wider = [part.assign(width=2) for part in parts]
+    table = pd.concat([*parts, *wider, more, other, other.assign(sentences=20.0), single])
+    found = amount_of_text.changes(table, section)
+    facts = found[["model", "width", "sentences", "more", "planned"]].astype({"width": int}).to_numpy().tolist()
+    assert facts == [
+        ["a", 1, 10, 40, True], ["b", 1, 10, 40, True], ["b", 1, 10, 80, False],
+        ["a", 2, 10, 40, True], ["b", 2, 10, 40, True], ["c", 1, 20, 80, False],
+    ]  # fmt: skip
+    row = found.iloc[2]
+    known = mean_over_runs(np.array([-0.4]), np.hypot(0.1, 0.1) / 1.96, 10)
+    assert (row["estimate"], row["low"]) == pytest.approx((known.estimate, known.low))
 
 
 def test_the_last_layer_beside_the_bound(section):
@@ -176,6 +227,18 @@ def test_other_texts_stand_beside_the_text_of_all_sections(section):
     assert table["longest"].tolist() == [64, 64, 512]
 
 
+def test_preference_is_a_mean_over_draws_with_the_largest_p():
+    p = [rows(layer=[pd.NA], quantity="x_p", anchor_seed=seed, estimate=p) for seed, p in ((3, 0.2), (4, 0.6))]
+    bits = [
+        rows(layer=[1, pd.NA], quantity="x", anchor_seed=seed, estimate=value) for seed, value in ((3, 1), (4, 1.5))
+    ]
+    found = text_labels.over_draws(pd.concat([*p, *bits]).assign(clusters=30))
+    assert found["estimate"].tolist() == [0.6, 1.25, 1.25]
+    known = mean_over_runs(np.array([1, 1.5]), 0.2 / 3.92, 30)
+    assert found.loc[2, ["low", "high"]].tolist() == pytest.approx([known.low, known.high])
+    assert "anchor_seed" not in found
+
+
 def test_labels_of_texts_have_rows_for_layers_and_for_their_mean(section):
     domain = rows(layer=[0, 1, pd.NA], quantity=["domain_information", "domain_information_p", "domain_information"])
     other = [rows(layer=0, quantity=["complexity"]), rows(layer=[0], quantity="domain_information", anchor_seed=4)]
@@ -183,10 +246,11 @@ def test_labels_of_texts_have_rows_for_layers_and_for_their_mean(section):
     assert table["layer"].fillna(-1).tolist() == [0, 1, -1]
     assert table["clusters"].tolist() == [40] * 3
     assert text_labels.preferences(table).empty
-    names = [f"preference_{name}" for name in ("beyond_length_corrected", "beyond_length_p", "exchanged")]
-    preferred = rows(layer=[pd.NA, pd.NA, 1], quantity=names, estimate=[0.5, 0.04, 0.2], clusters=7)
+    names = ["beyond_length_corrected", "beyond_length_p", "exchanged", "longer_corrected", "longer_corrected"]
+    facts = {"quantity": [f"preference_{name}" for name in names], "clusters": 7}
+    preferred = rows(layer=[pd.NA, pd.NA, 1, 1, pd.NA], estimate=[0.5, 0.04, 0.2, 0.7, 0.8], **facts)
     table = text_labels.labels(pd.concat([domain, *other]), preferred, section)
-    assert table["estimate"].tolist() == [1.0, 1.0, 1.0, 0.5, 0.04, 0.2]
+    assert table["estimate"].tolist() == [1.0, 1.0, 1.0, 0.5, 0.04, 0.2, 0.8]
     words = text_labels.preferences(table)
     assert words.index.tolist() == [("b", "of people, beyond length")]
     assert words.iloc[0].tolist() == ["0.5000 [0.9000, 1.1000]", "0.040", 7]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from bitskept.instruments.training.twin_runs import BERT, DIFFUSION, MASK, NEXT
-from bitskept.studies.dynamics.between_runs import correlations
+from bitskept.studies.dynamics.between_runs import beside_guessing, beyond_guessing, correlations, of_learned
 from bitskept.studies.dynamics.checkpoints import GAIN
 
 
@@ -59,3 +59,43 @@ def test_too_few_runs_and_what_does_not_vary_are_left_out():
     assert not len(correlations(table, seed=0))
     some = runs({NEXT: 5, BERT: 5}, rankme=[*RISING[:7], *[np.nan] * 3], bits_per_byte=RISING)
     assert not len(correlations(some, seed=0))
+
+
+def test_only_runs_that_have_learned_count():
+    table = runs({NEXT: 3}, rankme=[1.0, 2, 3], blimp=[4.0, 5, 6]).assign(size=96, amount=10, seed=[0, 1, 2] * 2)
+    passed = pd.DataFrame({"twin": NEXT, "size": 96, "amount": 10, "seed": [0, 1, 2], "learned": [True, False, True]})
+    assert of_learned(table, passed)["estimate"].tolist() == [1, 3, 4, 6]
+
+
+SCORES = {
+    "lee spearman": [0.6, 0.7, 0.65],
+    "lee linear_accuracy": [0.5, 0.5, 0.49],
+    "simlex spearman": [-0.7, -0.6, -0.65],
+    "blimp pair_accuracy": [0.55, 0.45, 0.6],
+    "blimp pair_margin": [9.0, 9.0, 9.0],
+}
+
+
+def test_scores_are_held_against_guessing_with_the_error_of_few_items():
+    table = runs({NEXT: 3}, rankme=[1.0, 2, 3], **SCORES)
+    found = beside_guessing(table, 100).set_index("score")
+    assert found["better"].to_dict() == {
+        "blimp pair_accuracy": False, "lee linear_accuracy": False, "lee spearman": True, "simlex spearman": False,
+    }  # fmt: skip
+    row = found.loc["blimp pair_accuracy"]
+    assert row[["chance", "smallest", "largest", "runs"]].tolist() == [0.5, 0.45, 0.6, 3]
+    assert row["estimate"] == pytest.approx(1.6 / 3)
+    assert row["estimate"] - row["low"] > 1.96 * 0.05
+    assert found.loc["lee spearman", "high"] - found.loc["lee spearman", "low"] > 2 * 1.96 * 0.1
+    same = beside_guessing(runs({NEXT: 3}, **{"blimp pair_accuracy": [0.59] * 3}), 100)
+    assert not same["better"].item()  # three runs do not make up for 100 items
+    assert beside_guessing(runs({NEXT: 3}, **{"blimp pair_accuracy": [0.59] * 3}), 10_000)["better"].item()
+    assert not len(beside_guessing(table[table["quantity"] == "rankme"], 100))
+
+
+def test_scores_count_if_one_of_their_task_is_better_than_guessing():
+    table = runs({NEXT: 3}, rankme=[1.0, 2, 3], **SCORES)
+    kept = beyond_guessing(table, beside_guessing(table, 100))
+    assert kept["quantity"].unique().tolist() == ["rankme", "lee spearman", "lee linear_accuracy"]
+    none = table[:0]  # where no run has learned
+    assert correlations(beyond_guessing(none, beside_guessing(none, 100)), seed=0).empty

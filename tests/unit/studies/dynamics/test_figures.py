@@ -28,10 +28,32 @@ def test_sizes_vary_with_all_the_text_and_amounts_at_the_middle_width():
     assert set(along(sizes(), "size")["size"]) == {24, 48, 96}
     assert set(along(sizes(), "amount")["amount"]) == {16, 64}
     assert set(along(sizes(POINTS[:1]), "size")["size"]) == {48}
-    panels = figures.size_and_data(sizes()).axes
+    panels = figures.size_and_data(sizes(), TrainingDynamics.model_construct(least_gain=0.4)).axes
+    assert not any(len(axes.lines[1].get_xdata()) for axes in panels)  # crosses
     assert [axes.lines[0].get_xdata().tolist() for axes in panels] == [[24, 48, 96]] * 3 + [[16, 64]] * 3
     assert [text.get_text() for text in panels[0].get_legend().get_texts()] == ["mask only"]
     assert [axes.get_ylabel() for axes in panels] == [*LABELS.values()] * 2
+
+
+def test_networks_that_have_not_learned_are_crossed_out_and_no_gain_is_drawn_below_0():
+    table = sizes()
+    table.loc[(table["amount"] == 16) & (table["quantity"] == GAIN), ["estimate", "low", "high"]] = [-7.0, -8.0, -6.0]
+    table.loc[(table["amount"] == 16) & (table["quantity"] == "late_forgetting"), "estimate"] = -0.5
+    panels = figures.size_and_data(table, TrainingDynamics.model_construct(least_gain=0.4)).axes
+    assert [axes.lines[1].get_xdata().tolist() for axes in panels] == [[]] * 3 + [[16]] * 3
+    assert [axes.lines[0].get_ydata()[0] for axes in panels[3:]] == [0, 1, -0.5]
+    assert panels[3].collections[0].get_paths()[0].vertices[:, 1].min() == 0
+
+
+def test_two_runs_have_no_band():
+    rows = [
+        {"twin": twin, "probe": "ridge", "step": step, "estimate": 1.0, "low": -7.0, "high": 9.0, "runs": runs}
+        for (twin, runs), step in itertools.product(((NEXT, 3), (DIFFUSION, 2)), (0, 1, 4))
+    ]
+    figure = figures.forgetting(pd.DataFrame([row | {"probe": name} for row in rows for name in ("ridge", "centroid")]))
+    heights = [set(band.get_paths()[0].vertices[:, 1]) for band in figure.axes[0].collections]
+    assert heights == [{-7.0, 9.0}, {1.0}]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [NEXT, f"{DIFFUSION} (2 runs, no band)"]
 
 
 def over_steps(twin, quantity, values):
@@ -91,12 +113,14 @@ def test_primary_claims_are_drawn_with_their_networks():
            "estimate": 0.3, "low": 0.1, "high": 0.5, "unit": "bits per token", "clusters": 3, "detectable": 0.2,
            "p": 0.01}  # fmt: skip
     rows = [row | {"model": "x (language)"}, row | {"model": "y (real text)"}, row | {"model": "z", "primary": False}]
+    rows.append(row | outcomes.UNTESTED | {"model": "w (real text)", "claim": "a (to be tested: more)"})
     table = outcomes.table(pd.DataFrame(rows).fillna({"primary": True}), relevant=0.1)
     figure = figures.claims(table)
     words = " ".join(text.get_text() for axes in figure.axes for text in [*axes.get_yticklabels(), *axes.texts])
     assert "x (language)" in words
     assert "y (real text)" in words
     assert "z" not in words
+    assert "w (real text): a (to be tested: more)" in words
     assert "centroid" not in words
 
 
@@ -115,16 +139,3 @@ def test_a_build_has_a_panel_and_each_initial_scale_a_colour():
     assert [(line.get_color(), line.get_linestyle()) for line in panels[0].lines] == [
         *(("C0", "-"), ("C1", "-"), ("C0", "--"), ("C1", "--"))
     ]
-
-
-def test_every_target_has_a_panel_with_costs_first_and_the_others_are_empty():
-    rows = [
-        {"target": target, "measure": measure, "kind": kind, "estimate": 0.5, "smallest": 0.1, "largest": 0.9}
-        for target, measure, kind in itertools.product(
-            ("lee spearman", "bits_per_byte"), ("rankme", "step"), ("spearman", "partial")
-        )
-    ]
-    first, second, third = figures.predictors(pd.DataFrame(rows)).axes
-    assert (first.get_title(), second.get_title()) == ("bits\nper byte", "lee\nspearman")
-    assert not third.axison
-    assert [label.get_text() for label in first.get_yticklabels()] == ["rankme", "step"]

@@ -104,5 +104,19 @@ def test_the_main_table_says_it_in_words():
         "0.80 [0.70, 0.90]",
         "0.70 [0.60, 0.80]",
         "0.20 [0.10, 0.30]",
+        "never reached",
+        "never reached",
     ]
-    assert [words.split(" ")[0] for words in table.loc[NEXT].tolist()[2:]] == ["3.50", "0.30", "0.20", "0.70"]
+    assert [words.split(" ")[0] for words in table.loc[NEXT].tolist()[2:]] == [
+        *("3.50", "0.30", "0.20", "0.70", "0.60", "0.50"),
+    ]
+
+
+def test_a_twin_has_no_verdict_unless_all_of_its_runs_have_learned():
+    assert gains.without_verdict(gains.learned(RUNS, 0.95)) == [MASK]
+    assert gains.without_verdict(gains.learned(RUNS, 2.95)) == [NEXT, MASK]
+
+
+def test_a_gain_that_no_twin_reaches_is_said_to_be_never_reached():
+    table = gains.summary(RUNS, 9.0)
+    assert (table[["at equal gain, centroid", "at equal gain, ridge"]] == "never reached").all(axis=None)

@@ -11,7 +11,6 @@ from bitskept.studies.dynamics import language_effect_sentences as sentences
 from bitskept.studies.dynamics import language_effects, language_figures
 from bitskept.studies.dynamics.language_arms import BERT, FIRST, MASK, NEXT, Arm
 from bitskept.studies.dynamics.language_effects import FEWER, HEAD, ITEMS, KEPT, NOT_ENOUGH, NOTHING, SEEDS
-from bitskept.studies.dynamics.language_measures import CLEAN
 from bitskept.studies.dynamics.language_runs import Language, Plan, Sizes
 from bitskept.theory.corruption import Corruption
 
@@ -28,7 +27,7 @@ PAIRS = [
 USUAL = {NEXT: [1.4, 1.42], MASK: [0.1, 0.2, 0.15, 0.2], BERT: [1.9, 1.91]}
 
 
-def counted(bits, unlearned=(), ridge=0.0):
+def by_run(bits, unlearned=(), ridge=0.0):
     """Bits about the synonym at the last layer of each run, by the centroid, and by so many more the `ridge`."""
     rows = []
     for (arm, values), probe in itertools.product(bits.items(), ("centroid", "ridge")):
@@ -37,14 +36,14 @@ def counted(bits, unlearned=(), ridge=0.0):
             rows.append(
                 {"arm": arm, "seed": seed, "learned": arm not in unlearned, "probe": probe, "estimate": estimate}
             )
-    facts = {"language": FIRST, "step": 4, "text": CLEAN, "reading": "token", "quantity": "synonym_bits", "layer": 2}
+    facts = {"language": FIRST, "reading": "token", "quantity": "synonym_bits"}
     table = pd.DataFrame(rows).assign(**facts, train_sentences=pd.array([100] * len(rows), "Int64"), exact=2.0)
     return table.assign(low=table["estimate"] - 0.02, high=table["estimate"] + 0.02)
 
 
 def factors(bits, **options):
     chosen = [arm for arm in PAIRS if arm.name in bits]
-    return language_effects.factors(counted(USUAL | bits, **options), chosen)
+    return language_effects.factors(by_run(USUAL | bits, **options), chosen)
 
 
 def test_an_effect_is_that_of_all_runs_with_an_interval_over_seeds_where_there_are_several():
@@ -66,27 +65,27 @@ def test_an_effect_is_that_of_all_runs_with_an_interval_over_seeds_where_there_a
 def test_effects_are_told_with_what_their_intervals_are_over():
     table = factors({"10 % kept": [1.9, 1.9], "10 % replaced": [0.12], "3 % kept": [0.3]})
     lines = sentences.factors(table).splitlines()
-    assert lines[0].startswith("The largest effect: 10 % kept against mask only, +1.74 bits about the synonym by the c")
-    assert "As much" not in lines[0]
-    assert (
-        "(1 against 4 runs, interval over sentences). The run lies outside the range of the latter (centroid 0.1"
-        in lines[2]
+    assert lines[0].startswith(
+        "The largest effect is +1.74 bits about the synonym by the centroid: 10 % kept against mask"
+    )
+    assert "differ by less" not in lines[0]
+    assert lines[2].endswith(
+        "(1 against 4 runs, interval over sentences). The runs of the other arm range from 0.10 to 0.20 by the "
+        "centroid (this run lies outside) and from 0.10 to 0.20 by the ridge (this run lies outside)."
     )
     assert "(2 against 4 runs, interval over seeds)." in lines[3]
-    assert lines[4].endswith(
-        " The run lies within the range of the latter (centroid 0.10 to 0.20, ridge 0.10 to 0.20)."
-    )
-    mixed = table.assign(lowest=table["lowest"] - (table["probe"] == "ridge"), first=0.05)
-    said = sentences.factors(mixed).splitlines()[4]
-    assert "lies within the range of the latter (ridge -0.90 to 0.20) and outside the range of the latter (cent" in said
+    assert lines[4].endswith("by the ridge (this run lies within).")
     assert lines[-1].startswith("An interval over sentences holds for these runs")
-    same = table.assign(estimate=1.8)
-    assert "+1.80 bits about the synonym by the centroid. As much, but for 0.05 bits: " in sentences.factors(same)
+    same = sentences.factors(table.assign(estimate=1.8)).splitlines()[0]
+    assert same.startswith(
+        "The largest effects are +1.80 bits about the synonym by the centroid: 3 % kept against mask"
+    )
+    assert same.endswith("; 10 % replaced against mask only. They differ by less than 0.05 bits.")
 
 
 def test_an_effect_that_may_be_none_says_what_would_have_been_seen():
     text = sentences.factors(factors({"10 % replaced": [0.1, 0.2]}))
-    assert "centroid -0.01 [-0.31, +0.28] (from 0.42 it would have been seen); ridge" in text
+    assert "centroid -0.01 [-0.31, +0.28] (an effect of 0.42 would have been seen); ridge" in text
     assert "holds for these runs" not in text
 
 
@@ -94,7 +93,7 @@ def test_an_ingredient_of_a_network_that_did_not_learn_gets_no_verdict():
     table = factors({"10 % kept": [1.9, 1.9]}, unlearned=[MASK])
     assert not table["learned"].any()
     assert sentences.factors(table) == (
-        "- **kept**, 10 % kept against mask only: no verdict, as no run of one of them has learned."
+        "- **kept**, 10 % kept against mask only: no verdict: of at least one of the two, no run has learned."
     )
 
 
@@ -109,7 +108,7 @@ ALL = {
 
 def predicted(bits, **options):
     chosen = [arm for arm in PAIRS if arm.name in bits]
-    return language_effects.predictions(counted(USUAL | bits, **options), chosen, 0.1)
+    return language_effects.predictions(by_run(USUAL | bits, **options), chosen, 0.1)
 
 
 def outcomes(bits, **options):
@@ -137,31 +136,42 @@ def test_predictions_hold_fail_or_cannot_be_told():
 
 def test_less_than_with_masks_alone_is_not_nothing():
     low = USUAL | {MASK: [1.0, 1.01, 1.0, 1.01], "10 % replaced": [0.5, 0.51]}
-    table = language_effects.predictions(counted(low), PAIRS[2:3], 0.1)
+    table = language_effects.predictions(by_run(low), PAIRS[2:3], 0.1)
     assert table.loc[table["prediction"] == NOTHING, "outcome"].unique().tolist() == ["does not hold"]
 
 
 def test_each_prediction_has_a_sentence():
     lines = sentences.predictions(predicted(ALL)).splitlines()
     assert lines[0].startswith(
-        "- Leaving 10 % as they are does all that BERT's rule does: **holds**. 10 % kept, holds (+0.02"
+        "- Leaving 10 % as they are does all that BERT's rule does: **holds**. This holds for 10 % kept (+0.02"
     )
-    assert lines[1].startswith("- Leaving another share does all that BERT's rule does. 3 % kept, does not hold (-0.39")
+    assert lines[1].startswith(
+        "- Leaving another share does all that BERT's rule does. This does not hold for 3 % kept (-0.39"
+    )
     assert lines[2].startswith("- Replacing does nothing: **holds**.")
     assert lines[3].startswith("- Replacing alone does all that BERT's rule does: **does not hold**.")
     assert lines[4].startswith(
-        "- A second head does all that BERT's rule does, for any objective: **holds**. Next token"
+        "- A second head does all that BERT's rule does, for any objective: **holds**. This holds for next token"
     )
-    assert "; mask only, own head, holds (" in lines[4]
+    assert " bits against BERT's rule) and mask only, own head (" in lines[4]
     half = sentences.predictions(predicted(ALL | {f"{MASK}, own head": [0.2, 0.2]})).splitlines()[4]
-    assert "**does not hold**" in half
+    assert "**does not hold**. This holds for next token, own head (" in half
+    assert "; this does not hold for mask only, own head (" in half
     open_ = sentences.predictions(predicted(ALL | {f"{MASK}, own head": [1.2, 1.9]})).splitlines()[4]
     assert "**cannot tell**" in open_
-    assert "it would have been seen)" in open_
+    assert "this cannot be told for mask only, own head (" in open_
+    assert "; an effect of " in open_
+    assert "would have been seen by a test on its own)" in open_
+    table = predicted(ALL)
+    rest = table.assign(outcome="cannot tell", low=table["estimate"] - 0.01, high=table["estimate"] + 0.01, p=0.09)
+    assert "bits against BERT's rule; p = 0.09 after the correction)" in sentences.predictions(rest)
     one = sentences.predictions(predicted({"10 % kept": [1.92]})).splitlines()[0]
-    assert "**cannot tell**. 10 % kept, cannot tell (1 against 2 runs, interval over sentences: +0.02 [-0.0" in one
+    assert (
+        "**cannot tell**. This cannot be told for 10 % kept (1 against 2 runs, interval over sentences: +0.02 [-0.0"
+        in one
+    )
     failed = sentences.predictions(predicted({"10 % kept": [1.92, 1.92]}, unlearned=["10 % kept"])).splitlines()[0]
-    assert failed.endswith("10 % kept: no verdict, as no run of it or of BERT's rule has learned.")
+    assert failed.endswith("10 % kept (of it or of BERT's rule, no run has learned).")
 
 
 def test_predictions_without_networks_and_of_another_probe():
@@ -173,38 +183,7 @@ def test_predictions_without_networks_and_of_another_probe():
     ]
     table = predicted({"10 % kept": [1.92, 1.92]})
     turned = table.assign(outcome=["holds", "does not hold"])
-    assert " By the ridge: 10 % kept, does not hold (" in sentences.predictions(turned)
-
-
-UNTIED = {f"{NEXT}, untied": [1.9, 1.9], f"{MASK}, untied": [1.2, 1.21], f"{BERT}, untied": [1.95, 1.95]}
-
-
-def test_tying_is_crossed_with_the_objectives():
-    table = language_effects.crossed(counted(USUAL | UNTIED))
-    known = table[table["probe"] == "centroid"].set_index(["more", "less", "output"])["estimate"]
-    assert known[BERT, MASK].to_dict() == pytest.approx({"tied": 1.7425, "untied": 0.745, "both": 0.9975})
-    lines = sentences.crossed(table).splitlines()
-    assert lines[0].startswith("- **BERT's rule − mask only**, by the centroid +1.74 [")
-    assert "tying adds to the difference (+1.00 [" in lines[0]
-    assert "tying takes from the difference" in lines[2]
-    wide = language_effects.crossed(counted(USUAL | UNTIED | {f"{BERT}, untied": [1.0, 1.9]}))
-    assert "whether tying matters cannot be told; " in sentences.crossed(wide).splitlines()[0]
-    same = counted({NEXT: [0.1, 0.1], MASK: [0.1, 0.1], f"{NEXT}, untied": [1, 1], f"{MASK}, untied": [1, 1]})
-    assert "tying makes no difference to it (+0.00 [" in sentences.crossed(language_effects.crossed(same))
-
-
-def test_tying_without_enough_networks():
-    assert sentences.crossed(language_effects.crossed(counted(USUAL))) == "No untied networks were trained."
-    single = {name: values[:1] for name, values in UNTIED.items()}
-    table = language_effects.crossed(counted(USUAL | single))
-    said = sentences.crossed(table).splitlines()[0]
-    assert (
-        "] bits tied, +0.75 [+0.72, +0.78] (over sentences) untied: what tying adds cannot be told from single" in said
-    )
-    table = language_effects.crossed(counted(USUAL | UNTIED, unlearned=[MASK]))
-    assert "- **BERT's rule − mask only**: no verdict, as an arm has no run that has learned." in sentences.crossed(
-        table
-    )
+    assert " By the ridge, this does not hold for 10 % kept (" in sentences.predictions(turned)
 
 
 def test_the_figure_has_a_line_for_each_pair():
@@ -213,3 +192,14 @@ def test_the_figure_has_a_line_for_each_pair():
     assert [text.get_text() for text in axes.get_yticklabels()] == [
         *("10 % kept − mask only", "10 % replaced − mask only (1 run)"),
     ]
+
+
+def test_what_tying_does_to_the_claims():
+    """The bits about the token are those about the synonym here."""
+    table = by_run({NEXT: [1.0, 1.2], BERT: [1.9, 1.9], f"{NEXT}, untied": [1.8], f"{BERT}, untied": [1.9]})
+    said = sentences.untied(table.assign(quantity="kept"))
+    assert said == (
+        "Where the output has a table of its own: *BERT's rule* − *next token* +0.10 bits per token (1 against 1 "
+        "runs), tied +0.80."
+    )
+    assert sentences.untied(table[~table["arm"].str.contains("untied")].assign(quantity="kept")) == ""

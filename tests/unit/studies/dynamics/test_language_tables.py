@@ -6,10 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bitskept.base.figures import rendered
 from bitskept.instruments import claims as outcomes
-from bitskept.studies.dynamics import language_claims, language_figures, language_sentences, language_tables
-from bitskept.studies.dynamics.language_arms import BERT, FIRST, LAG, MAIN, MASK, NEXT, SECOND
+from bitskept.studies.dynamics import (
+    claim_sentences,
+    language_claims,
+    language_figures,
+    language_sentences,
+    language_tables,
+)
+from bitskept.studies.dynamics.comparing_runs import BEFORE, SETTING
+from bitskept.studies.dynamics.language_arms import BERT, FIRST, LAG, LONGER, MAIN, MASK, NEXT, SECOND
 from bitskept.studies.dynamics.language_measures import CLEAN, COLUMNS, CORRUPTED
 
 LAST, ENTROPY, CLASS, SYNONYM = 4, 6.0, 4.0, 2.0
@@ -83,7 +89,12 @@ def test_what_is_further_from_the_least_cost_has_not_learned():
     two = pd.concat([runs.iloc[[0]], runs.iloc[[1]].assign(estimate=0.04)])
     assert "0.010 to 0.040 bits" in language_sentences.learned(two, 0.05)
     near = two.assign(low=[0.0, 0.03], high=[0.02, 0.06])
-    assert "The intervals of 1 of 2 runs hold this limit" in language_sentences.learned(near, 0.05)
+    assert (
+        language_sentences.learned(near, 0.05)
+        .splitlines()[0]
+        .endswith(" The intervals of 1 of 2 runs hold this limit, so that their verdict is not sure: next token (1).")
+    )
+    assert "hold this limit" not in language_sentences.learned(two, 0.05)
     assert "a little less than the least" in language_sentences.learned(one, 0.05)
     assert "a little less than the least" not in language_sentences.learned(two, 0.05)
 
@@ -97,22 +108,24 @@ def test_runs_that_have_learned_stand_for_their_arm_and_all_of_them_where_none_h
     assert list(found) == [*table, "learned"]
 
 
-def test_the_summary_has_means_at_the_last_layer_after_the_last_step():
-    runs = language_tables.learned(measures(USUAL), 0.05)
-    table = language_tables.summary(counted(USUAL), runs.assign(learned=runs["seed"] > 0)).set_index("arm")
-    assert table.loc[BERT, "synonym_bits, centroid"] == pytest.approx(1.91)
-    assert table.loc[BERT, "kept, ridge"] == pytest.approx(5.91)
-    assert table.loc[BERT, "late_forgetting, centroid"] == pytest.approx(0.1)
-    assert table.loc[BERT, "gap"] == pytest.approx(0.01)
-    assert (table["learned"] == 2).all()
-    assert (table["runs"] == 3).all()
-
-
 def test_the_last_layer_of_each_run():
-    table = language_tables.by_run(counted(USUAL)).set_index(["arm", "seed", "probe", "quantity"])
-    assert table.loc[(BERT, 2, "ridge", "synonym_bits"), "estimate"] == pytest.approx(1.92)
-    assert table.loc[(BERT, 2, "ridge", "kept"), ["exact", "learned"]].tolist() == [ENTROPY, True]
-    assert len(table) == 3 * 3 * 2 * 3
+    table = language_tables.by_run(counted(USUAL))
+    assert len(table) == 3 * 3 * 5 * 3  # arms, seeds, settings (one before the first step), quantities
+    assert not table.duplicated(["arm", "seed", *SETTING, "quantity"]).any()
+    first = table[table["reading"] == f"token{BEFORE}"]
+    assert set(zip(first["quantity"], first["estimate"], strict=True)) == {*EXACT.items()} - {("bits", ENTROPY)}
+    rows = table[table["train_sentences"] == 600].set_index(["arm", "seed", "reading", "probe", "quantity"])
+    assert rows.loc[(BERT, 2, "token", "ridge", "synonym_bits"), "estimate"] == pytest.approx(1.92)
+    assert rows.loc[(BERT, 2, "token", "ridge", "kept"), ["exact", "learned"]].tolist() == [ENTROPY, True]
+    assert rows.loc[(BERT, 2, "window", "centroid", "kept"), "exact"] == ENTROPY
+
+
+def test_each_arm_is_read_after_its_own_last_step():
+    late = measures({f"{MASK}{LONGER}": 0.0})
+    both = pd.concat([measures(USUAL | {f"{MASK}{LONGER}": 1.5}), late.assign(step=late["step"] * 4)])
+    found = language_tables.by_run(language_tables.counted(both[both["step"] > 0], 0.05))
+    kept = language_tables.synonyms(found).groupby("arm")["estimate"].mean()
+    assert kept.to_dict() == pytest.approx({NEXT: 0.21, MASK: 0.11, BERT: 1.91, f"{MASK}{LONGER}": 0.01})
 
 
 def test_means_over_seeds_have_an_interval_and_keep_the_true_value():
@@ -124,8 +137,6 @@ def test_means_over_seeds_have_an_interval_and_keep_the_true_value():
     steps = language_tables.by_step(counted(USUAL)).set_index(["arm", "quantity", "step"])["estimate"]
     assert steps[NEXT, "gap", 0] == pytest.approx(2.0)
     assert steps[NEXT, "synonym_bits", LAST] == pytest.approx(0.21)
-    curve = language_tables.learning_curve(counted(USUAL))
-    assert set(curve["train_sentences"]) == {75, 600}
 
 
 def test_what_is_kept_is_said_by_the_stronger_probe_and_only_of_arms_that_learned():
@@ -147,24 +158,30 @@ def test_what_is_kept_is_said_by_the_stronger_probe_and_only_of_arms_that_learne
 
 
 def test_a_token_is_recreated_where_the_last_layer_lies_above_the_lowest_before_it():
-    curves = {BERT: [2.0, 1.0, 2.0], MASK: [2.0, 1.9, 1.0], NEXT: [2.0, 1.0, 1.08]}
+    curves = {BERT: [2.0, 1.0, 2.0], MASK: [2.0, 1.8, 1.0], NEXT: [2.0, 1.0, 1.08]}
     table = counted(USUAL, curves=curves)
     rises = language_tables.recreated(table).set_index(["arm", "estimator"])["estimate"]
     assert rises[BERT, "centroid"] == pytest.approx(1.01)
-    assert rises[MASK, "clusters"] == pytest.approx(-0.9)
+    assert rises[MASK, "clusters"] == pytest.approx(-0.8)
     estimates = language_tables.estimators(table).set_index(["arm", "estimator", "layer"])["estimate"]
     assert estimates[BERT, "clusters", 1] == pytest.approx(0.5)  # less the floor
-    text = language_sentences.recreated(language_tables.recreated(table))
+    by_layer = language_tables.estimators(table)
+    text = language_sentences.recreated(language_tables.recreated(table), by_layer)
     assert "**BERT's rule**, is the token recreated at the top? yes: centroid +1.01" in text
-    assert "**mask only**, is the token recreated at the top? no: centroid -0.89" in text
+    assert "**mask only**, is the token recreated at the top? no: centroid -0.79" in text
     assert "**next token**, is the token recreated at the top? cannot tell: centroid +0.09" in text
+    whole = counted(USUAL, curves=curves | {BERT: [2.0, 1.95, 1.9]})
+    text = language_sentences.recreated(language_tables.recreated(whole), language_tables.estimators(whole))
+    assert "top? nothing was lost, so nothing can be recreated: centroid -0.04" in text
+    assert text.count("nothing was lost") == 1
 
 
 def test_a_rise_without_an_interval_cannot_be_told_and_of_an_arm_that_did_not_learn_there_is_none():
     base = {"arm": NEXT, "estimator": "clusters", "estimate": 0.5, "low": np.nan, "high": np.nan, "p": np.nan}
-    text = language_sentences.recreated(pd.DataFrame([base | {"learned": True}]))
+    curve = pd.DataFrame({"arm": NEXT, "estimator": "clusters", "layer": [0, 1, 2], "estimate": [2.0, 1.0, 1.5]})
+    text = language_sentences.recreated(pd.DataFrame([base | {"learned": True}]), curve)
     assert "cannot tell: clusters +0.50 (no interval)" in text
-    text = language_sentences.recreated(pd.DataFrame([base | {"learned": False}]))
+    text = language_sentences.recreated(pd.DataFrame([base | {"learned": False}]), curve)
     assert text == "- **next token**: no verdict, as no run has learned."
 
 
@@ -186,8 +203,8 @@ def test_estimates_above_the_truth_are_counted():
     found = language_tables.above(table).set_index(["quantity", "reading"])
     assert set(found["above"]) == {0}
     assert found.loc[("bits", "token"), "bounds"] == 2 * (3 * 3 + 2 * 3)  # three probes, one twice more
-    assert "0 of 30 lie above the true value by more than their interval (0.0% [0.0%," in (
-        language_sentences.above(found.reset_index())
+    assert language_sentences.above(found.reset_index()).startswith(
+        "Of 42 bounds and estimates of known bits, 0 lie above the truth by more than their interval; the intervals of "
     )
     one = (table["quantity"] == "bits") & (table["reading"] == "window") & (table["layer"] == 1)
     table.loc[one, ["estimate", "low"]] = [6.5, 6.3]
@@ -199,18 +216,18 @@ def test_estimates_above_the_truth_are_counted():
         ("bits", "window"): 6,
         ("complexity_corrected", np.nan): 0,
     }
-    text = language_sentences.above(found.reset_index())
-    assert "**bits, window**: 2 of 6" in text
-    assert "at most 0.300 bits above it). The intervals of 6 reach it." in text
-    assert "No interval reaches it." in language_sentences.above(found.reset_index().assign(near=0))
+    assert language_sentences.above(found.reset_index()) == (
+        "Of 42 bounds and estimates of known bits, 2 lie above the truth by more than their interval (by 0.300 bits at "
+        "most); the intervals of 36 reach it, so that these could have."
+    )
     sure = found.reset_index().assign(low=0.03)
-    assert "That is more than the 2.5 % that intervals allow." in language_sentences.above(sure)
-    alone = found.reset_index().assign(low=np.nan, high=np.nan, runs=1)
-    assert "(33.3%, 1 run; at most" in language_sentences.above(alone)
+    assert language_sentences.above(sure).endswith(
+        " That is more than the 2.5 % that intervals allow for: bits, token; bits, window; complexity corrected."
+    )
 
 
 def claims(**options):
-    table = language_claims.claims(counted(USUAL | options.pop("synonym", {}), **options))
+    table = language_claims.claims(language_tables.by_run(counted(USUAL | options.pop("synonym", {}), **options)))
     assert list(table) == outcomes.COLUMNS
     return table
 
@@ -226,6 +243,7 @@ def test_claims_are_weighed_over_the_seeds():
     assert found[language_claims.KEEPS, f"{BERT} − {NEXT}"] == "yes"
     assert found[language_claims.KEEPS, f"{MASK} − {NEXT}"] == "no"
     assert found[language_claims.NAMED, f"{BERT} − {MASK}"] == "yes"
+    assert found[language_claims.EARLY, f"{BERT} − {NEXT}"] == "no"
     assert found[language_claims.NEEDS, NEXT] == found[language_claims.NEEDS, MASK] == "yes"
     assert answers(claims(classes={NEXT: 0.1}))[language_claims.NEEDS, NEXT] == "no"
 
@@ -242,13 +260,12 @@ def test_runs_that_did_not_learn_decide_nothing():
     assert found[language_claims.KEEPS, f"{MASK} − {NEXT}"] == "no"
     assert found[language_claims.NEEDS, BERT] == "not tested"
     none = claims(gap=dict.fromkeys(MAIN, 0.3))
-    assert set(answers(none).values()) == {"not tested"}
+    early = answers(none).pop((language_claims.EARLY, f"{BERT} − {NEXT}"))
+    assert early == "no"  # nobody has learned before the first step
+    assert [*answers(none).values()].count("not tested") == len(answers(none)) - 1
     untested = none[none["outcome"] == "not tested"]
     assert untested["claim"].str.endswith(language_claims.UNLEARNED).all()
     assert len(none) == len(claims())
-    figure = language_figures.language_claims(none)
-    assert rendered(figure, "claims", ["png"])
-    assert f"{NEXT}: {language_claims.NEEDS} (to be tested: " in figure.axes[-1].texts[0].get_text()
 
 
 def test_one_seed_says_nothing_of_others():
@@ -257,26 +274,47 @@ def test_one_seed_says_nothing_of_others():
 
 
 def test_the_verdict_names_each_claim_and_how_many_other_settings_agree():
-    text = language_sentences.claim(claims(), claims())
+    text = claim_sentences.claim(claims(), claims())
     assert "- Encoders keep more than decoders: **yes for BERT's rule − next token**. 3 of 3 other" in text
     assert "**no for mask only − next token**" in text
     assert "Were all runs counted" not in text
     table = claims()
     turned = (table["probe"] == "ridge") & table["model"].str.startswith(f"{BERT} − {NEXT}")
-    text = language_sentences.claim(table.assign(outcome=table["outcome"].mask(turned, "cannot tell")), table)
-    assert "other settings agree; " in text
-    assert " by the ridge say cannot tell.\n" in text
+    text = claim_sentences.claim(table.assign(outcome=table["outcome"].mask(turned, "cannot tell")), table)
+    assert " other settings agree; by the ridge, the answer is “cannot tell” in 1.\n" in text
+    two = turned & (table["reading"] == "token")
+    text = claim_sentences.claim(table.assign(outcome=table["outcome"].mask(two, "no")), table)
+    assert "; by the ridge, the answer is “no” in 1.\n" in text
+    alone = claim_sentences.claim(claims(seeds=1), claims(seeds=1))
+    assert "**cannot tell for BERT's rule − next token (no interval)**.\n" in alone
+    assert "agree" not in alone
 
 
 def test_a_claim_that_runs_which_did_not_learn_would_turn_says_so():
-    text = language_sentences.claim(claims(gap={BERT: 0.3}), claims())
+    text = claim_sentences.claim(claims(gap={BERT: 0.3}), claims())
     assert "**not tested for BERT's rule − next token**. Were all runs counted, it would be **yes**.\n" in text
 
 
+def test_outcomes_that_hang_on_a_single_seed_are_named():
+    same = claim_sentences.without_one(language_tables.by_run(counted(USUAL)))
+    assert same == "Each of these outcomes is the same if the runs of any one seed are left out."
+    rows = language_tables.by_run(counted(USUAL))
+    rows.loc[(rows["arm"] == MASK) & (rows["seed"] == 2), ["estimate", "low", "high"]] += 3.0
+    lines = claim_sentences.without_one(rows).splitlines()
+    assert lines[0] == "Outcomes that would be others if the runs of one seed were left out:"
+    assert f"- {language_claims.NAMED}, {BERT} − {MASK}: **cannot tell**, but **yes** without seed 2" in lines
+
+
 def test_one_sentence_names_every_claim():
-    text = language_sentences.verdict(claims())
-    assert text.count("**") == 2 * 3
+    text = claim_sentences.verdict(claims())
+    assert text.count("**") == 2 * 4
     assert "named keep the token: **yes for BERT's rule − mask only**" in text
+    needs = claim_sentences.verdict(claims(synonym=WITH_LAG)).partition("does not need: ")[2]
+    assert needs.startswith(
+        "**yes for next token, mask only, next token (second language), mask only (second language)"
+    )
+    real = claims().replace({"model": {f"{BERT} − {NEXT}{language_claims.WHERE}": f"{BERT} − {NEXT} (real text)"}})
+    assert "**yes for BERT's rule − next token; no" in claim_sentences.verdict(real)
 
 
 def test_the_course_of_training_is_told_by_its_ends_its_highest_step_and_its_lowest_after_that():
@@ -303,6 +341,15 @@ def test_figures_show_every_arm_part_and_estimator():
         f"the {part}, {probe}" for probe in ("centroid", "ridge") for part in ("class", "synonym")
     ]
     assert all(len(axes.lines) == len(MAIN) + 1 for axes in layers.axes)
+    wide = language_figures.language(language_tables.by_layer(table).assign(low=-1.0, high=9.0))
+    for axes, most in zip(wide.axes, (CLASS, SYNONYM) * 2, strict=True):
+        for band in axes.collections:
+            assert band.get_paths()[0].vertices[:, 1].min() == 0
+            assert band.get_paths()[0].vertices[:, 1].max() == pytest.approx(most, abs=0.02)
+    over = language_tables.by_step(table).assign(low=-1.0, high=9.0)
+    bands = [axes.collections[0].get_paths()[0].vertices[:, 1] for axes in language_figures.language_steps(over).axes]
+    assert [round(band.min()) for band in bands] == [-1, 0, 0]
+    assert [round(band.max()) for band in bands] == [9, CLASS, SYNONYM]
     assert [len(axes.lines) for axes in language_figures.language_steps(language_tables.by_step(table)).axes] == [
         3,
         3,
@@ -314,26 +361,25 @@ def test_figures_show_every_arm_part_and_estimator():
     seeds = language_figures.language_seeds(language_tables.by_run(table))
     assert [text.get_text() for text in seeds.axes[0].get_yticklabels()] == [*MAIN, "10 % kept"]
     assert [len(points.get_offsets()) for points in seeds.axes[0].collections] == [3] * 4
-    weighed = language_claims.claims(table)
-    panels = {axes.get_title(loc="left"): axes for axes in language_figures.language_claims(weighed).axes}
-    named = [text.get_text() for text in panels[language_claims.NAMED].get_yticklabels()]
-    assert named == [f"{BERT} − {MASK}"]
 
 
 NEEDED = language_claims.NEEDED
-WITH_LAG = {f"{NEXT}{LAG}": 1.95, f"{MASK}{LAG}": 0.5, f"{BERT}{LAG}": 1.98}
+WITH_LAG = {f"{NEXT}{LAG}": 1.95, f"{MASK}{LONGER}": 0.1, f"{MASK}{LAG}": 0.5}
 
 
 def test_where_the_synonym_is_needed_it_should_stay():
     found = answers(claims(synonym={BERT: 2.0} | WITH_LAG))
     assert found[language_claims.NEEDS, f"{NEXT}{NEEDED}"] == found[language_claims.NEEDS, f"{MASK}{NEEDED}"] == "yes"
-    assert found[language_claims.NEEDS, f"{BERT}{NEEDED}"] == "not tested"  # it loses nothing in either language
+    longer = answers(claims(synonym=WITH_LAG | {f"{MASK}{LONGER}": 0.9}))  # after as many steps it has lost no more
+    assert longer[language_claims.NEEDS, f"{MASK}{NEEDED}"] == "no"
+    kept = claims(synonym={NEXT: 1.98, f"{NEXT}{LAG}": 1.98})  # it loses nothing in either language
+    assert answers(kept)[language_claims.NEEDS, f"{NEXT}{NEEDED}"] == "not tested"
     assert answers(claims(synonym={f"{NEXT}{LAG}": 0.2}))[language_claims.NEEDS, f"{NEXT}{NEEDED}"] == "no"
     fallen = claims(synonym={f"{NEXT}{LAG}": 1.0}, gap={f"{NEXT}{LAG}": 0.5})
     assert answers(fallen)[language_claims.NEEDS, f"{NEXT}{NEEDED}"] == "not tested"
     table = counted(USUAL | WITH_LAG)
     table = table[(table["language"] == FIRST) | (table["seed"] == 0)]
-    rows = language_claims.claims(table)
+    rows = language_claims.claims(language_tables.by_run(table))
     row = rows[rows["primary"] & (rows["model"] == f"{NEXT}{NEEDED}")].iloc[0]
     assert row[["outcome", "estimate", "clusters"]].tolist() == ["cannot tell", pytest.approx((1.95 - 0.21) / 2), 1]
     assert np.isnan(row["low"])
@@ -343,20 +389,21 @@ def needed(synonym, **options):
     return language_tables.second_language(counted(synonym, **options))
 
 
-def test_the_second_language_is_told_beside_the_first():
+def test_the_second_language_is_drawn_beside_the_first():
     table = needed(USUAL | WITH_LAG, gap={f"{MASK}{LAG}": 0.5})
-    lines = language_sentences.needed(table).splitlines()
-    assert lines[0] == (
-        "- **next token**: where nothing needs them, 0.21 [0.19, 0.23] of 2.00 bits at the last layer by the centroid, "
-        "all but 0.05 up to layer 1 (3 runs); where the future does, 1.96 [1.94, 1.98] of 2.00 bits at the last layer "
-        "by the centroid, all but 0.05 up to layer 2 (3 runs)."
-    )
-    assert lines[1].endswith("where the future does, no verdict, as no run has learned.")
-    never = needed({NEXT: 0.2}, curves={NEXT: [1.0, 1.0, 0.2]}, seeds=1)
-    assert "nowhere all of them (1 run)." in language_sentences.needed(never)
     figure = language_figures.language_needed(table)
     assert [axes.get_title() for axes in figure.axes[:3]] == [f"{arm}, centroid" for arm in MAIN]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["nothing needs it", "the future needs it"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        *("nothing needs it", "the future needs it", "the future needs it, not learned"),
+    ]
+    assert [len(axes.collections) for axes in figure.axes[:3]] == [2, 1, 1]  # bands
+    first = table[(table["arm"] == MASK) & (table["language"] == FIRST) & (table["layer"] == 2)]
+    assert first.loc[first["quantity"] == "synonym_bits", "estimate"].unique() == pytest.approx(
+        0.11
+    )  # that of as many steps
+
+
+NEITHER = "the networks of 0 lose some in the first and keep them in the second, those of 1 do not"
 
 
 def test_whether_forgetting_is_what_the_bottleneck_prescribes():
@@ -364,31 +411,49 @@ def test_whether_forgetting_is_what_the_bottleneck_prescribes():
         both = {NEXT: first} | ({} if second is None else {f"{NEXT}{LAG}": second})
         return language_sentences.prescribed(needed(both, **options)).splitlines()
 
-    assert say(0.2, 1.98)[0].endswith("keeps them in the second. So do the networks of all 1 objectives.")
-    assert say(0.2, 1.98)[2] == (
-        "- **next token** drops bits that nothing needs and keeps those that the future needs; of what nothing needs "
-        "it still holds 0.21 of 2.00 bits."
+    assert say(0.2, 1.98)[0].endswith(
+        "The networks of all 1 objectives lose some in the first and keep them in the second."
     )
-    assert say(1.98, 1.98)[2] == "- **next token** keeps all, whether they are needed or not."
-    assert say(1.98, 1.98)[0].endswith("The networks of none of 1 objectives do so.")
+    assert say(0.2, 1.98)[2] == (
+        "- **next token** loses bits that nothing needs and keeps those that the future needs; of what nothing needs "
+        "it still holds 0.21 of 2.00 bits (3 runs on the first language, 3 on the second)."
+    )
+    assert say(1.98, 1.98)[2] == (
+        "- **next token** keeps all, whether they are needed or not (3 runs on the first language, 3 on the second)."
+    )
+    assert say(1.98, 1.98)[0].endswith(f" Of 1 objectives, {NEITHER}.")
+    assert say(1.98, 1.98, gap={f"{NEXT}{LAG}": 0.5})[2] == (
+        "- **next token** keeps bits that nothing needs, so it does not do what the bottleneck prescribes, whatever it "
+        "does where the future needs them (3 runs on the first language, 3 on the second)."
+    )
+    assert say(0.2, 0.5, gap={NEXT: 0.5})[2].startswith(
+        "- **next token** loses bits that the future needs, so it does not do what the bottleneck prescribes, whatever "
+        "it does where nothing needs them; of what the future"
+    )
+    assert say(0.2, 0.5, gap={NEXT: 0.5})[0].endswith(f"{NEITHER}.")
+    assert say(0.2, 0.5)[0].endswith(f"{NEITHER}.")
     assert say(0.2, 0.5, seeds=1)[2] == (
         "- **next token** loses bits whether they are needed or not; of what nothing needs it still holds 0.20 of 2.00 "
-        "bits; of what the future needs it has lost 1.50 bits (a single run of the second language)."
+        "bits; of what the future needs it has lost 1.50 bits (1 run on the first language, 1 on the second)."
     )
     assert "keeps bits that nothing needs and loses some that the future needs; of what" in say(1.98, 0.5)[2]
     assert say(0.2)[0].endswith("No network was trained on the second, so that only the first half can be compared.")
-    assert say(0.2)[2] == "- **next token** drops bits that nothing needs."
+    assert say(0.2)[2] == "- **next token** loses bits that nothing needs."
     assert say(1.98)[2] == "- **next token** keeps bits that nothing needs."
-    assert say(0.2, gap={NEXT: 0.5})[2] == "- **next token** cannot be told from a network that keeps all."
+    assert say(1.91)[2] == "- **next token** cannot be told from a network that keeps all."
+    assert say(0.2, gap={NEXT: 0.5})[2] == "- **next token**: no verdict, as no run has learned."
     unsure = say(0.2, 1.98, gap={NEXT: 0.5})
     assert unsure[0].endswith("Whether networks do so cannot be told.")
     assert unsure[2] == (
-        "- **next token** cannot be judged: where nothing needs them, it cannot be told whether all are kept; where "
-        "the future does, all are kept."
+        "- **next token** cannot be judged: where nothing needs them, no run has learned; where the future needs "
+        "them, all are kept (3 runs on the first language, 3 on the second)."
     )
-    some = needed(USUAL | WITH_LAG, gap={BERT: 0.5})
+    some = needed(USUAL | {BERT: 1.97} | WITH_LAG, gap={f"{MASK}{LAG}": 0.5})
     assert (
         language_sentences.prescribed(some)
         .splitlines()[0]
-        .endswith("The networks of 1 of 3 objectives do so; of 1 it cannot be told.")
+        .endswith(
+            "Of 3 objectives, the networks of 1 lose some in the first and keep them in the second, those of 1 do not; "
+            "of 1 it cannot be told."
+        )
     )

@@ -31,8 +31,11 @@ def runs(**gains):
         ([2, 2.5, 3.25], "2.50 to 3.25 bits per token (2 runs)."),
         ([1, 3.25], "3.25 bits per token (1 run)."),
         ([2, 3.251, 3.254], "3.25 bits per token (2 runs)."),
-        ([0, -0.001], "0.00 bits per token (1 run). **0 of 1 learned; there is no verdict on the rest.**"),
-        ([1, 3.0, 1.0], "1.00 to 3.00 bits per token (2 runs). **1 of 2 learned; there is no verdict on the rest.**"),
+        ([0, -0.001], "0.00 bits per token (1 run). **It has not learned, so there is no verdict on it.**"),
+        (
+            [1, 3.0, 1.0],
+            "1.00 to 3.00 bits per token (2 runs). **Only 1 of 2 have learned, so there is no verdict on the others.**",
+        ),
     ],
 )
 def test_what_was_learned(gains, said):
@@ -46,58 +49,8 @@ def test_what_was_learned(gains, said):
     ]
 
 
-def test_what_is_kept_in_the_end_and_at_a_gain():
-    rows = [("one", 0, "centroid", 3.0, 0.5), ("one", 0, "ridge", 3.0, 0.4), ("one", 1, "centroid", 4.0, 0.7),
-            ("one", 1, "ridge", 4.0, 0.6), ("other", 0, "centroid", 1.0, 0.9)]  # fmt: skip
-    last = pd.DataFrame(rows, columns=["twin", "seed", "probe", "gain", "estimate"])
-    equal = last[last["twin"] == "one"].assign(estimate=[0.8, 0.7, 0.8, 0.7])[::-1]  # the order is that of `last`
-    lines = [
-        "- **one**: after the last step, with a gain of 3.50 bits, the last layer keeps 60.0% by the centroid and "
-        "50.0% by the ridge of $H(X)$; when the gain was 2.0 bits, 80.0% by the centroid and 70.0% by the "
-        "ridge (2 seeds).",
-        "- **other**: after the last step, with a gain of 1.00 bits, the last layer keeps 90.0% by the centroid of "
-        "$H(X)$ (one seed).",
-    ]
-    assert sentences.kept(last, equal, 2.0).splitlines() == lines
-    assert "when the gain was" not in sentences.kept(last, equal[:0], 2.0)
-
-
-def effect(name, sure, estimate=0.3, *, probe="centroid", pairs=6, runs=3, varies=""):
-    return {"effect": name, "probe": probe, "unit": "share of H(X)", "sure": sure, "pairs": pairs, "runs": runs,
-            "estimate": estimate, "smallest": 0.1, "smallest_pair": "roberta", "largest": 0.5, "largest_pair": "llama",
-            "varies": varies} | ENDS  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("row", "said"),
-    [
-        (
-            effect("mask", "less"),
-            "- **mask**, under centroid: a causal mask instead of none keeps surely less, +30.0 % of H(X) "
-            "[+10.0, +30.0], over 6 pairs and 3 seeds; from +10.0 % of H(X) (roberta) to +50.0 % of H(X) (llama). No "
-            "pair surely differs from the others.",
-        ),
-        (
-            effect("norm", "", varies="size", runs=1),
-            "- **norm**, under centroid: the norm before each part instead of after it makes no sure difference, "
-            "+30.0 % of H(X) [+10.0, +30.0], over 6 pairs and one seed; from +10.0 % of H(X) (roberta) to +50.0 % of "
-            "H(X) (llama). **Its size depends on the rest of the architecture.**",
-        ),
-        (
-            effect("scale", "more", varies="sign"),
-            "- **scale**, under centroid: the largest scale of the initial weights instead of the smallest keeps "
-            "surely more, +30.0 % of H(X) [+10.0, +30.0], over 6 pairs and 3 seeds; from +10.0 % of H(X) (roberta) to "
-            "+50.0 % of H(X) (llama). **Its sign depends on the rest of the architecture**, so the mean says little.",
-        ),
-        (
-            effect("mask", "more", pairs=1),
-            "- **mask**, under centroid: a causal mask instead of none keeps surely more, +30.0 % of H(X) "
-            "[+10.0, +30.0], in one pair (roberta), 3 seeds.",
-        ),
-    ],
-)
-def test_an_ingredient(row, said):
-    assert sentences.built_in(pd.DataFrame([row])).splitlines()[0] == said
+def effect(name, sure, estimate=0.3, *, probe="centroid", runs=3, varies=""):
+    return {"effect": name, "probe": probe, "sure": sure, "runs": runs, "estimate": estimate, "varies": varies}
 
 
 @pytest.mark.parametrize(
@@ -124,15 +77,13 @@ def test_an_ingredient(row, said):
     ],
 )
 def test_the_largest_ingredient(rows, said):
-    assert sentences.built_in(pd.DataFrame(rows)).splitlines()[-1] == f"- Under centroid: {said}"
+    assert sentences.built_in(pd.DataFrame(rows)) == f"- By the centroid: {said}"
 
 
 def test_each_probe_has_its_ingredients():
     rows = [effect("mask", "more"), effect("mask", "", probe="ridge")]
     lines = sentences.built_in(pd.DataFrame(rows)).splitlines()
-    assert [line[:20] for line in lines] == [
-        *("- **mask**, under ce", "- Under centroid: **", "- **mask**, under ri", "- Under ridge: **no "),
-    ]
+    assert [line.partition("**")[0] for line in lines] == ["- By the centroid: ", "- By the ridge: "]
     none = sentences.built_in(pd.DataFrame(rows)[:0])
     assert none == "No two untrained networks differ in one ingredient only."
 
@@ -143,6 +94,7 @@ def phase(name, start, end, seen, *, twin="one", runs=3, unit="bits per token"):
 
 
 CHANGE = "+0.200 bits per token [+0.100, +0.300]"
+OPEN = "at its last step the curve has not turned, so the compression cannot be judged"
 
 
 @pytest.mark.parametrize(
@@ -160,8 +112,17 @@ CHANGE = "+0.200 bits per token [+0.100, +0.300]"
         ),
         (
             [phase("fitting", 0, 8, False), phase("compression", 8, 8, False)],
-            f"- **one**, 3 seeds: fitting from step 0 to 8: {CHANGE}, not seen; no compression. **None of them is "
-            "surely there.**",
+            f"- **one**, 3 seeds: fitting from step 0 to 8: {CHANGE}, not seen; {OPEN}. **None of them is surely "
+            "there.**",
+        ),
+        (
+            [phase("fitting", 0, 8, True), phase("compression", 8, 8, False)],
+            f"- **one**, 3 seeds: fitting from step 0 to 8: {CHANGE}, seen; {OPEN}. **Seen: the fitting.**",
+        ),
+        (
+            [phase("fall", 0, 0, False), phase("fitting", 0, 8, True), phase("compression", 8, 8, False)],
+            f"- **one**, 3 seeds: no fall; fitting from step 0 to 8: {CHANGE}, seen; {OPEN}. **Seen: the fitting; not "
+            "the fall.**",
         ),
         (
             # Steps are chosen on the mean of all seeds, changes on the seeds left out: these may be seen all the same.
@@ -203,21 +164,29 @@ CHANGE = "+0.200 bits per token [+0.100, +0.300]"
     ],
 )
 def test_the_phases_of_a_curve(rows, said):
-    assert sentences.phases(pd.DataFrame(rows)) == said
+    assert sentences.phases(pd.DataFrame(rows), []) == said
 
 
 def test_each_twin_has_its_curve():
     rows = [phase("fitting", 0, 8, True, twin=twin) for twin in ("other", "one")]
-    lines = sentences.phases(pd.DataFrame(rows)).splitlines()
+    lines = sentences.phases(pd.DataFrame(rows), []).splitlines()
     assert [line.partition(",")[0] for line in lines] == ["- **other**", "- **one**"]
-    assert sentences.phases(pd.DataFrame()) == "There is no curve to look at."
+    lines = sentences.phases(pd.DataFrame(rows), ["other"]).splitlines()
+    assert lines[0] == "- **other**: no verdict, as it has not learned."
+    assert lines[1].startswith("- **one**, 3 seeds")
+    assert sentences.phases(pd.DataFrame(), []) == "There is no curve to look at."
 
 
 def test_in_how_many_twins_all_phases_are_seen():
     one = pd.DataFrame([phase("collapse", 0, 8, True), phase("expansion", 8, 16, True)])
     other = pd.DataFrame([phase("collapse", 0, 8, True, twin="a"), phase("expansion", 8, 9, False, twin="a")])
-    assert sentences.seen(pd.concat([one, other])) == (
-        "All phases of *collapse, expansion, compression* are seen in 1 of 2 twins."
+    both = pd.concat([one, other])
+    said = "All phases of *collapse, expansion, compression* are seen in"
+    assert sentences.seen(both, []) == f"{said} 1 of 2 twins."
+    assert sentences.seen(both, ["one"]) == f"{said} 0 of 1 twins."
+    rising = pd.DataFrame([phase("collapse", 0, 8, True, twin="b"), phase("expansion", 8, 8, False, twin="b")])
+    assert sentences.seen(pd.concat([both, rising]), []) == (
+        f"{said} 1 of 3 twins; in 1 the last one cannot be judged, as the curve has not turned at its last step."
     )
 
 
@@ -338,127 +307,30 @@ def test_each_target_has_its_measure():
     assert sentences.between_runs(pd.DataFrame(rows)[:0]) == "There are too few runs of one twin to compare."
 
 
-def predictor(measure, kind="spearman", estimate=-0.9, *, low=-0.95, high=-0.8, target="bits_per_byte", **others):
-    """A row of `over_runs`: by default 5 runs that agree."""
-    row = {"target": target, "measure": measure, "kind": kind, "estimate": estimate, "low": low, "high": high,
-           "smallest": -0.99, "largest": -0.7, "runs": 5, "agree": 5, "missing": 0, "p_holm": 0.01}  # fmt: skip
-    return row | others
+def score(name, better=False, **others):
+    row = {"score": name, "chance": 0.5, "estimate": 0.6, "low": 0.4, "high": 0.8, "smallest": 0.3, "largest": 0.9}
+    return row | {"runs": 20, "better": better} | others
 
 
-RANGE = "on average, from -0.99 to -0.70 over 5 runs, 5 of them with this sign"
-BEST = f"- **bits per byte**: *rankme* is most closely correlated with it, -0.90 [-0.95, -0.80] {RANGE}."
-SURVIVES = f"**That survives**: given the step it is -0.50 [-0.60, -0.40] {RANGE}."
-PARTIAL = {"kind": "partial", "estimate": -0.5, "low": -0.6, "high": -0.4}
-
-
-def said(*rows):
-    return sentences.predictors(pd.DataFrame(rows))
-
-
-def test_the_best_predictor_is_named_and_survives():
-    weaker = predictor("alpha_req", estimate=0.5), predictor("alpha_req", **PARTIAL | {"estimate": 0.1})
-    assert said(predictor("rankme"), predictor("rankme", **PARTIAL), *weaker) == f"{BEST} {SURVIVES}"
-
-
-@pytest.mark.parametrize(
-    ("partial", "survival"),
-    [
-        (
-            {"runs": 0},
-            "**Whether it says more than the step is open**: given the step, no correlation is defined.",
-        ),
-        (
-            {"runs": 2, "agree": 2},
-            "**Whether that survives is open with so few runs**: given the step it is -0.50 on average, from "
-            "-0.99 to -0.70 over 2 runs, 2 of them with this sign, and not defined in 3 of 5 runs.",
-        ),
-        (
-            {"runs": 1, "agree": 1},
-            "**Whether that survives is open with so few runs**: given the step it is -0.50 in the one run "
-            "where it is defined, and not defined in 4 of 5 runs.",
-        ),
-        (
-            {"runs": 3, "agree": 3},
-            "**That survives**: given the step it is -0.50 [-0.60, -0.40] on average, from -0.99 to -0.70 over 3 "
-            "runs, 3 of them with this sign, and not defined in 2 of 5 runs.",
-        ),
-        (
-            {"agree": 4},
-            "**That does not survive**: given the step it is -0.50 [-0.60, -0.40] on average, from -0.99 to -0.70 "
-            "over 5 runs, 4 of them with this sign. Both may merely change with training.",
-        ),
-        (
-            {"estimate": 0.5, "low": 0.4, "high": 0.6},
-            f"**That does not survive**: given the step it is +0.50 [+0.40, +0.60] {RANGE}. Both may merely "
-            "change with training.",
-        ),
-        (
-            {"p_holm": 0.111},
-            f"**That does not surely survive**: given the step it is -0.50 [-0.60, -0.40] {RANGE}; p = 0.111 after "
-            "Holm.",
-        ),
-    ],
-)
-def test_whether_the_best_predictor_survives_the_step(partial, survival):
-    assert said(predictor("rankme"), predictor("rankme", **PARTIAL | partial)) == f"{BEST} {survival}"
-
-
-def test_a_correlation_above_0_survives_by_the_same_rule():
-    row = predictor("rankme", estimate=0.9, low=0.8, high=0.95)
-    for p, words in ((0.06, "**That does not surely survive**"), (0.04, "**That survives**")):
-        assert words in said(row, predictor("rankme", "partial", 0.5, low=0.1, high=0.6, p_holm=p))
-
-
-def test_a_mean_without_an_interval_does_not_survive():
-    none = PARTIAL | dict.fromkeys(("low", "high", "p_holm"), float("nan"))
-    text = said(predictor("rankme"), predictor("rankme", **none))
-    assert "**That does not surely survive**: given the step it is -0.50 (no interval) on average" in text
+def test_what_is_done_no_better_than_by_guessing_is_said_with_its_numbers():
+    none = sentences.guessing(pd.DataFrame([score("lee spearman", chance=0.0, runs=19), score("blimp pair_accuracy")]))
+    assert none.splitlines() == [
+        "**No task is surely done better than by guessing**, on average over 20 runs that have learned (intervals over "
+        "runs and items), so correlations with these scores say nothing:",
+        "",
+        "- *lee spearman*: 0.60 [0.40, 0.80]; runs from 0.30 to 0.90, guessing gives 0",
+        "- *blimp pair accuracy*: 0.60 [0.40, 0.80]; runs from 0.30 to 0.90, guessing gives 0.5",
+    ]
+    some = sentences.guessing(pd.DataFrame([score("a accuracy"), score("b accuracy", True)])).splitlines()
+    assert some[0].startswith("**Surely better than guessing**, on average over 20 runs")
+    assert some[2].startswith("- *b accuracy*")
+    assert some[4] == "Not surely better, so that correlations with these scores say nothing:"
+    assert some[6].startswith("- *a accuracy*")
+    every = sentences.guessing(pd.DataFrame([score("b accuracy", True)]))
+    assert "Not surely" not in every
+    assert sentences.guessing(pd.DataFrame([score("b accuracy")])[:0]) == "There are no scores."
 
 
 def test_a_change_without_an_interval_says_so():
     row = phase("fitting", 0, 1024, False) | {"low": float("nan"), "high": float("nan")}
-    assert "+0.200 bits per token (no interval), not seen" in sentences.phases(pd.DataFrame([row]))
-
-
-def test_runs_that_do_not_agree_predict_nothing():
-    first = predictor("rankme", agree=4)
-    assert said(first, predictor("rankme", **PARTIAL)).endswith(
-        " The runs disagree on the sign, so it is no predictor in general. Given the step, that of *rankme* is -0.50 "
-        f"[-0.60, -0.40] {RANGE}."
-    )
-
-
-def test_a_measure_that_some_runs_lack_is_not_considered():
-    scarce = predictor("alpha_req", estimate=-1.0, runs=4), predictor("alpha_req", **PARTIAL | {"runs": 4})
-    assert said(predictor("rankme"), predictor("rankme", **PARTIAL), *scarce) == (
-        f"{BEST} Not considered, because not defined in all of these runs: alpha req. {SURVIVES}"
-    )
-
-
-def test_the_step_is_named_but_is_no_predictor():
-    step = predictor("step", estimate=-1.0, missing=2), predictor("step", **PARTIAL | {"estimate": -1.0})
-    rows = predictor("rankme"), predictor("rankme", **PARTIAL)
-    assert said(*rows, *step) == f"{BEST} The correlation with the step itself is -1.00. {SURVIVES}"
-    assert "The correlation with the step" not in said(*rows, step[0] | {"runs": 0, "estimate": np.nan}, step[1])
-
-
-@pytest.mark.parametrize(("p", "words"), [(0.04, "surely"), (0.06, "but not surely")])
-def test_another_measure_may_be_closer_given_the_step(p, words):
-    rival = predictor("alpha_req", estimate=-0.2), predictor("alpha_req", "partial", p_holm=p)
-    assert said(predictor("rankme"), predictor("rankme", **PARTIAL), *rival) == (
-        f"{BEST} {SURVIVES} Given the step, *alpha req* is most closely correlated with it, {words}: -0.90 "
-        f"[-0.95, -0.80] {RANGE}."
-    )
-
-
-def test_checkpoints_without_a_value_are_counted_once():
-    rows = predictor("rankme", missing=2), predictor("rankme", **PARTIAL | {"missing": 2})
-    other = predictor("alpha_req", estimate=0.1, missing=1), predictor("alpha_req", **PARTIAL | {"estimate": 0.1})
-    assert said(*rows, *other).endswith("Checkpoints left out because a value is missing: rankme 2 and alpha req 1.")
-
-
-def test_targets_without_a_correlation_and_none():
-    rows = [predictor("rankme", kind, np.nan, target="lee", runs=0) for kind in ("spearman", "partial")]
-    lines = said(*rows, predictor("rankme"), predictor("rankme", **PARTIAL)).splitlines()
-    assert lines == ["- **lee**: no run has enough checkpoints with values that differ.", f"{BEST} {SURVIVES}"]
-    assert sentences.predictors(pd.DataFrame(rows)[:0]) == "No target was measured."
+    assert "+0.200 bits per token (no interval), not seen" in sentences.phases(pd.DataFrame([row]), [])

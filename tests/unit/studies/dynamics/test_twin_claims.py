@@ -1,19 +1,23 @@
-"""Outcomes of the claims on real text, from made-up runs: each changes when the numbers do."""
+"""What the last layers keep at each moment, and outcomes of the claims on real text, from made-up runs: each changes
+when the numbers do.
+"""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from bitskept.instruments.training.twin_runs import BERT, MASK, NEXT
+from bitskept.studies.dynamics import figures, last_layer_sentences
 from bitskept.studies.dynamics.checkpoints import GAIN, VISIBLE
-from bitskept.studies.dynamics.language_claims import KEEPS, NAMED
+from bitskept.studies.dynamics.comparing_runs import BEFORE
+from bitskept.studies.dynamics.language_claims import EARLY, KEEPS, NAMED
+from bitskept.studies.dynamics.last_layers import BELOW, BITS, EQUAL, FORGOTTEN, LARGEST, by_run
 from bitskept.studies.dynamics.twin_claims import (
-    BITS,
-    EQUAL_GAIN,
     FITS,
     KEPT_ALONE,
     LATE,
     UNLEARNED,
+    UNTURNED,
     WHERE,
     all_claims,
     claims,
@@ -24,17 +28,20 @@ NO_CURVE = pd.DataFrame(columns=["twin", "quantity", "phase", "estimate", "low",
 NOISE = (0.01, -0.01, 0.0)
 
 
-def twin(name, kept, *, gain=3.0, late=0.5, noise=NOISE, half=0.02):
-    """Runs of a twin, one per number in `noise`: gains 0, `gain` at two steps, bits kept 8, then `kept`."""
+def twin(name, kept, *, first=8.0, gain=3.0, late=0.5, noise=NOISE, half=0.02):
+    """Runs of a twin, one per number in `noise`, at two steps: gains 0 and `gain`, bits kept `first` and `kept`; the
+    layer below the last keeps 9.
+    """
     rows = []
     for seed, own in enumerate(noise):
         run = {"twin": name, "seed": seed, "size": 64, "amount": 100}
-        for step, learned, bits in ((0, 0.0, 8.0), (4, gain, kept + own)):
+        for step, learned, bits in ((0, 0.0, first), (4, gain, kept + own)):
             rows.append(run | {"step": step, "quantity": GAIN, "estimate": learned})
             for reading, text in (("token", 60), ("token", 30), *([(VISIBLE, 60)] if name != NEXT else [])):
                 read = run | {"step": step, "reading": reading, "train_sentences": text}
                 for probe in ("centroid", "ridge"):
                     rows.append(read | {"probe": probe, "quantity": BITS, "layer": 2, "estimate": bits})
+                    rows.append(read | {"probe": probe, "quantity": BITS, "layer": 1, "estimate": 9.0 + own})
                     rows.append(read | {"probe": probe, "quantity": "late_forgetting", "estimate": late + own})
     table = pd.DataFrame(rows).assign(unit="bits per token")
     table["low"], table["high"] = table["estimate"] - half, table["estimate"] + half
@@ -42,7 +49,7 @@ def twin(name, kept, *, gain=3.0, late=0.5, noise=NOISE, half=0.02):
 
 
 def weighed(*twins, fitting=NO_CURVE, least=LEAST):
-    return claims(pd.concat(twins, ignore_index=True), fitting, least)
+    return claims(by_run(pd.concat(twins, ignore_index=True), least), fitting)
 
 
 def primary(table):
@@ -74,15 +81,16 @@ def test_each_claim_has_its_pair():
     found = weighed(twin(BERT, 6.5), twin(MASK, 5.0), twin(NEXT, 6.0, late=0.9), twin(KEPT_ALONE, 5.5))
     assert primary(found) == {
         (KEEPS, f"{BERT} − {NEXT}"): "yes",
+        (EARLY, f"{BERT} − {NEXT}"): "no",
         (KEEPS, f"{MASK} − {NEXT}"): "no",
         (NAMED, f"{BERT} − {MASK}"): "yes",
         (NAMED, f"{KEPT_ALONE} − {MASK}"): "yes",
         (LATE, f"{NEXT} − {BERT}"): "yes",
         (LATE, f"{NEXT} − {MASK}"): "yes",
     }
-    assert set(found.loc[found["claim"] == NAMED, "paper"]) == {"control"}
+    assert set(found.loc[found["claim"].isin([NAMED, EARLY]), "paper"]) == {"control"}
     other = weighed(twin(BERT, 6.5), twin(MASK, 6.5), twin(NEXT, 6.0, late=0.5), twin(KEPT_ALONE, 6.5))
-    assert [*primary(other).values()] == ["yes", "yes", "no", "no", "no", "no"]
+    assert [*primary(other).values()] == ["yes", "yes", "no", "no", "no", "no", "no"]
 
 
 def test_a_twin_that_is_not_there_has_no_row():
@@ -90,7 +98,9 @@ def test_a_twin_that_is_not_there_has_no_row():
 
 
 def test_a_twin_that_has_not_learned_is_not_tested():
-    found = weighed(twin(BERT, 7.0), twin(NEXT, 6.0, gain=1.0))
+    every = weighed(twin(BERT, 7.0), twin(NEXT, 6.0, gain=1.0))
+    assert set(every.loc[every["claim"] == EARLY, "outcome"]) == {"no"}  # before the first step nobody has
+    found = every[every["claim"] != EARLY]
     assert set(found["outcome"]) == {"not tested"}
     assert found["claim"].str.endswith(UNLEARNED).all()
     assert found["estimate"].isna().all()
@@ -102,33 +112,51 @@ def test_only_the_seeds_that_have_learned_in_both_count():
     weak = (following["seed"] == 2) & (following["quantity"] == GAIN)
     following.loc[weak, ["estimate", "low", "high"]] = 1.0
     found = weighed(bert, following)
-    assert found.loc[found["primary"], "clusters"].tolist() == [2, 2]
+    assert found[found["primary"]].set_index("claim")["clusters"].to_dict() == {KEEPS: 2, EARLY: 3, LATE: 2}
 
 
 def test_primary_are_clean_tokens_by_the_centroid_with_all_text_and_a_reading_of_one_twin_is_no_pair():
     found = weighed(twin(BERT, 7.0), twin(NEXT, 6.0), twin(MASK, 5.0))
     main = found[found["primary"]]
-    assert set(map(tuple, main[["reading", "probe", "train_sentences"]].to_numpy())) == {("token", "centroid", 60)}
+    assert set(map(tuple, main[["reading", "probe", "train_sentences"]].to_numpy())) == {
+        (f"token{moment}", "centroid", 60) for moment in ("", BEFORE)
+    }
     visible = found[found["reading"] == VISIBLE]
     assert set(visible["model"]) == {f"{BERT} − {MASK}{WHERE}"}
     assert not visible["primary"].any()
 
 
-def test_at_equal_gain_twins_are_compared_where_their_gain_was_the_least():
-    """Both fall from 8 bits on a straight line; at a gain of 2 they have come 2/4 and 2/2.5 of the way."""
+def test_at_equal_gain_twins_are_compared_where_their_gain_was_the_least_and_the_largest_of_all():
+    """Both fall from 8 bits on a straight line; at a gain of 2 they have come 2/4 and 2/2.5 of the way, and at one of
+    2.5 a twin has come to its end.
+    """
     found = weighed(twin(BERT, 7.0, gain=4.0), twin(NEXT, 6.0, gain=2.5))
-    rows = found[found["reading"] == f"token{EQUAL_GAIN}"]
-    assert set(rows["claim"]) == {KEEPS}
-    assert rows["estimate"].astype(float).to_numpy() == pytest.approx((8 - 0.5 * 1) - (8 - 0.8 * 2))
-    assert set(rows["outcome"]) == {"yes"}
-    assert not rows["primary"].any()
+    for moment, more in ((EQUAL, (8 - 0.5 * 1) - (8 - 0.8 * 2)), (LARGEST, (8 - 0.625 * 1) - 6)):
+        rows = found[(found["reading"] == f"token{moment}") & (found["claim"] == KEEPS)]
+        assert len(rows) == 4  # probes and amounts of text
+        assert rows["estimate"].astype(float).to_numpy() == pytest.approx(more)
+        assert set(rows["outcome"]) == {"yes"}
+        assert not rows["primary"].any()
+    assert {LATE} < set(found.loc[found["reading"] == f"token{EQUAL}", "claim"])
 
 
-def fitting(rise, fall, *, name=BERT, error=0.05, p=(0.001, 0.001), quantity="complexity_corrected", runs=3):
+def test_a_difference_before_the_first_step_is_a_claim_of_its_own():
+    found = weighed(twin(BERT, 7.0, first=8.5), twin(NEXT, 6.0))
+    early = found[found["claim"] == EARLY]
+    assert set(early["reading"]) == {f"token{BEFORE}"}
+    assert early["estimate"].astype(float).to_numpy() == pytest.approx(0.5)
+    assert primary(found)[EARLY, f"{BERT} − {NEXT}"] == "yes"
+    assert not found.loc[found["claim"] == KEEPS, "reading"].str.endswith(BEFORE).any()
+
+
+def fitting(
+    rise, fall, *, name=BERT, error=0.05, p=(0.001, 0.001), quantity="complexity_corrected", runs=3, turned=True
+):
     """The changes of a twin's complexity in each phase, with the sign of the curve."""
     sides = (("first fall", -0.5, 0.001), ("fitting", rise, p[0]), ("compression", -fall, p[1]))
     rows = [
         {"twin": name, "quantity": quantity, "phase": phase, "estimate": change, "runs": runs, "p": one,
+         "from_step": 8 if phase == "compression" else 0, "to_step": 16 if turned else 8, "seen": turned,
          "low": change - 1.96 * error * (change != 0), "high": change + 1.96 * error * (change != 0)}
         for phase, change, one in sides
     ]  # fmt: skip
@@ -142,8 +170,7 @@ def fitting(rise, fall, *, name=BERT, error=0.05, p=(0.001, 0.001), quantity="co
         (1.0, 2.0, {}, "yes", 1.0),
         (2.0, 1.0, {"p": (0.001, 0.2)}, "cannot tell", 1.0),
         (2.0, 1.0, {"p": (0.2, 0.001)}, "cannot tell", 1.0),  # the larger p, whichever side it is of
-        (2.0, 0.0, {"p": (0.001, 1.0)}, "no", 0.0),  # a phase that takes no steps
-        (0.0, 2.0, {"p": (1.0, 0.001)}, "no", 0.0),
+        (0.0, 2.0, {"p": (1.0, 0.001)}, "no", 0.0),  # a phase that takes no steps
         (2.0, -1.0, {}, "no", -1.0),
         (2.0, 1.0, {"p": (np.nan, 0.001)}, "cannot tell", 1.0),  # nothing is known of one side
         (2.0, 1.0, {"p": (0.001, np.nan)}, "cannot tell", 1.0),
@@ -169,6 +196,15 @@ def test_phases_of_a_twin_that_has_not_learned_are_not_tested_and_complexity_as_
     assert (row["outcome"], row["claim"]) == ("not tested", f"{FITS} {UNLEARNED}")
 
 
+def test_a_curve_that_has_not_turned_says_nothing_of_a_fall():
+    for runs in (1, 3):
+        unturned = fitting(2.0, 0.01, p=(0.001, 0.6), runs=runs, turned=False)
+        [row] = weighed(twin(BERT, 7.0), fitting=unturned).to_dict("records")
+        assert (row["outcome"], row["claim"]) == ("not tested", f"{FITS} {UNTURNED}")
+    [row] = weighed(twin(BERT, 7.0), fitting=fitting(2.0, 0.0, p=(0.001, 0.9))).to_dict("records")
+    assert row["outcome"] == "no"
+
+
 def test_phases_of_a_single_run_have_no_interval():
     [row] = weighed(twin(BERT, 7.0), fitting=fitting(2.0, 1.0, runs=1)).to_dict("records")
     assert (row["outcome"], row["estimate"], row["clusters"]) == ("cannot tell", 1.0, 1)
@@ -188,3 +224,65 @@ def test_both_tables_of_claims_make_one():
     both = all_claims(here.assign(model="a (language)"), here)
     assert len(both) == 2 * len(here)
     assert both.attrs["made by"].endswith("all_claims")
+
+
+# ---- what they are weighed on ----
+
+TWINS = (BERT, NEXT)
+
+
+def made_up(*, least=2.0, gain=2.5, kept=6.0):
+    return by_run(pd.concat([twin(BERT, 7.0, gain=4.0), twin(NEXT, kept, gain=gain)], ignore_index=True), least)
+
+
+def test_every_moment_is_read_at_its_own_layer_and_step():
+    table = made_up()
+    rows = table[(table["twin"] == NEXT) & (table["seed"] == 2) & (table["probe"] == "ridge")]
+    rows = rows[rows["train_sentences"] == 60].set_index(["quantity", "reading"])["estimate"]
+    for moment, bits in {"": 6, BELOW: 9, EQUAL: 8 - 0.8 * 2, LARGEST: 6, BEFORE: 8}.items():
+        assert rows[BITS, f"token{moment}"] == pytest.approx(bits)
+        assert (FORGOTTEN, f"token{moment}") in rows.index or moment == BELOW
+    assert table["learned"].all()
+    assert not table.duplicated(["twin", "seed", "reading", "probe", "train_sentences", "quantity"]).any()
+
+
+def test_where_no_run_has_learned_there_is_no_largest_gain():
+    table = made_up(least=9.0)
+    assert not table["learned"].any()
+    assert set(table["reading"]) & {f"token{EQUAL}", f"token{LARGEST}"} == set()
+    none = "Fewer than two of the main twins have learned, so there is no order."
+    assert last_layer_sentences.order(table, TWINS, 0.1) == none
+
+
+def test_the_order_of_the_twins():
+    said = last_layer_sentences.order(made_up(), TWINS, 0.1).splitlines()
+    assert said[0] == (
+        "- By the centroid, no two change places by 0.1 bits or more: after the last step *BERT's rule* 7.00 > *next "
+        "token* 6.00; at equal gain *BERT's rule* 7.50 > *next token* 6.40; at the largest equal gain *BERT's rule* "
+        "7.38 > *next token* 6.00 bits."
+    )
+    assert len(said) == 2
+    assert last_layer_sentences.order(made_up(), [NEXT], 0.1).startswith("Fewer than two")
+    for kept, verdict in (
+        (8.0, "**the order depends on when they are compared**"),
+        (7.55, "no two change places by 0.1"),
+    ):
+        turned = made_up()
+        turned.loc[(turned["twin"] == NEXT) & (turned["reading"] == f"token{EQUAL}"), "estimate"] = kept
+        for line in last_layer_sentences.order(turned, TWINS, 0.1).splitlines():
+            assert f"{verdict}" in line
+            assert f"at equal gain *next token* {kept:.2f} > *BERT's rule* 7.50" in line
+    gone = made_up()
+    gone = gone[(gone["twin"] == BERT) | (gone["reading"] == "token")]  # nothing to compare the order with
+    assert last_layer_sentences.order(gone, TWINS, 0.1).startswith("Fewer than two")
+
+
+def test_the_figure_has_a_point_for_each_run():
+    table = made_up()
+    table.loc[(table["twin"] == NEXT) & (table["seed"] == 0), "learned"] = False
+    figure = figures.last_layers(table)
+    assert len(figure.axes) == 2 * 5
+    assert [len(axes.collections) for axes in figure.axes] == [2] * 10
+    first = figure.axes[0].collections[1]
+    assert first.get_offsets()[:, 0].tolist() == pytest.approx([6.01, 5.99, 6.0])
+    assert first.get_facecolors()[:, :3].tolist()[0] == [1, 1, 1]

@@ -29,8 +29,9 @@ def before(home):
 def test_the_layer_is_chosen_on_some_items_and_compared_on_the_others(before):
     outcomes = {"m": before, "one": answers({6: (0.0, 0.8)}), "other": answers({6: (0.0, 0.9)})}
     (row,) = best_layers(runs(), outcomes).to_dict("records")
-    assert (row["model"], row["best_layer"], row["n"], row["runs"]) == ("m", 3, 20, 2)
+    assert (row["model"], row["layers"], row["best_layer"], row["n"], row["runs"]) == ("m", 3, 3, 20, 2)
     assert (row["before"], row["after"], row["estimate"]) == pytest.approx((0.6, 0.85, 0.25))
+    assert row["last_before"] == pytest.approx(0.7), "on the same items"
 
 
 def test_only_scores_under_the_mean_count(before):

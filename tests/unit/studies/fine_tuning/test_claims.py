@@ -2,8 +2,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bitskept.instruments.claims import COLUMNS
-from bitskept.studies.fine_tuning.claims import RAISES, claims, described, near_the_border
+from bitskept.instruments.claims import BORDER, COLUMNS
+from bitskept.studies.fine_tuning.claims import (
+    RAISES,
+    by_score,
+    claims,
+    described,
+    near_the_border,
+    tuned_opponent,
+    with_border,
+)
 from bitskept.studies.fine_tuning.section import FineTuning
 
 SIZES = {"train_sentences": 9, "validation_sentences": 9, "test_sentences": 9, "layers": 3, "items": 9}
@@ -44,7 +52,7 @@ def test_a_claim_is_the_smallest_rise_at_the_main_dose_in_the_columns_of_all_not
     assert (row["paper"], row["reading"], row["probe"], row["model"], row["outcome"]) == (
         "P1", "mean", "cosine", "m", "yes",
     )  # fmt: skip
-    assert (row["train_sentences"], row["clusters"], row["unit"]) == (240, 200, "rank correlation")
+    assert (row["train_sentences"], row["clusters"], row["unit"]) == (240, 200, "difference in rank correlation")
     assert (row["estimate"], row["low"], row["high"]) == pytest.approx((0.2, 0.1, 0.3))
     assert row["detectable"] == pytest.approx((1.96 + 1.282) * 0.1 / 1.96, rel=1e-3)
     assert table.attrs["made by"].endswith("fine_tuning.claims.claims")
@@ -139,4 +147,51 @@ def test_the_primary_rows_are_those_of_the_main_dose_and_those_that_were_not_tes
 )
 def test_rows_that_another_processor_may_turn_are_named(outcome, estimate, low, high, holm, near):
     row = {"outcome": outcome, "estimate": estimate, "low": low, "high": high, "holm": holm}
-    assert near_the_border(pd.DataFrame([row])).tolist() == [near]
+    assert near_the_border(pd.DataFrame([row]), tuned=False).tolist() == [near]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "estimate", "half"), [("yes", 0.05, 0.001), ("yes", 0.1, 0.07), ("no", -0.05, 0.04)]
+)
+def test_the_border_is_twice_as_wide_between_two_tuned_models(outcome, estimate, half):
+    row = {"outcome": outcome, "estimate": estimate, "low": estimate - half, "high": estimate + half, "holm": 1.0}
+    rows = pd.DataFrame([row, row], index=[3, 5])
+    assert near_the_border(rows, pd.Series([True, False], [3, 5])).tolist() == [True, False]
+    assert near_the_border(rows).tolist() == [True, True], "an opponent that is not known may be tuned"
+
+
+def test_a_yes_rests_on_every_opponent_and_another_outcome_on_that_of_the_smallest_rise():
+    rises = [("a", "before", 0.1), ("a", "permuted", 0.2), ("b", "before", 0.2), ("b", "permuted", 0.1),
+             ("c", "before", 0.1)]  # fmt: skip
+    contrasts = pd.DataFrame(rises, columns=["score", "against", "estimate"]).assign(model="m", arm="recoverability")
+    rows = [("a", "yes"), ("a", "no"), ("b", "no"), ("c", "yes")]
+    rows = pd.DataFrame(rows, columns=["score", "outcome"], index=[2, 4, 6, 8]).assign(model="m", arm="recoverability")
+    assert tuned_opponent(rows, contrasts).to_dict() == {2: True, 4: False, 6: True, 8: False}
+
+
+def test_no_verdict_rests_on_a_primary_row_near_the_border():
+    row = {"claim": f"{STATED} (stsb)", "model": "m", "outcome": "no", "reading": "mean", "probe": "cosine",
+           "train_sentences": 240, "estimate": -0.1, "low": -0.2, "high": 0.0, "primary": True}  # fmt: skip
+    far = {"claim": f"{STATED} (lee)", "high": -0.05}
+    table = pd.DataFrame([row, row | far, row | {"primary": False}, row | {"outcome": "not tested", "high": None}])
+    contrasts = pd.DataFrame({"score": ["stsb", "lee"], "against": "permuted", "estimate": -0.1})
+    table = with_border(table, contrasts.assign(model="m", arm="recoverability"))
+    assert table["outcome"].tolist() == [BORDER, "no", "no", "not tested"]
+
+
+def test_in_a_table_of_scores_the_claim_is_not_repeated(section):
+    rows = pd.DataFrame([change(), change(rate=0.05), change(arm="sentence")])
+    table = by_score(claims(section, rows, {"sick": "no files: set BITSKEPT_DATA"}, LEARNED))
+    assert table["claim"].tolist() == [
+        "stsb", "recoverability from one vector (stsb)", "stsb at a rate of 0.05",
+        "sick (to be tested: set BITSKEPT_DATA)",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("against", "room"), [(0.2, True), (0.5, False)])
+def test_no_rise_would_have_been_seen_that_not_even_a_perfect_score_is(section, against, room):
+    scores = [change(-0.1, half=0.4, p=1.0, before=0.2), change(0.0, "continued", half=0.4, p=1.0, before=against),
+              change(task="lee", p=0.02)]  # fmt: skip
+    first, _ = claims(section, pd.DataFrame(scores), {"sick": "no files: get them"}, LEARNED).to_dict("records")[:2]
+    assert first["outcome"] == "cannot tell"
+    assert first["detectable"] == pytest.approx(0.728 if room else np.inf, rel=1e-3)

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from bitskept.studies.fine_tuning.doses import NAMED, doses
+from bitskept.studies.fine_tuning.doses import NAMED, against_before, doses
 from bitskept.studies.fine_tuning.section import FineTuning
 
 TUNING = {"arms": ["recoverability"], "first_rate_arms": [], "rates": [0.1], "seeds": [0], "steps": 60,
@@ -28,7 +28,10 @@ def test_scores_start_at_no_change_and_stand_beside_the_share_named():
     rows = list(table[["score", "step", "estimate", "low", "high"]].itertuples(index=False, name=None))
     assert rows == [
         (NAMED, 0, 0.0, 0.0, 1.0), ("stsb", 0, 0.0, 0.0, 0.0), (NAMED, 8, 0.8, 0.0, 1.0), ("stsb", 8, 0.2, 0.1, 0.3),
+        ("stsb", 8, 0.2, 0.1, 0.3),
     ]  # fmt: skip
+    assert table["against"].fillna("").tolist() == ["", "before", "", "before", "continued"]
+    assert against_before(table).index.tolist() == [0, 1, 2, 3]
 
 
 def test_each_arm_and_rate_starts_by_itself():

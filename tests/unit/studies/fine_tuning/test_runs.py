@@ -223,7 +223,10 @@ def test_each_model_has_its_own_last_layer_and_minimal_pairs_have_none():
 
 def test_learning_curves_are_averaged_over_seeds_and_their_far_ends_kept():
     facts = {"model": "m", "rate": 0.1, "step": 1, "quantity": "named"}
-    table = runs.learning(pd.DataFrame(facts | {"arm": ["a", "a", "b"], "estimate": [1.0, 3.0, 5.0]}))
+    table = runs.learning(
+        pd.DataFrame(facts | {"arm": ["a", "a", "b"], "estimate": [1.0, 3.0, 5.0]}), pd.Series({"m": 9.5})
+    )
+    assert table["frequencies"].tolist() == [9.5, 9.5]
     assert table.set_index("arm").loc["a", ["estimate", "low", "high"]].tolist() == [2, 1, 3]
 
 
@@ -243,11 +246,14 @@ def test_the_last_layers_are_listed_by_model_and_arm():
     assert wide["ridge"].tolist() == [0.5, 0.6, 0.4, 0.2, 0.1]
 
 
-def test_poolings_show_what_recoverability_changed():
+def test_poolings_show_what_recoverability_changed_and_hold_what_the_claims_are_made_from():
     changes = pd.DataFrame(
         {"pooling": ["last", "mean", pd.NA, "mean", "mean", "first"], "estimate": [1.0] * 5 + [np.nan]}
     )
     changes["quantity"] = ["spearman"] * 4 + ["neighbour_accuracy", "linear_accuracy"]
     changes = pd.concat([changes.assign(arm=arm, against="before") for arm in ("recoverability", "permuted")])
     changes.iloc[3, changes.columns.get_loc("against")] = "continued"
-    assert task_scores.poolings(changes)["pooling"].tolist() == ["mean", "last"]
+    table = task_scores.poolings(changes)
+    assert table["pooling"].tolist() == ["mean", "mean", "mean", "first", "last"]
+    assert set(table["arm"]) == {"recoverability"}
+    assert task_scores.recoverability(table)["pooling"].tolist() == ["mean", "last"]

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bitskept.studies.fine_tuning.score_changes import differences, rises
+from bitskept.studies.fine_tuning.score_changes import differences, rises, rises_elsewhere
 from bitskept.theory.statistics import holm
 
 OPPONENTS = ("before", "continued", "permuted")
@@ -12,8 +12,8 @@ def changes(by_task, opponents=OPPONENTS):
     """Rows of `score_changes.changes`: by task, the difference to each opponent; p is 0.001 for one of 0.1 or more."""
     rows = [
         {"model": "m", "arm": "recoverability", "rate": 0.1, "step": 60, "against": against, "task": task,
-         "quantity": "spearman", "pooling": "mean", "estimate": change, "low": change - 0.05, "high": change + 0.05,
-         "p": 0.001 if abs(change) >= 0.1 else 0.5}
+         "quantity": "spearman", "pooling": "mean", "before": 0.5, "estimate": change,
+         "low": change - 0.05, "high": change + 0.05, "p": 0.001 if abs(change) >= 0.1 else 0.5}
         for task, changes in by_task.items()
         for against, change in zip(opponents, changes, strict=True)
     ]  # fmt: skip
@@ -98,6 +98,13 @@ def test_what_would_have_been_seen_is_seen_against_all_opponents_four_times_in_f
     assert 0.8 <= seen.mean() < 0.9
 
 
+def test_the_room_for_a_rise_is_that_above_the_opponent_that_scores_most():
+    (row,) = rises(changes({"a": (0.0, 0.1, 0.2)}).assign(before=[0.5, 0.4, 0.3])).to_dict("records")
+    assert row["room"] == pytest.approx(0.5)
+    (row,) = rises(changes({"a": (0.0, 0.1, 0.2)}).assign(before=[0.5, 0.4, 0.7])).to_dict("records")
+    assert row["room"] == pytest.approx(0.3)
+
+
 def test_scores_that_are_not_defined_and_controls_make_no_rises():
     table = pd.concat([changes({"b": (0.2,) * 3, "a": (np.nan, 0.2, 0.2)}), changes({"c": (0.2,) * 3})])
     margins = changes({"d": (0.2,) * 3}).assign(quantity="pair_margin", pooling=pd.NA)
@@ -110,3 +117,18 @@ def test_doses_arms_and_poolings_are_rises_of_their_own():
     table = changes({"a": (0.2,) * 3})
     others = [table.assign(step=30), table.assign(rate=0.2), table.assign(arm="sentence"), table.assign(pooling="last")]
     assert len(rises(pd.concat([table, *others]))) == 5
+
+
+def test_a_rise_elsewhere_is_sure_against_before_alone_and_not_under_the_mean():
+    table = pd.concat(
+        [
+            changes({"a": (0.2, -0.2, -0.2)}),
+            changes({"b": (0.2, -0.2, -0.2), "c": (0.05, 0.2, 0.2), "d": (-0.2, 0.2, 0.2)}).assign(pooling="last"),
+            changes({"e": (0.2,)}, ("before",)).assign(pooling="first"),
+            changes({"f": (0.2,)}, ("before",)).assign(pooling="first", arm="continued"),
+            changes({"g": (0.2,)}, ("before",)).assign(pooling=pd.NA, quantity="pair_accuracy"),
+        ]
+    )
+    assert rises_elsewhere(table)[["score", "pooling", "against"]].to_numpy().tolist() == [
+        ["b", "last", "before"], ["e", "first", "before"],
+    ]  # fmt: skip

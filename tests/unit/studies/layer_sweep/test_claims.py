@@ -14,12 +14,26 @@ def table(trained, copies, masked):
 
 
 def test_the_primary_rows_are_two_contrasts_for_each_model_and_reading(table):
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == [*COLUMNS, "layers"]
     main = table[claims.primary(table)]
     assert len(main) == 3 * 3 * 2
     assert set(main["probe"]) == {"centroid"}
     assert set(main["train_sentences"]) == {80}
     assert set(main["reading"]) == {"token", "window", "bag: mean"}
+
+
+def test_each_row_says_how_many_layers_were_read(table):
+    layers = table.groupby(["reading", "train_sentences", claims.about_layers(table)])["layers"].unique().map(list)
+    assert layers["token", 80, True] == [5]
+    assert layers["token", 40, True] == layers["bag: mean", 40, True] == [3]
+    assert layers["token", 40, False] == [pd.NA]
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Float64"])
+def test_a_reading_with_fewer_layers_than_its_model_has_says_so(dtype):
+    rows = [row(RISE, "no") | {"layers": 31}, row(RISE, "no", reading="window"), row("training protects", "yes")]
+    table = pd.DataFrame(rows).assign(layers=pd.array([31, 5, None], dtype=dtype))
+    assert claims.with_layers(table)["reading"].tolist() == ["token", "window (5 of 31 layers)", "token"]
 
 
 def test_only_primary_rows_pay_for_their_number(trained, copies, masked):
@@ -107,6 +121,9 @@ def test_a_place_asks_another_question_of_the_bag(table):
     assert not others.loc[places, "same"].any()
     assert set(others.loc[others["same"], "reading"]) == set(claims.PRIMARY)
     assert set(others["kind"]) == {"token", "window", "bag"}
+    bag = others[others["same"] & others["kind"].eq("bag")]
+    halves = bag.groupby("half")["claim"].unique().map(set).to_dict()
+    assert halves == {"enhanced": {RISE, ENHANCED}, "discarded": {LOSE, DISCARDED}}, "also between any two layers"
     assert others["reading"].str.startswith("place").any()
     assert len(others) + claims.primary(table).sum() == table["claim"].isin(claims.LAYERS.values()).sum()
 
@@ -114,7 +131,8 @@ def test_a_place_asks_another_question_of_the_bag(table):
 def row(claim, outcome, model="a", reading="token", probe="centroid", sentences=80, estimate=0.5):
     return {"paper": "P1", "claim": claim, "reading": reading, "probe": probe, "train_sentences": sentences,
             "model": model, "outcome": outcome, "estimate": estimate, "low": 0.1, "high": 0.9, "unit": "bits",
-            "clusters": 50, "detectable": 0.3, "primary": probe == "centroid" and sentences == 80}  # fmt: skip
+            "clusters": 50, "detectable": 0.3, "primary": probe == "centroid" and sentences == 80,
+            "layers": 5 if sentences == 80 else 3}  # fmt: skip
 
 
 def words(*rows):
@@ -132,6 +150,15 @@ def test_both_halves_must_hold_in_one_model():
         "per token: decoders 0.50, encoders 0.50, so a loss is no mark of decoders."
     )
     assert "- **window**: enhanced: not measured. Discarded: not measured. Both: **no model**." in text
+
+
+def test_a_verdict_on_fewer_layers_than_all_says_how_many_were_read():
+    window = [row(name, "no", model, reading="window") | {"layers": 5} for model in "ac" for name in (RISE, LOSE)]
+    all_layers = row(RISE, "no", "c") | {"layers": 31}
+    lines = words(all_layers, row(RISE, "no", "a"), *window).splitlines()
+    assert lines[1].startswith("- **window**")
+    assert lines[1].endswith(" Layers read: 5 of 31 in c.")
+    assert "Layers read" not in lines[0]
 
 
 def test_a_loss_of_decoders_alone_is_no_reason_to_say_that_it_is_no_mark_of_theirs():
@@ -155,9 +182,63 @@ def test_the_first_place_is_told_apart_from_the_primary_contrasts():
     assert "the first place" not in words(row(RISE, "no"))
 
 
-def test_other_claims_follow_with_their_reading():
+def test_the_bag_between_any_two_layers_is_told_apart_from_the_primary_contrasts():
+    def bag(outcome, model, low, sentences=80):
+        rise = row(RISE, outcome, model, reading="bag: mean", sentences=sentences)
+        return rise | {"primary": False, "low": low}
+
+    rows = [
+        bag("no", "a", -0.1),
+        bag("cannot tell", "b", -0.1),
+        bag("cannot tell", "c", 0.01),
+        bag("yes", "a", 0.2, 40),
+    ]
+    text = words(row(ENHANCED, "no", reading="bag: mean"), *rows)
+    seen = "(a difference of 0.30 bits would have been seen)"
+    start = "- **bag: mean, between any two layers** (not among the primary contrasts): enhanced: no for a; cannot tell"
+    certain = " A rise is certain, but not that it reaches 0.1: +0.50 [+0.01, +0.90] bits in c.\n"
+    assert f"{start} for b {seen}, c {seen}.{certain}" in text
+    assert f"{start} for b {seen}.\n" in words(row(ENHANCED, "no", reading="bag: mean"), *rows[:2])
+    place = [bag("yes", "a", 0.2) | {"reading": reading} for reading in ("place 2: mean", "place 2: last")]
+    told = [line for line in words(row(RISE, "no"), *place).splitlines() if "any two layers" in line]
+    assert len(told) == 1
+    assert told[0].startswith("- **place 2: mean, between any two layers**")
+    assert told[0].endswith("enhanced: yes for a.")
+    assert "any two layers" not in words(row(RISE, "no"))
+
+
+@pytest.mark.parametrize(
+    ("trained", "copies", "says"),
+    [
+        ("yes", ("no", "no"), "copies: no in 2. So at these scales the rise is not built in."),
+        ("yes", ("no", "cannot tell"), "copies: no in 1, cannot tell in 1. So whether a rise is learned is open."),
+        ("no", ("no", "no"), "copies: no in 2. So whether a rise is learned is open."),
+        ("no", ("no", "yes"), "copies: yes in 1, no in 1. So a rise here takes no training."),
+        ("yes", ("yes",), "copies: yes in 1. So a rise here takes no training, and whether the trained model's is "),
+    ],
+)
+def test_a_rise_at_the_first_place_is_compared_with_that_of_random_copies(trained, copies, says):
+    def rise(outcome, **facts):
+        low, high, p = {"yes": (0.2, 0.6, 0.001), "no": (-0.2, 0.05, 0.6), "cannot tell": (-0.2, 0.6, 0.6)}[outcome]
+        return {"model": "a", "reading": "place", "position": 0, "quantity": "peak_rise", "estimate": (low + high) / 2,
+                "low": low, "high": high, "p": p, "train_sentences": 40, "shuffled": False} | facts  # fmt: skip
+
+    drawn = [rise(found, weights="random", seed=seed) for seed, found in enumerate(copies)]
+    rows = [rise(trained, weights="trained"), *drawn]
+    others = [
+        rise("yes", weights="random", seed=0, position=1),
+        rise("yes", weights="random", seed=0, quantity="peak_fall"),
+    ]
+    text = verdicts.first_place(pd.DataFrame([*rows, *others]))
+    seeds = "2 seeds" if len(copies) == 2 else "1 seed"
+    assert f"with 40 sentences, in the trained model and in copies (*random* with {seeds}):\n\n" in text
+    assert f"- **a**: trained: {trained} (" in text
+    assert says in text
+
+
+def test_other_claims_follow_with_their_setting():
     text = words(row(RISE, "no"), row("training protects the token (random)", "yes"))
-    assert "- Training protects the token (random) (token): yes for a." in text
+    assert "- Training protects the token (random) (token, centroid, 80 sentences): yes for a." in text
 
 
 @pytest.mark.parametrize(
@@ -186,11 +267,26 @@ def test_settings_that_say_otherwise_are_named():
         ]
     )
     lines = verdicts.robust(table).splitlines()
-    same = "Primary outcomes that are the same with every other probe and amount of text measured"
-    assert lines[0] == f"{same}: token 1 of 2."
+    assert lines[0] == (
+        "Primary outcomes that are the same in every other setting measured: token 1 of 2. In 1 of the 3 other "
+        "settings fewer layers were read than for the primary outcome; there, a rise or a fall between other layers "
+        "would not show."
+    )
     others = "yes: token, ridge, 80 sentences; cannot tell: token, centroid, 40 sentences"
-    assert f"| {RISE} | token | a | no | 0 of 2 | {others} |" in lines
-    assert f"| {LOSE} | token | a | yes | 1 of 1 | none |" in lines
+    assert f"| {RISE} | token | a | no, 5 | 0 of 1 with 5 layers, 0 of 1 with 3 layers | {others} |" in lines
+    assert f"| {LOSE} | token | a | yes, 5 | 1 of 1 with 5 layers | none |" in lines
+    equal = verdicts.robust(pd.DataFrame([*same, row(RISE, "no", probe="ridge")]))
+    assert equal.startswith("Primary outcomes that are the same in every other setting measured: token 2 of 2.\n")
+
+
+def test_the_bag_between_any_two_layers_counts_among_the_settings_of_its_half():
+    bag = [row(ENHANCED, "no", reading="bag: mean"), row(DISCARDED, "yes", reading="bag: mean")]
+    pair = [row(claim, "cannot tell", reading="bag: mean") | {"primary": False} for claim in (RISE, LOSE)]
+    lines = verdicts.robust(pd.DataFrame([*bag, *pair])).splitlines()
+    assert lines[0].endswith(": bag 0 of 2."), "no other vector of the sentence was measured"
+    setting = "cannot tell: bag: mean, centroid, 80 sentences"
+    assert f"| {ENHANCED} | bag | a | no, 5 | 0 of 1 with 5 layers | {setting}, between any two layers |" in lines
+    assert f"| {DISCARDED} | bag | a | yes, 5 | 0 of 1 with 5 layers | {setting}, late layers alone |" in lines
 
 
 def test_other_poolings_and_places_ask_another_question():
@@ -198,7 +294,9 @@ def test_other_poolings_and_places_ask_another_question():
     last = [row(ENHANCED, "yes", reading="bag: last", model=model) | {"primary": False} for model in "ab"]
     fewer = row(ENHANCED, "yes", reading="place 1: mean", sentences=40)
     lines = verdicts.robust(pd.DataFrame([*bag, *last, fewer])).splitlines()
-    assert lines[0].endswith(": bag 2 of 2.")
+    start = ": bag 2 of 2. For the bag the count holds for the mean of the states; other ways to make one vector, and"
+    assert f"{start} places, are left out of it. The opposite is found from *bag: last* (enhanced: yes" in lines[0]
+    assert lines[0].endswith(" yes for a, b).")
     assert f"| {ENHANCED} | bag: last | yes for a, b |" in lines
     assert not any("place 1" in line for line in lines), "told with all text only"
 
@@ -208,5 +306,33 @@ def test_a_primary_outcome_that_cannot_be_told_is_not_confirmed_by_one_that_can(
         [row(RISE, "cannot tell"), row(RISE, "yes", probe="ridge"), row(RISE, "cannot tell", sentences=40)]
     )
     lines = verdicts.robust(table).splitlines()
-    assert lines[0].endswith(": token 0 of 1.")
-    assert lines[-1] == f"| {RISE} | token | a | cannot tell | 1 of 2 | yes: token, ridge, 80 sentences |"
+    assert ": token 0 of 1. " in lines[0]
+    counts = "0 of 1 with 5 layers, 1 of 1 with 3 layers"
+    assert lines[-1] == f"| {RISE} | token | a | cannot tell, 5 | {counts} | yes: token, ridge, 80 sentences |"
+
+
+def test_both_halves_that_another_vector_turns_are_named():
+    bag = [row(ENHANCED, "no", reading="bag: mean"), row(DISCARDED, "yes", reading="bag: mean"), row(RISE, "yes")]
+    other = [row(claim, outcome, reading="bag: last") for claim, outcome in ((ENHANCED, "yes"), (DISCARDED, "no"))]
+    pair = [row(claim, "yes", reading="place 2: mean") for claim in (RISE, LOSE)]
+    unsure = row(ENHANCED, "cannot tell", reading="place 3: mean")
+    table = pd.DataFrame([*bag, *[part | {"primary": False} for part in (*other, *pair, unsure)]])
+    assert (
+        verdicts.robust(table)
+        .splitlines()[0]
+        .endswith(
+            " The opposite is found from *bag: last* (enhanced: yes for a; discarded: no for a), *place 2: mean* "
+            "(enhanced, between any two layers: yes for a)."
+        )
+    )
+    same = pd.DataFrame([*bag, unsure | {"primary": False}])
+    assert verdicts.robust(same).splitlines()[0].endswith(" None of them says the opposite.")
+
+
+def test_a_yes_whose_interval_holds_0_is_said_to_be_one_sided():
+    table = pd.DataFrame([row(LOSE, "yes") | {"low": -0.02}, row(RISE, "yes"), row(RISE, "no", "b") | {"low": -1.0}])
+    assert verdicts.robust(table).splitlines()[-1] == (
+        "A *yes* is one-sided (p < .05), so its 95 % interval, which is two-sided, may hold 0: token, centroid, "
+        "80 sentences, a, discarded, +0.50 [-0.02, +0.90]."
+    )
+    assert "one-sided" not in verdicts.robust(table[1:])

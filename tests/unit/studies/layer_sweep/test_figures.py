@@ -69,24 +69,35 @@ def test_where_intervals_of_neighbours_differ_much_they_are_bars(name, tables):
         assert {type(part).__name__ for part in axes.collections} == {"LineCollection"}
 
 
+@pytest.mark.parametrize("name", ["sentence", "bounds", "probes"])
+def test_panels_say_which_model_is_a_decoder(name, tables):
+    figure = drawn(getattr(figures, name), tables[name], LayerSweep.model_construct())
+    assert [axes.get_title() for axes in figure.axes] == ["a (encoder)", "b (encoder)", "c (decoder)"]
+
+
 def test_the_figure_of_contrasts_marks_what_would_have_been_seen(tables):
     figure = drawn(figures.forgetting, tables["forgetting"], LayerSweep.model_construct())
     assert [axes.get_title() for axes in figure.axes] == [
-        "token: rise", "window: rise", "bag: peak rise",
-        "token: late forgetting", "window: late forgetting", "bag: peak fall",
+        "token:\na later layer above an earlier one", "window:\na later layer above an earlier one",
+        "bag:\nbest inner layer above the first", "token:\nlate layers above the last",
+        "window:\nlate layers above the last", "bag:\nbest inner layer above the last",
     ]  # fmt: skip
     bars = [line for line in figure.axes[0].get_lines() if line.get_marker() == "|" and len(line.get_xdata()) == 3]
     assert any(list(line.get_xdata()) == [0.1, 0.1, 0.1] for line in bars)
 
 
-def test_the_figure_of_claims_has_a_panel_for_each_claim_and_says_once_what_is_not_tested(trained, copies, masked):
+def test_the_figure_of_claims_has_a_panel_for_each_claim_of_the_paper_and_says_once_what_is_not_tested(
+    trained, copies, masked
+):
     random = controls.differences(controls.random_copies(copies))
     figure = drawn(figures.claims, claims.claims(trained, random, masked), LayerSweep.model_construct())
     titles = [axes.get_title(loc="left").replace("\n", " ") for axes in figure.axes if axes.get_title(loc="left")]
-    assert set(claims.LAYERS.values()) < set(titles)
-    assert len(titles) == len(set(titles))
+    assert sorted(titles) == sorted(claims.LAYERS.values())
     lines = {axes.get_xlabel(): line.get_xdata()[0] for axes in figure.axes for line in axes.get_lines()
              if line.get_linestyle() == ":"}  # fmt: skip
-    assert lines == claims.RELEVANT
+    assert lines == {"bits per token": claims.BITS}
+    assert figure.get_suptitle() == "centroid probe, 80 training sentences"
+    labels = [label.get_text() for axes in figure.axes for label in axes.get_yticklabels()]
+    assert {"a: token", "c: window", "b: bag: mean"} <= set(labels), "probe and text are said once, in the title"
     words = figure.axes[-1].texts[0].get_text()
     assert words.count(claims.KEEPS) == 1

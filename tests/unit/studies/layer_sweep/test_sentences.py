@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -37,16 +38,38 @@ def test_each_reading_gives_its_last_and_its_best_layer():
 def test_the_path_of_the_mean_and_the_best_pooling_are_named():
     table = pd.concat([curves({"a": [0.2, 0.5, 0.3]}, pooling="mean"), curves({"a": [0.1, 0.2, 0.6]}, pooling="last")])
     assert sentences.sentence(table) == (
-        "- **a**, from the mean: 20% [10%, 30%] at layer 0, 50% [40%, 60%] at its best layer 1, 30% [20%, 40%] at "
+        "- **a**, from the mean: 20% [10%, 30%] at layer 0, best at layer 1 (50% [40%, 60%]), 30% [20%, 40%] at "
         "layer 2. Most of all: 60%, layer 2, from the last state."
     )
 
 
-def test_each_place_gives_the_best_layer_of_each_curve():
-    parts = [curves({"a": [0.1, 0.3]}, curve="mean"), curves({"a": [0.2, 0.1]}, curve="random copy, 40 sentences")]
-    assert sentences.places(pd.concat(parts).assign(position=0)) == (
+@pytest.mark.parametrize(
+    ("shares", "path"),
+    [
+        ([0.5, 0.2], "best at layer 0 (50% [40%, 60%]), 20% [10%, 30%] at layer 1."),
+        ([0.2, 0.5], "20% [10%, 30%] at layer 0, best at layer 1 (50% [40%, 60%])."),
+        ([0.5], "best at layer 0 (50% [40%, 60%])."),
+    ],
+)
+def test_a_best_layer_at_either_end_is_given_once(shares, path):
+    assert f"from the mean: {path} Most" in sentences.sentence(curves({"a": shares}, pooling="mean"))
+
+
+def test_what_the_first_state_adds_to_the_mean_is_given_over_the_layers():
+    parts = [curves({"a": [0.2, 0.5]}, pooling="mean"), curves({"a": [0.19, 0.52]}, pooling="mean without first")]
+    text = (
+        " Without the first state it changes by -1.0 to +2.0 points. Most of all: 52%, layer 1, from the mean without"
+    )
+    assert text in sentences.sentence(pd.concat(parts))
+
+
+def test_each_place_gives_the_best_layer_of_each_curve_and_its_random_copy():
+    trained = curves({"a": [0.1, 0.3]}, curve="mean", weights="trained", seed=None)
+    copy = curves({"a": [0.2, 0.1]}, curve="random copy, 40 sentences", weights="random", seed=3)
+    assert sentences.places(pd.concat([trained, copy.astype({"seed": "Int64"})]).assign(position=0)) == (
         "- **a**, place 1, at layer 0 and at the best layer: mean 10%, 30% (layer 1); random copy, 40 sentences 20%, "
-        "20% (layer 0)."
+        "20% (layer 0).\n\n"
+        "Each random copy here is one network: seed 3, initial scale *random*."
     )
 
 
@@ -58,7 +81,22 @@ def order(size, *models, width=0.01):
 
 def test_an_order_that_never_flips_is_said_once():
     table = pd.DataFrame([order(3000, "a", "b"), order(375, "a", "b")])
-    assert sentences.learning(table).endswith("- **centroid**: the order is the same at each size: a, b.")
+    assert sentences.learning(table).endswith(
+        "- **centroid**: the order is the same at each size: a, b (no intervals overlap)."
+    )
+
+
+def test_without_intervals_no_overlap_is_told():
+    table = pd.DataFrame([order(3000, "a", "b", width=np.nan), order(375, "a", "b")])
+    assert sentences.learning(table).endswith("the order is the same at each size: a, b (no intervals to compare).")
+
+
+def test_an_order_that_never_flips_says_where_intervals_overlap():
+    rows = [order(375, "a", "b", "c"), order(750, "a", "b", "c", width=0.06), order(1500, "a", "b", "c", width=0.2)]
+    assert sentences.learning(pd.DataFrame(rows)).endswith(
+        "same at each size: a, b, c (intervals that overlap: with 750 and 1,500 sentences those of a and b, b and c; "
+        "with 1,500 sentences those of a and c)."
+    )
 
 
 @pytest.mark.parametrize(("width", "words"), [(0.01, "their intervals are apart at both"), (0.2, "intervals overlap")])
@@ -115,8 +153,10 @@ def test_shuffled_targets_and_layer_0_are_picked_from_the_other_rows():
     shares = curves({"a": [0.98, 0.1], "b": [0.99, 1.0]})
     assert sentences.shuffled(bits, shares) == (
         "Of shuffled targets from -0.040 to 0.010 bits can be used, by model and layer (highest end of an interval: "
-        "0.110). Layer 0 shows 98.0% to 99.0% of H(X)."
+        "0.110). Layer 0 shows at least 98.0% of H(X)."
     )
+    rounded = sentences.shuffled(bits, curves({"a": [0.9999]}))
+    assert rounded.endswith("Layer 0 shows at least 99.9% of H(X)."), "a bound from below is not rounded up"
     assert "by model and layer (no interval)" in sentences.shuffled(bits.assign(high=None), shares)
 
 
@@ -150,11 +190,18 @@ def test_copies_on_both_sides_make_the_answer_one_of_scale():
 
 def test_contrasts_say_what_would_have_been_seen():
     row = {"reading": "token", "half": "rise", "probe": "centroid", "model": "a", "layer": 3, "other": 1,
-           "estimate": 0.04, "low": -0.1, "high": 0.2, "detectable": 0.25}  # fmt: skip
-    table = pd.DataFrame([row, row | {"model": "b", "detectable": None}, row | {"probe": "ridge", "model": "c"}])
+           "quantity": "rise", "estimate": 0.04, "low": -0.1, "high": 0.2, "detectable": 0.25}  # fmt: skip
+    small = row | {"model": "b", "low": -0.0004, "high": 0.09, "detectable": None}
+    none = row | {"model": "d", "estimate": -0.11, "low": -0.16, "high": -0.07}
+    open_ = row | {"model": "e", "estimate": -0.05, "low": -0.4, "high": 0.3, "detectable": None}
+    inner = none | {"model": "f", "quantity": "peak_rise"}
+    assert sentences.forgetting(pd.DataFrame([open_])).endswith("e -0.05 [-0.40, +0.30] (layers 3 and 1).")
+    assert "f no rise (the best inner layer, 3, is 0.11" in sentences.forgetting(pd.DataFrame([inner]))
+    table = pd.DataFrame([row, small, none, row | {"probe": "ridge", "model": "c"}])
     assert sentences.forgetting(table) == (
-        "- **token**, rise in bits per token: a +0.04 [-0.10, +0.20] (layers 3 and 1, 0.25 would have been "
-        "seen); b +0.04 [-0.10, +0.20] (layers 3 and 1)."
+        "- **token**, rise in bits per token: a +0.04 [-0.10, +0.20] (layers 3 and 1; 0.25 would have been "
+        "seen); b +0.040 [+0.000, +0.090] (layers 3 and 1); d no rise (the best later layer, 3, is 0.11 [0.07, 0.16] "
+        "bits below layer 1; 0.25 would have been seen)."
     )
 
 
@@ -209,9 +256,11 @@ def test_the_bag_is_also_told_by_the_contrasts_of_the_token_for_the_mean_and_all
              "train_sentences": 80, "layer": 3, "other": 4, "estimate": 0.2, "low": 0.1, "high": 0.3}  # fmt: skip
     others = [{"pooling": "last"}, {"train_sentences": 40}, {"reading": "token"}, {"quantity": "peak_fall"}]
     rise = usual | {"quantity": "rise", "layer": 2, "other": 1, "estimate": 0.05, "low": -0.1}
-    table = pd.DataFrame([usual, rise, *({**usual, "estimate": 9.0} | other for other in others)])
+    loss = usual | {"quantity": "forgetting", "layer": 0, "estimate": 0.25}
+    table = pd.DataFrame([usual, rise, loss, *({**usual, "estimate": 9.0} | other for other in others)])
     assert sentences.bag_as_token(table) == (
         "The bag between any two layers, as for the token (differences count from 0.1 bits on):\n\n"
         "- rise from a layer to a later one, in bits per token: a +0.05 [-0.10, +0.30] (layers 2 and 1).\n"
+        "- loss from any layer to the last, in bits per token: a +0.25 [+0.10, +0.30] (layers 0 and 4).\n"
         "- loss of late layers, in bits per token: a +0.20 [+0.10, +0.30] (layers 3 and 4)."
     )

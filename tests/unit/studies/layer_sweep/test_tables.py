@@ -145,7 +145,11 @@ def test_the_halves_of_the_claim_are_other_contrasts_for_a_token_than_for_a_sent
         ("bag", "rise"): ["peak_rise"], ("bag", "fall"): ["peak_fall"],
     }  # fmt: skip
     assert set(table["train_sentences"]) == {80}
-    assert set(forgetting.contrasts(trained)["train_sentences"]) == {40, 80}
+    every = forgetting.contrasts(trained)
+    assert set(every["train_sentences"]) == {40, 80}
+    others = every[~every["main"]]
+    assert set(others["reading"]) == {"bag", "place"}
+    assert dict(zip(others["quantity"], others["half"], strict=True)) == {"rise": "rise", "late_forgetting": "fall"}
 
 
 def test_groups_of_tokens_come_from_rare_to_frequent_and_domains_last():

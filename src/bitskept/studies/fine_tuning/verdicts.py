@@ -1,0 +1,180 @@
+"""The verdict of notebook 03 on the claim in words (Markdown), computed from its tables."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bitskept.base.words import quote
+from bitskept.instruments.claims import BORDER
+from bitskept.studies.fine_tuning.claims import DRIFT, RELEVANT, described, near_the_border, with_border
+from bitskept.studies.fine_tuning.runs import BEFORE, CONTROLS
+from bitskept.studies.fine_tuning.score_changes import rises_elsewhere
+from bitskept.studies.fine_tuning.sentences import listed, scores_that_are
+
+SAME = ["model", "arm", "score"]
+NEAR = f"by less than {DRIFT:g}, or {2 * DRIFT:g} against a model that was tuned as well"
+
+
+def verdict(table: pd.DataFrame, differences: pd.DataFrame, checked: pd.DataFrame) -> str:
+    """How many scores rise; then, for each model and claimed arm, which do, which do not, which are open, and what
+    would have been seen (from `claims.claims`, `score_changes.differences` and `checks.checks`).
+    """
+    rows = described(with_border(table, differences))
+    counts, lines, outcomes = [], [], []
+    for (model, arm), group in rows[rows["primary"]].groupby(["model", "arm"], sort=False):
+        contrasts = differences[(differences["model"] == model) & (differences["arm"] == arm)]
+        against = _and(contrasts["against"].unique())
+        name = f"**{model}**, {arm} at a rate of {contrasts['rate'].iloc[0]:g}"
+        if not checked.loc[(model, arm), "learned"]:
+            lines.append(f"- {name}: **nothing follows**, as the model hardly learned what it was tuned for.")
+            continue
+        number = {key: int((group["outcome"] == key).sum()) for key in ("yes", "no")}
+        of_each = f"{number['yes']} yes, {number['no']} no, {len(group) - sum(number.values())} open"
+        counts.append(f"{model}, {arm}: {of_each}.")
+        outcomes += list(group["outcome"])
+        said = [f"- {name}, against {against}, {len(group)} scores:", *_verdict(group, contrasts, checked.loc[model])]
+        lines.append("\n  - ".join(said))
+    return "\n".join([" ".join(filter(None, [_lead(outcomes), *counts])), "", *lines])
+
+
+def _lead(outcomes: list[str]) -> str:
+    if number := outcomes.count("yes"):
+        return f"**Understanding rises in {number} of {len(outcomes)} scores**, above before and every control."
+    if set(outcomes) == {"no"}:
+        return f"**No score rises** by {RELEVANT:g} or more above before and every control."
+    return "**No score is shown to rise** above before and every control." if outcomes else ""
+
+
+def _verdict(rows: pd.DataFrame, contrasts: pd.DataFrame, checked: pd.DataFrame) -> list[str]:
+    notes = {BORDER: f" ({NEAR}, so another processor might decide otherwise, and no verdict rests on them)"}
+    said = [
+        f"{name}{notes.get(name, '')}: {listed(rows.loc[rows['outcome'] == name, 'score'])}."
+        for name in ("yes", "no", BORDER, "cannot tell")
+        if (rows["outcome"] == name).any()
+    ]
+    seen, beyond = rows["detectable"][np.isfinite(rows["detectable"])], np.isinf(rows["detectable"])
+    if seen.size:
+        ends = f"{seen.min():.2f} to {seen.max():.2f}, depending on the score"
+        said.append(
+            f"In {seen.size} of {len(rows)} scores a rise would probably have been seen (80 % of the time) from a size "
+            f"of {ends}."
+        )
+    if beyond.any():
+        said.append(f"In {listed(rows.loc[beyond, 'score'])} even a perfect score would probably go unnoticed.")
+    before = contrasts[contrasts["against"] == BEFORE]
+    said.append(
+        f"Against before alone a score surely rises in {scores_that_are(before, 'above')} and falls in "
+        f"{scores_that_are(before, 'below')}."
+    )
+    return [*said, *_controls(checked)]
+
+
+def _controls(checked: pd.DataFrame) -> list[str]:
+    """What the controls of a model cannot stand for."""
+    said, missing = [], [arm for arm in CONTROLS if arm not in checked.index]
+    controls = checked.loc[[arm for arm in CONTROLS if arm in checked.index]]
+    lifted, learned = controls["lifted"].astype(bool), controls["learned"].astype("boolean")
+    if missing:
+        said.append(f"Controls that were not run: {listed(missing)}.")
+    idle = learned.eq(False).fillna(False)
+    if (idle & ~lifted).any():
+        said.append(
+            "Controls that hardly learned their target, so that they stand for the steps and the text alone: "
+            f"{listed(controls.index[idle & ~lifted])}."
+        )
+    if (idle & lifted).any():
+        said.append(
+            "Controls that hardly learned their target, but whose last layer keeps more than before: "
+            f"{listed(controls.index[idle & lifted])}."
+        )
+    if learned.isna().any():
+        unknown = listed(controls.index[learned.isna()])
+        said.append(f"Controls of which it cannot be told whether they learned their target: {unknown}.")
+    if len(controls) and lifted.all():
+        said.append("No control withheld the bits about the tokens: the last layer keeps more after each of them too.")
+        if controls["masked"].any():
+            said.append("The arm *mask only*, in which every target is hidden, would be such a control.")
+    return said
+
+
+def flips(table: pd.DataFrame, contrasts: pd.DataFrame, changes: pd.DataFrame) -> str:
+    """Which outcomes at other doses or under other poolings are not those of the main dose under the mean, by name;
+    each that is "yes" on one side alone; and each sure rise against before alone under another pooling (from
+    `claims.claims`, `score_changes.differences` at the main dose, and `score_changes.changes` at all).
+    """
+    rows = described(with_border(table, contrasts))
+    main = rows[rows["primary"]]
+    others = rows[~rows["primary"]].merge(main[[*SAME, "outcome", "train_sentences"]], on=SAME, suffixes=("", "_main"))
+    if others.empty:
+        return "No other dose and pooling was measured."
+    dosed = others["rate"].notna() | (others["train_sentences"] < others["train_sentences_main"])
+    others = others.assign(
+        setting=[_setting(row) for row in others.itertuples()],
+        kind=("*" + others["reading"].astype(str) + "*").mask(dosed, "other doses"),
+    )
+    compared = others[others["outcome_main"] != BORDER]
+    turned = compared[compared["outcome"] != compared["outcome_main"]]
+    agrees = (compared["outcome"] == compared["outcome_main"]).groupby(compared["kind"], sort=False)
+    each = ", ".join(f"{kind} {part.sum()} of {part.size}" for kind, part in agrees)
+    only = f"At other doses, only {listed(others['score'][dosed].unique())} was scored."
+    parts = [
+        f"Of {len(compared)} rows at other doses or under other poolings, {len(compared) - len(turned)} have the "
+        f"outcome of their main row{each and f': {each}'}.",
+        only if dosed.any() else "No other dose was scored.",
+    ]
+    if rest := len(others) - len(compared):
+        parts.append(f"Another {rest} are not compared, as their main row is too near the border.")
+    lines = []
+    for (model, arm, was, becomes), group in turned.groupby(["model", "arm", "outcome_main", "outcome"], sort=False):
+        where = [f"{setting}: {listed(part['score'])}" for setting, part in group.groupby("setting", sort=False)]
+        lines.append(f"- **{model}**, {arm}, {was} → {becomes} {'; '.join(where)}.")
+    either = (others["outcome"] == "yes") != (others["outcome_main"] == "yes")
+    lines += [_either(row, rows, contrasts, changes) for _, row in others[either].iterrows()]
+    return "\n".join([" ".join(parts), "", *lines, *_alone(others, changes)])
+
+
+def _either(row: pd.Series, rows: pd.DataFrame, contrasts: pd.DataFrame, changes: pd.DataFrame) -> str:
+    """A row that is "yes" where its main row is not, or the reverse: what it faces, and one of how many settings."""
+    arm = changes[(changes["model"] == row["model"]) & (changes["arm"] == row["arm"])]
+    main = contrasts[(contrasts["model"] == row["model"]) & (contrasts["arm"] == row["arm"])]
+    rate = main["rate"].iloc[0] if pd.isna(row["rate"]) else row["rate"]
+    faced = arm.loc[np.isclose(arm["rate"], rate), "against"].unique()
+    missing = [name for name in main["against"].unique() if name not in faced]
+    near = near_the_border(row.to_frame().T).any()
+    settings = (rows[SAME] == row[SAME]).all(axis=1).sum()
+    return (
+        f"- **{row['model']}**, {row['arm']}, {row['score']}, {row['outcome']} {row['setting']}: "
+        f"{quote(row, '+.3f')} {row['unit']}, {row['clusters']:.0f} clusters"
+        f"{f', closer than {2 * DRIFT:g} to the border' if near else ''}. It faces {_and(faced)}"
+        f"{f', but not {_and(missing)}' if missing else ''}. It is one of {settings} settings of this score, and not "
+        "corrected for their number."
+    )
+
+
+def _and(names: Iterable[str]) -> str:
+    *others, last = names
+    return " and ".join(filter(None, [", ".join(others), last]))
+
+
+def _alone(others: pd.DataFrame, changes: pd.DataFrame) -> list[str]:
+    """A line for each sure rise against before alone, with what is left of it against the controls."""
+    dose = others["rate"].isna() & (others["train_sentences"] == others["train_sentences_main"])
+    same = ["model", "arm", "score", "reading"]
+    smallest = others[dose].set_index(same)
+    return [
+        f"- **{row['model']}**, {row['arm']}, {row['score']}, under *{row['pooling']}*: a sure rise against before "
+        f"alone, by {quote(row, '+.3f')}. Against the controls too, the smallest rise is "
+        f"{quote(smallest.loc[tuple(row[['model', 'arm', 'score', 'pooling']])], '+.3f')}."
+        for _, row in rises_elsewhere(changes).iterrows()
+    ]
+
+
+def _setting(row: Any) -> str:
+    """What differs from the main dose under the mean."""
+    rate = "" if pd.isna(row.rate) else f" at a rate of {row.rate:g}"
+    other_dose = rate or row.train_sentences != row.train_sentences_main
+    steps = f"after {row.train_sentences:.0f} sentences{rate}" if other_dose else ""
+    pooling = "" if pd.isna(row.reading) or row.reading == "mean" else f"under *{row.reading}*"
+    return " ".join(filter(None, [steps, pooling]))
