@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tqdm.std
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _above = Path(__file__).resolve().parents[2]
 
