@@ -11,9 +11,8 @@ from scipy.stats import t as student
 from bitskept.base.publishing import makes_table
 from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL, UNTESTED
-from bitskept.instruments.probes.readings import OTHERS
 from bitskept.studies.layer_sweep.bits_by_layer import READINGS, amounts, at_last_layer
-from bitskept.studies.layer_sweep.forgetting import contrasts
+from bitskept.studies.layer_sweep.forgetting import READS, by_setting
 from bitskept.theory.intervals import POWER
 
 RISE, LOSE = "first enhanced: bits rise from a layer to a later one", "then discarded: late layers lose bits"
@@ -34,17 +33,14 @@ BITS, SHARE = 0.1, 0.02
 """The least difference that counts: of bits per token between layers, and of shares."""
 RELEVANT = {"bits per token": BITS, "usable share": SHARE, "share of H(X)": SHARE}
 """The same by unit."""
-READS = 0.5
-"""Usable bits per token that a probe must show in some layer, or it is no witness to differences between them."""
-SETTING = ["model", "reading", "pooling", "position", "probe", "train_sentences"]
 
 
 @makes_table
 def claims(trained: pd.DataFrame, random: pd.DataFrame, masked: pd.DataFrame) -> pd.DataFrame:
     """All claims in the columns of `instruments.claims`, and for those about layers the number of `layers` that were
-    read, from which the two are chosen: about layers from the sweeps of the trained models, that
-    training protects the token from `controls.differences` (`random`), that the last layer keeps more of it after
-    masked training from `masked_training.gains` (`masked`), and that encoders keep more than decoders.
+    read, from which the two are chosen: about layers from the sweeps of the trained models, that training protects the
+    token from `controls.differences` (`random`), that the last layer keeps more of it after masked training from
+    `masked_training.gains` (`masked`), and that encoders keep more than decoders.
 
     The primary rows about layers are one family for Holm's correction, and so are those about random copies and
     about masked training; all other rows have their own p.
@@ -98,13 +94,8 @@ def settings(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _layers(trained: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Rises and falls between layers. Where a probe reads next to nothing in any layer, they are not tested. What the
-    other words tell about a place is a control, not a reading of the claim: their states cannot hold it at layer 0.
-    """
-    trained = trained[trained["pooling"].isna() | (trained["pooling"] != OTHERS)]
-    bits = trained[(trained["quantity"] == "usable") & trained["group"].isna() & ~trained["shuffled"].astype(bool)]
-    best = bits.groupby(SETTING, dropna=False).agg(best=("estimate", "max"), layers=("layer", "nunique")).reset_index()
-    for row in contrasts(trained).merge(best, on=SETTING, how="left").to_dict("records"):
+    """Rises and falls between layers. Where a probe reads next to nothing in any layer, they are not tested."""
+    for row in by_setting(trained).to_dict("records"):
         claim = LAYERS[row["quantity"]]
         if not row["best"] >= READS:
             claim += f" (to be tested: a probe that reads {READS} bits or more)"

@@ -1,28 +1,27 @@
 """The figures of notebook 02, each drawn from its table."""
 
 from collections.abc import Sequence
-from itertools import chain, product
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from bitskept.base.figures import FULL_SHARE, colour, curve, points, shades
 from bitskept.instruments import claims_figure
 from bitskept.instruments.claims import CONTROL
 from bitskept.studies.layer_sweep.bits_by_layer import READINGS
-from bitskept.studies.layer_sweep.claims import BITS, RELEVANT, RULES, about_layers, primary, with_layers
-from bitskept.studies.layer_sweep.forgetting import IN_WORDS
+from bitskept.studies.layer_sweep.claims import RELEVANT, RULES, about_layers, primary, with_layers
+from bitskept.studies.layer_sweep.forgetting_figures import forgetting as forgetting
+from bitskept.studies.layer_sweep.forgetting_figures import settings as settings
 from bitskept.studies.layer_sweep.learning import BEST, LAST
 from bitskept.studies.layer_sweep.learning import PROBES as LEARNING_PROBES
 from bitskept.studies.layer_sweep.units import UNITS
 
 BOUNDS = {"retained_fano": ("Fano", "--"), "retained_cross_entropy": ("cross-entropy", "-")}
 PROBES = {"centroid": "-", "ridge": "--", "softmax": ":", "mlp": "-."}
-MARKERS = {"centroid": "o", "ridge": "D", "softmax": "^", "mlp": "v"}
 PLACES = {"mean": ("C0", "-"), "the other words alone": ("C1", "--"), "random copy": ("grey", "-.")}
 TITLES = {
     "token": "token: from its own state",
@@ -167,25 +166,6 @@ def random(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def forgetting(table: pd.DataFrame) -> Figure:
-    """The contrasts of each model under each probe: a row for rise and one for fall, a column per reading. A bar
-    marks the smallest true difference that would have been seen.
-    """
-    models, names = list(table["model"].unique()), [name for name in READINGS if name in set(table["reading"])]
-    figure = Figure(figsize=(4.2 * len(names) + 2, 2.2 + 1.5 * len(models)))
-    panels = figure.subplots(2, len(names), sharey=True, squeeze=False)
-    for line, half in zip(panels, ("rise", "fall"), strict=True):
-        for axes, reading in zip(line, names, strict=True):
-            rows = table[(table["half"] == half) & (table["reading"] == reading)]
-            _contrasts(axes, rows, models)
-            axes.set_title(f"{reading}:\n{IN_WORDS[rows['quantity'].iloc[0]]}" if len(rows) else reading)
-        line[0].set_ylim(-0.6, len(models) - 0.4)
-    for axes in panels[-1]:
-        axes.set_xlabel("bits per token")
-    panels[0, -1].legend(*_handles(panels), loc="upper left", bbox_to_anchor=(1, 1))
-    return figure
-
-
 def tokens(table: pd.DataFrame) -> Figure:
     """The share of tokens named at the last layer: by frequency in training, by word class, and by the kind of text."""
     groups = list(table.groupby("by", sort=False))
@@ -237,28 +217,6 @@ def _curves(axes: Axes, table: pd.DataFrame, x: str, **options: Any) -> None:
     for (model, kind), rows in table.groupby(["model", "kind"], sort=False):
         look = {"color": colour(model), "marker": "o" if kind == "encoder" else "s", "markersize": 5}
         curve(axes, rows, x, label=f"{model} ({kind})", **look, **options)
-
-
-def _contrasts(axes: Axes, rows: pd.DataFrame, models: Sequence[str]) -> None:
-    """Estimates with their intervals at the height of their model, and what would have been seen."""
-    probes = [probe for probe in PROBES if probe in set(rows["probe"])]
-    for index, probe in enumerate(probes):
-        part = rows[rows["probe"] == probe]
-        heights = np.array([models.index(model) for model in part["model"]]) + 0.7 * (index + 0.5) / len(probes) - 0.35
-        points(axes, part, heights, fmt=MARKERS[probe], color=f"C{list(PROBES).index(probe)}", label=probe)
-        axes.plot(part["detectable"], heights, "|", color="black", markersize=11, label="would have\nbeen seen")
-    axes.axvline(0, color="black", linewidth=1)
-    axes.axvline(BITS, color="grey", linewidth=1, linestyle=":", label="the least\nthat counts")
-    axes.set(yticks=range(len(models)), yticklabels=models)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-
-
-def _handles(panels: np.ndarray) -> tuple[list[object], list[str]]:
-    """The handles and labels of all panels, each label once."""
-    pairs = [zip(*axes.get_legend_handles_labels(), strict=True) for axes in panels.flat]
-    handles = {label: handle for handle, label in chain.from_iterable(pairs)}
-    labels = sorted(handles, key=lambda label: label not in PROBES)
-    return [handles[label] for label in labels], labels
 
 
 def _label_ends(axes: Axes, table: pd.DataFrame, x: str) -> None:

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from bitskept.base.publishing import makes_table
+from bitskept.instruments.probes.readings import OTHERS
 from bitskept.studies.layer_sweep.bits_by_layer import READINGS, with_all_text
 
 HALVES = {
@@ -24,6 +25,10 @@ IN_WORDS = {
 """What each of these quantities is."""
 ALSO = {reading: HALVES["token"] for reading in ("bag", "place")}
 """Other quantities for the same halves: those of a token, between any two layers, for what one vector tells."""
+SETTING = ["model", "reading", "pooling", "position", "probe", "train_sentences"]
+"""What is read, by which probe, with how much text."""
+READS = 0.5
+"""Usable bits per token that a probe must show in some layer, or it is no witness to differences between them."""
 
 
 def contrasts(trained: pd.DataFrame) -> pd.DataFrame:
@@ -49,3 +54,20 @@ def forgetting(trained: pd.DataFrame) -> pd.DataFrame:
     rows = with_all_text(contrasts(trained))
     rows = rows[rows["main"]].drop(columns="main")
     return rows[rows["reading"].isin(READINGS) & (rows["pooling"].isna() | (rows["pooling"] == "mean"))]
+
+
+@makes_table
+def by_setting(trained: pd.DataFrame) -> pd.DataFrame:
+    """`contrasts` under every setting, in bits per token, each with the usable bits of its two layers (`bits` and
+    `bits_other`), the `best` of all layers, and how many `layers` were read. What the other words tell about a place
+    is a control, not a reading of the claim: their states cannot hold it at layer 0.
+    """
+    trained = trained[trained["pooling"].isna() | (trained["pooling"] != OTHERS)]
+    usable = trained[(trained["quantity"] == "usable") & trained["group"].isna() & ~trained["shuffled"].astype(bool)]
+    bits = usable[[*SETTING, "layer", "estimate"]].rename(columns={"estimate": "bits"})
+    facts = bits.groupby(SETTING, dropna=False).agg(best=("bits", "max"), layers=("layer", "nunique")).reset_index()
+    others = bits.rename(columns={"layer": "other", "bits": "bits_other"})
+    rows = contrasts(trained).drop(columns=["group", "shuffled"])
+    for table in (facts, bits, others):
+        rows = rows.merge(table, how="left", validate="many_to_one")
+    return rows

@@ -14,13 +14,12 @@ from bitskept.studies.layer_sweep.claims import (
     HALVES,
     KEEPS,
     LOSE,
-    READS,
     RISE,
     about_layers,
     primary,
     settings,
 )
-from bitskept.studies.layer_sweep.forgetting import contrasts
+from bitskept.studies.layer_sweep.forgetting import READS, contrasts
 
 CLAIMS = {"token": (RISE, LOSE), "window": (RISE, LOSE), "bag": (ENHANCED, DISCARDED)}
 OTHER_PAIR = {RISE: ", between any two layers", LOSE: ", late layers alone"}

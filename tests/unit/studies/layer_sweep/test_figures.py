@@ -33,12 +33,13 @@ def tables(trained, copies):
         "probes": bits_by_layer.probes(tokens),
         "random": controls.random_copies(copies),
         "forgetting": forgetting.forgetting(trained),
+        "settings": forgetting.by_setting(trained),
         "tokens": which_tokens.by_group(tokens),
     }
 
 
 NAMES = ["retained", "readings", "sentence", "places", "learning", "words", "bounds", "probes", "random", "forgetting",
-         "tokens"]  # fmt: skip
+         "settings", "tokens"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bitskept.instruments.probes.readings import OTHERS
 from bitskept.studies.layer_sweep import (
     bits_by_layer,
     controls,
@@ -150,6 +151,19 @@ def test_the_halves_of_the_claim_are_other_contrasts_for_a_token_than_for_a_sent
     others = every[~every["main"]]
     assert set(others["reading"]) == {"bag", "place"}
     assert dict(zip(others["quantity"], others["half"], strict=True)) == {"rise": "rise", "late_forgetting": "fall"}
+
+
+def test_each_setting_has_the_bits_of_the_layers_that_are_compared_and_of_the_best_of_all(trained):
+    table = forgetting.by_setting(trained)
+    contrasts = forgetting.contrasts(trained)
+    assert len(table) == (contrasts["pooling"] != OTHERS).sum(), "no row twice, none lost but those of a control"
+    usable = trained[(trained["quantity"] == "usable") & ~trained["shuffled"].astype(bool) & trained["group"].isna()]
+    row = table[(table["quantity"] == "late_forgetting") & (table["reading"] == "token")].iloc[0]
+    same = usable[(usable[["model", "reading", "probe", "train_sentences"]]
+                   == row[["model", "reading", "probe", "train_sentences"]]).all(axis=1)]  # fmt: skip
+    bits = same.set_index("layer")["estimate"]
+    assert (row["bits"], row["bits_other"]) == (bits[row["layer"]], bits[row["other"]])
+    assert (row["best"], row["layers"]) == (bits.max(), bits.index.nunique())
 
 
 def test_groups_of_tokens_come_from_rare_to_frequent_and_domains_last():
