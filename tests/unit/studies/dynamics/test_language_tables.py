@@ -303,6 +303,8 @@ def test_outcomes_that_hang_on_a_single_seed_are_named():
     lines = claim_sentences.without_one(rows).splitlines()
     assert lines[0] == "Outcomes that would be others if the runs of one seed were left out:"
     assert f"- {language_claims.NAMED}, {BERT} − {MASK}: **cannot tell**, but **yes** without seed 2" in lines
+    alone = claim_sentences.without_one(rows[rows["seed"] == 0])
+    assert alone == "There is one seed, so none can be left out."
 
 
 def test_one_sentence_names_every_claim():
