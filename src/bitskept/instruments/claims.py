@@ -162,15 +162,28 @@ def readme(tables: Mapping[str, pd.DataFrame]) -> str:
 
 
 def _with_dissent(rows: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
-    """The rows; where fewer than half of the `others` agree with a model's only outcome, its name says how many do."""
+    """The rows; where fewer than half of the `others` agree with a model's only outcome, or of those `alike` if there
+    are several, its name says how many do.
+    """
     rows = rows.assign(model=rows["model"].map(model_name))
     for name, mine in rows.groupby("model"):
         found = mine["outcome"].iloc[0]
+        if found not in ("yes", "no") or (mine["outcome"] != found).any():
+            continue
         same = others[others["claim"].isin(mine["claim"]) & (others["model"].map(model_name) == name)]
-        agree = int((same["outcome"] == found).sum())
-        if found in ("yes", "no") and (mine["outcome"] == found).all() and 2 * agree < len(same):
-            rows.loc[mine.index, "model"] = f"{name} ({agree} of {len(same)} other settings agree)"
+        parts = {"other settings agree": same, "with the same probe and as much text agree": alike(mine.iloc[0], same)}
+        for what, part in parts.items():
+            agree = int((part["outcome"] == found).sum())
+            if 2 * agree < len(part) and (part is same or len(part) > 1):
+                rows.loc[mine.index, "model"] = f"{name} ({agree} of {len(part)} {what})"
+                break
     return rows
+
+
+def alike(row: pd.Series, others: pd.DataFrame) -> pd.DataFrame:
+    """Those of the other rows that have the same probe, and as many training sentences for it."""
+    same = (others["probe"] == row["probe"]) & (others["train_sentences"] == row["train_sentences"])
+    return others[same.fillna(False)]
 
 
 def verdict(rows: pd.DataFrame) -> str:

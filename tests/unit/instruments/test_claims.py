@@ -263,6 +263,10 @@ def test_the_readme_says_where_most_other_settings_disagree(model):
     elsewhere = row(model="B", probe="ridge", **NONE)
     assert line(differs).startswith(f"{start} (0 of 1 other settings agree) |")
     assert line(differs, agrees, elsewhere, row(claim="X", **NONE)).startswith(f"{start} |")
+    alike, ridges = row(model=model, **NONE), [agrees] * 3
+    assert line(alike, *ridges).startswith(f"{start} |"), "one setting more with the same probe is none too many"
+    said = line(alike, alike, *ridges)
+    assert said.startswith(f"{start} (0 of 2 with the same probe and as much text agree) |")
     for planned in (1, 2):
         said = line(differs, differs, agrees, planned=planned)
         assert said.startswith(f"{start} (1 of 3 other settings agree) |")

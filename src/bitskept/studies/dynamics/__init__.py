@@ -2,8 +2,8 @@
 functions behind them:
 
 1. A language with a truth: language_arms.arms, language_arms.measures (language_runs, language_measures,
-   language_probes), language_tables, language_effects, language_claims.claims, language_figures, language_sentences,
-   language_effect_sentences
+   language_probes), language_tables, language_effects, language_claims.claims (by run_claims), language_figures,
+   language_sentences, language_effect_sentences
 2. Twins on real text: checkpoints.train, checkpoints.effort, checkpoints.measure; gains.learning, figures.learning,
    gains.learned
 3. What do the layers keep?: bits_by_layer.retained, figures.retained; gains.kept_and_learned, figures.kept_and_learned,

@@ -1,6 +1,7 @@
 """What the claims on languages with a truth and on real text say, in Markdown."""
 
 import re
+from collections.abc import Callable
 
 import pandas as pd
 
@@ -26,16 +27,22 @@ def claim(table: pd.DataFrame, every: pd.DataFrame) -> str:
         )
         counted = all_runs["outcome"].iloc[0]
         turned = "" if counted == found else f" Were all runs counted, it would be **{counted}**."
-        agree = _agreement(found, others) if has_interval(rows.iloc[0]) else ""
+        agree = _agreement(rows.iloc[0], others) if has_interval(rows.iloc[0]) else ""
         lines.append(f"- {name[0].upper()}{name[1:]}: **{_verdict(rows)}**.{agree}{turned}")
     return "\n".join(lines)
 
 
-def _agreement(found: str, others: pd.DataFrame) -> str:
-    """How many of the other settings have the outcome `found`, and what the rest say, by probe."""
+def _agreement(primary: pd.Series, others: pd.DataFrame) -> str:
+    """How many of the other settings have the outcome of the primary row, how many of those with the same probe and as
+    much text, and what the rest say, by probe.
+    """
     if others.empty:
         return ""
+    found = primary["outcome"]
     said = [f"{(others['outcome'] == found).sum()} of {len(others)} other settings agree"]
+    alike = outcomes.alike(primary, others)
+    if 0 < len(alike) < len(others):
+        said[0] += f", {(alike['outcome'] == found).sum()} of {len(alike)} with the same probe and as much text"
     for probe, rows in others[others["outcome"] != found].groupby("probe", sort=False):
         rest = rows["outcome"].value_counts(sort=False).items()
         said.append(
@@ -44,13 +51,13 @@ def _agreement(found: str, others: pd.DataFrame) -> str:
     return f" {'; '.join(said)}."
 
 
-def without_one(by_run: pd.DataFrame) -> str:
-    """Which primary outcomes would be others without the runs of one seed (`language_claims.claims`)."""
-    known, turned, seeds = _primary(by_run), {}, by_run["seed"].unique()
+def without_one(by_run: pd.DataFrame, weigh: Callable[[pd.DataFrame], pd.DataFrame] = claims) -> str:
+    """Which primary outcomes of the claims that `weigh` makes of runs would be others without the runs of one seed."""
+    known, turned, seeds = _primary(weigh(by_run)), {}, by_run["seed"].unique()
     if len(seeds) < 2:
         return "There is one seed, so none can be left out."
     for seed in seeds:
-        for row, found in _primary(by_run[by_run["seed"] != seed]).items():
+        for row, found in _primary(weigh(by_run[by_run["seed"] != seed])).items():
             if known.get(row) not in (None, "not tested", found):
                 turned.setdefault((*row, found), []).append(str(seed))
     lines = [
@@ -62,8 +69,8 @@ def without_one(by_run: pd.DataFrame) -> str:
     return "\n".join(["Outcomes that would be others if the runs of one seed were left out:", "", *lines])
 
 
-def _primary(by_run: pd.DataFrame) -> dict[tuple[str, str], str]:
-    rows = claims(by_run).query("primary")
+def _primary(table: pd.DataFrame) -> dict[tuple[str, str], str]:
+    rows = table[table["primary"]]
     names = outcomes.without_brackets(rows["claim"])
     return dict(
         zip(zip(names, rows["model"].str.replace(PLACE, "", regex=True), strict=True), rows["outcome"], strict=True)

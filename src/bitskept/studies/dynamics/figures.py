@@ -1,5 +1,6 @@
 """The figures of notebook 05, each drawn from its table."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -8,7 +9,7 @@ from bitskept.base.figures import FULL_SHARE, curve, shades
 from bitskept.instruments import claims_figure
 from bitskept.instruments.training.twin_runs import COLOURS, DIFFUSION, is_causal
 from bitskept.studies.dynamics.checkpoints import GAIN
-from bitskept.studies.dynamics.language_claims import RELEVANT
+from bitskept.studies.dynamics.comparing_runs import means
 from bitskept.studies.dynamics.language_figures import language as language
 from bitskept.studies.dynamics.language_figures import language_estimators as language_estimators
 from bitskept.studies.dynamics.language_figures import language_factors as language_factors
@@ -16,6 +17,7 @@ from bitskept.studies.dynamics.language_figures import language_needed as langua
 from bitskept.studies.dynamics.language_figures import language_seeds as language_seeds
 from bitskept.studies.dynamics.language_figures import language_steps as language_steps
 from bitskept.studies.dynamics.last_layers import BITS, COMPARED
+from bitskept.studies.dynamics.run_claims import RELEVANT
 from bitskept.studies.dynamics.section import TrainingDynamics
 from bitskept.studies.dynamics.sizes import LABELS, along, varied
 
@@ -31,10 +33,11 @@ def learning(table: pd.DataFrame, section: TrainingDynamics) -> Figure:
     panels = figure.subplots(1, 2)
     for twin, rows in table.groupby("twin", sort=False):
         gains, costs = rows["quantity"] == GAIN, rows["quantity"] != GAIN
-        curve(panels[0], rows[gains], "step", color=COLOURS[twin], marker=".", label=twin)
+        curve(panels[0], rows[gains], "step", color=COLOURS[twin], marker=MARKERS[twin], label=twin)
         style = "--" if twin == DIFFUSION else "-"
         curve(panels[1], rows[costs], "step", color=COLOURS[twin], marker=".", linestyle=style)
-    panels[0].axhline(section.least_gain, color="grey", linestyle=":", linewidth=1)
+    least = f"{section.least_gain:g} bits: has learned"
+    panels[0].axhline(section.least_gain, color="grey", linestyle=":", linewidth=1, label=least)
     panels[0].set(title="what was learned", ylabel="bits per token below the unigram cost")
     panels[1].set(title="code length (dashed: upper bound)", ylabel="bits per byte")
     for axes in panels:
@@ -109,7 +112,7 @@ def last_layers(table: pd.DataFrame) -> Figure:
             axes.set_title(f"{title}\n{probe}", fontsize="small")
             axes.set_yticks(range(len(twins)), twins)
     panels[0, 0].set_ylim(len(twins) - 0.5, -0.5)
-    figure.supxlabel("bits per token kept")
+    figure.supxlabel("bits per token kept (hollow: the network has not learned)")
     return figure
 
 
@@ -126,12 +129,14 @@ def untrained(table: pd.DataFrame) -> Figure:
                 look = {"color": f"C{initials.index(initial)}", "linestyle": style, "marker": "."}
                 curve(axes, rows, "layer", share=True, label=f"{side}, first weights {initial:g}", **look)
             axes.set(title=f"{family}\n{probe}", xlabel="layer", ylim=FULL_SHARE, xticks=_every_second(layers))
+        line[0].set_ylabel("retained share of H(X)")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
 def plane(table: pd.DataFrame) -> Figure:
-    """The information plane with the last checkpoint as a star, and complexity over steps."""
+    """The information plane with the last checkpoint as a star, and complexity over steps; means over runs."""
+    table = means(table, "twin", "quantity", "step")
     figure = Figure(figsize=(12, 4.8), layout="constrained")
     panels = figure.subplots(1, 2)
     wide = table.pivot(index=["twin", "step"], columns="quantity", values="estimate")
@@ -150,8 +155,9 @@ def ranks(table: pd.DataFrame) -> Figure:
     """RankMe and alpha-ReQ over steps."""
     figure = Figure(figsize=(12, 4.8), layout="constrained")
     panels = figure.subplots(1, 2)
-    for axes, quantity in zip(panels, ("rankme", "alpha_req"), strict=True):
-        _over_steps(axes, table[table["quantity"] == quantity])
+    for axes, (quantity, least) in zip(panels, {"rankme": 1.0, "alpha_req": -np.inf}.items(), strict=True):
+        rows = table[table["quantity"] == quantity]
+        _over_steps(axes, rows.assign(low=rows["low"].clip(lower=least)))
     panels[0].set(ylabel="RankMe (directions)", yscale="log")
     panels[1].set(ylabel="alpha-ReQ (exponent)")
     _legend_below(figure)

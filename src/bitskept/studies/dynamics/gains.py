@@ -93,7 +93,7 @@ def summary(table: pd.DataFrame, least: float) -> pd.DataFrame:
     then = usual(at_equal_gain(table, least))
     then = then.assign(quantity="then " + then["probe"].astype(str))
     shown = means(pd.concat([others, ridge, then]), "twin", "quantity")
-    shown["words"] = [quote(row, ".2f") for row in shown.to_dict("records")]
+    shown["words"] = [quote(row, "z.2f") for row in shown.to_dict("records")]
     names = {GAIN: "gain", KEPT: "kept, centroid", "ridge": "kept, ridge", "late_forgetting": "late forgetting"}
     names |= {f"then {probe}": f"at equal gain, {probe}" for probe in ("centroid", "ridge")}
     wide = shown.pivot(index="twin", columns="quantity", values="words").reindex(columns=list(names))

@@ -1,7 +1,6 @@
 """What the papers claim, weighed on languages with a truth: rows with an outcome, over seeds."""
 
 from collections.abc import Iterator
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -9,28 +8,16 @@ import pandas as pd
 
 from bitskept.base.publishing import makes_table
 from bitskept.instruments import claims as outcomes
-from bitskept.instruments.claims import CONTROL, UNTESTED
+from bitskept.instruments.claims import UNTESTED
 from bitskept.studies.dynamics import language_tables as tables
-from bitskept.studies.dynamics.comparing_runs import BEFORE, SETTING, difference, item_errors, pooled
-from bitskept.studies.dynamics.language_arms import BERT, LAG, LIKE, MASK, NEXT, SECOND
+from bitskept.studies.dynamics.comparing_runs import BEFORE, SETTING, item_errors
+from bitskept.studies.dynamics.language_arms import LAG, LIKE, SECOND
 from bitskept.studies.dynamics.language_effects import SEEDS, contrast
-from bitskept.theory.intervals import detectable
+from bitskept.studies.dynamics.run_claims import BITS, BUILT_IN, PAIRS, RELEVANT, effect, pairs, usual
 
-KEEPS = "encoders keep more than decoders"
-EARLY = "encoders keep more before the first step"
-NAMED = "visible tokens that have to be named keep the token"
 NEEDS = "what is forgotten is what the future does not need"
-PAIRS = ((KEEPS, "P1", BERT, NEXT), (KEEPS, "P1", MASK, NEXT), (NAMED, CONTROL, BERT, MASK))
-"""Claim, paper, and the arm that should keep more than another."""
-BUILT_IN = ((EARLY, CONTROL, BERT, NEXT),)
-"""What was there before the first step, where the masked arms are the same network, whatever their rule."""
-BITS = 0.1
-RELEVANT = {"bits per token": BITS, "share of bits": 0.02}
-"""The least differences that count, by unit."""
 WHERE, NEEDED = " (language)", " (second language)"
 """The ends of a model's name: a network that was trained on a language."""
-LEAST = 2
-"""Runs of each arm that it takes for an interval over seeds."""
 UNLEARNED = "(to be tested: networks that have learned)"
 FORGETS = f"(to be tested: a network that forgets {BITS} bits)"
 
@@ -45,32 +32,12 @@ def claims(by_run: pd.DataFrame) -> pd.DataFrame:
     """
     early = by_run["reading"].str.endswith(BEFORE)
     ends, first = (tables.main(rows) for rows in (by_run[~early], by_run[early].assign(learned=True)))
-    both = pd.DataFrame([*_pairs(ends, PAIRS), *_pairs(first, BUILT_IN), *_needs(ends), *_needed(by_run[~early])])
+    kept, before = (rows[rows["quantity"] == "kept"].assign(unit="bits per token") for rows in (ends, first))
+    compared = [*pairs(kept, PAIRS, WHERE, UNLEARNED), *pairs(before, BUILT_IN, WHERE, UNLEARNED)]
+    both = pd.DataFrame([*compared, *_needs(ends), *_needed(by_run[~early])])
     both["primary"] = usual(both)
     both["family"] = outcomes.without_brackets(both["claim"]).where(both["primary"])
     return outcomes.table(both, relevant=RELEVANT, sides=2)
-
-
-def usual(rows: pd.DataFrame) -> pd.Series:
-    """Whether a row is about a token that the centroid, with all training sentences, reads from its own state."""
-    most = rows["train_sentences"] == rows["train_sentences"].max()
-    return rows["reading"].isin(["token", f"token{BEFORE}"]) & (rows["probe"] == "centroid") & most
-
-
-def _pairs(ends: pd.DataFrame, pairs: tuple[tuple[str, str, str, str], ...]) -> Iterator[dict[str, Any]]:
-    """Bits kept by one arm less those of another, over the seeds that both have."""
-    settings = ends[SETTING].drop_duplicates().to_dict("records")
-    kept = ends[(ends["quantity"] == "kept") & ends["learned"]]
-    for (claim, paper, more, less), setting in product(pairs, settings):
-        rows = kept[(kept[SETTING] == pd.Series(setting)).all(axis=1)]
-        both = difference(*(rows[rows["arm"] == arm] for arm in (more, less)), [*SETTING, "seed"])
-        facts = {
-            "paper": paper,
-            "claim": claim if len(both) else f"{claim} {UNLEARNED}",
-            "model": f"{more} − {less}{WHERE}",
-        }
-        found = effect(both["estimate"], both["error"])
-        yield facts | setting | {"unit": "bits per token", "clusters": len(both)} | found
 
 
 def _needs(ends: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -119,15 +86,3 @@ def _needed(every: pd.DataFrame) -> Iterator[dict[str, Any]]:
                 found = contrast(*groups)
                 known = found if found["over"] == SEEDS else UNTESTED | {"estimate": found["estimate"]}
                 yield facts | {name: known[name] for name in UNTESTED}
-
-
-def effect(values: pd.Series, errors: pd.Series) -> dict[str, float]:
-    """The mean over runs, and the least effect that would be seen 80 % of the time. A difference between single runs
-    says nothing of other seeds, so it has no interval.
-    """
-    if not len(values):
-        return UNTESTED
-    mean = pooled(values.to_numpy(float), errors.to_numpy(float))._asdict()
-    if len(values) < LEAST:
-        return UNTESTED | {"estimate": mean["estimate"]}
-    return mean | {"detectable": detectable(mean["low"], mean["high"])}

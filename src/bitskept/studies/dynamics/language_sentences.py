@@ -5,8 +5,8 @@ import pandas as pd
 from bitskept.base.words import quote
 from bitskept.instruments import claims as outcomes
 from bitskept.studies.dynamics.language_arms import FIRST, SECOND
-from bitskept.studies.dynamics.language_claims import BITS
 from bitskept.studies.dynamics.language_tables import PARTS
+from bitskept.studies.dynamics.run_claims import BITS
 from bitskept.theory.intervals import TAIL
 
 NONE = 0.05

@@ -21,11 +21,10 @@ def by_run(table: pd.DataFrame, least: float) -> pd.DataFrame:
     """Bits about the token at the last layer of each run (`BITS`), and what its last layers forget (`FORGOTTEN`), by
     `SETTING`; `learned` says whether its gain is at least `least` (`gains.learned`).
 
-    Gains are equal where they first reach `least` bits, and where they reach the smallest last gain of those that have
-    learned. `table` is from `checkpoints.measure`, of twins of one size on all the text.
+    Gains are equal where they first reach `least` bits, and where they reach `largest_equal_gain`. `table` is from
+    `checkpoints.measure`, of twins of one size on all the text.
     """
-    passed = learned(table, least)
-    largest = float(passed.loc[passed["learned"], "estimate"].min())
+    passed, largest = learned(table, least), largest_equal_gain(table, least)
     rows = table[table["quantity"].isin([BITS, FORGOTTEN])]
     end, start = (rows[rows["step"] == step] for step in (rows["step"].max(), 0))
     below = end[end["layer"] == end.groupby(list(NETWORK))["layer"].transform("max") - 1]
@@ -36,3 +35,9 @@ def by_run(table: pd.DataFrame, least: float) -> pd.DataFrame:
     named = [part.assign(reading=part["reading"] + moment) for moment, part in moments.items()]
     both = pd.concat(named, ignore_index=True).merge(passed[[*RUN, "learned"]], on=RUN)
     return both[["twin", "seed", "learned", *SETTING, "quantity", "estimate", "low", "high", "unit"]]
+
+
+def largest_equal_gain(table: pd.DataFrame, least: float) -> float:
+    """The smallest last gain of the runs that have learned, in bits per token: the largest that all of them reach."""
+    passed = learned(table, least)
+    return float(passed.loc[passed["learned"], "estimate"].min())

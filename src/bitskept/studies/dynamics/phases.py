@@ -22,12 +22,12 @@ SIGNS = {"rise": 1, "fall": -1}
 
 @makes_table
 def plane(soft: pd.DataFrame) -> pd.DataFrame:
-    """Complexity and expressivity, by twin and step.
+    """Complexity and expressivity by step of each run, and complexity with its floor.
 
     Measured by `instruments.soft_entropy.compression.measure`; `soft` is from `checkpoints.measure`.
     """
-    rows = soft[soft["quantity"].isin(["complexity_corrected", "expressivity_corrected"])]
-    return means(rows, "twin", "quantity", "step")
+    rows = soft[soft["quantity"].isin(["complexity", "complexity_corrected", "expressivity_corrected"])]
+    return rows[["twin", "seed", "quantity", "step", "estimate", "low", "high", "unit"]]
 
 
 @makes_table

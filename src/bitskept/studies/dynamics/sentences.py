@@ -10,6 +10,9 @@ from bitskept.studies.dynamics.checkpoints import GAIN
 from bitskept.studies.dynamics.phases import has_not_turned
 from bitskept.studies.dynamics.sizes import LABELS, VARIED, along, varied
 
+MOST = {"retained_cross_entropy": "keeps most", "late_forgetting": "forgets most late"}
+"""The quantities by which twins are ordered, as a verb."""
+
 
 def learned(runs: pd.DataFrame, least: float) -> str:
     """What each twin has learned (`gains.learned`), and which of them get no verdict."""
@@ -44,7 +47,10 @@ def _largest(rows: pd.DataFrame) -> str:
     sure = rows[rows["sure"] != ""]
     if len(sure):
         first = sure.loc[sure["estimate"].abs().idxmax(), "effect"]
-        others = [f"the {name}" for name in sure["effect"] if name != first]
+        others = [
+            f"the {row['effect']} (single pairs from {row['smallest']:+.2f} to {row['largest']:+.2f})"
+            for row in sure[sure["effect"] != first].to_dict("records")
+        ]
         also = f"Also sure: {_list(others)}." if others else "It is the only sure one."
         text = f"**the {first} makes the largest difference on average.** {also}"
     else:
@@ -88,7 +94,7 @@ def _phases_of(twin: str, rows: pd.DataFrame) -> str:
     if runs == 1:
         verdict += (
             " The turning points were chosen on the same curve on which the changes are measured, which makes these "
-            "too large. The interval is over items and holds for this run only."
+            "too large. The interval is over items and holds for this run only, so there is no verdict."
         )
     return f"- **{twin}**, {_seeds(runs)}: {'; '.join(parts)}. {verdict}"
 
@@ -106,14 +112,14 @@ def seen(directions: pd.DataFrame, without_verdict: Collection[str]) -> str:
 
 def size_and_data(table: pd.DataFrame, least: float) -> str:
     """Each quantity in the smallest and the largest network, and with the least and the most text; the largest change
-    of what the last layer keeps comes first, and whether another twin keeps most at the other end. Neither counts
-    networks whose gain is not surely `least` bits or more: they have not learned.
+    of what the last layer keeps comes first, and whether another twin keeps or forgets most at the other end. Neither
+    counts networks whose gain is not surely `least` bits or more: they have not learned.
     """
     lines, changes = [], []
     network = ["twin", "size", "amount"]
     unlearned = pd.MultiIndex.from_frame(table.loc[(table["quantity"] == GAIN) & (table["low"] < least), network])
     table = table.assign(learned=~pd.MultiIndex.from_frame(table[network]).isin(unlearned))
-    kept_at: dict[str, list[pd.DataFrame]] = {}
+    at_ends: dict[tuple[str, str], list[pd.DataFrame]] = {}
     for (twin, quantity), rows in table.groupby(["twin", "quantity"], sort=False):
         for by, name in varied(table).items():
             some = along(table, by)
@@ -126,26 +132,28 @@ def size_and_data(table: pd.DataFrame, least: float) -> str:
             )
             lines.append(f"- **{twin}**, {LABELS[quantity]}, by {name}: {low}, {high}.")
             learned = some[some.index.isin(rows.index) & some["learned"]].sort_values(by)
-            if quantity == "retained_cross_entropy" and len(learned) > 1:
+            if quantity in MOST and len(learned) > 1:
                 ends = learned.iloc[[0, -1]]
-                changes.append((float(ends["estimate"].diff().iloc[-1]), f"**{twin}**, by {name}"))
-                kept_at.setdefault(by, []).append(ends)
+                at_ends.setdefault((by, quantity), []).append(ends)
+                if quantity == "retained_cross_entropy":
+                    changes.append((float(ends["estimate"].diff().iloc[-1]), f"**{twin}**, by {name}"))
     if changes:
         change, what = max(changes, key=lambda item: abs(item[0]))
-        turned = "".join(_turned(VARIED[by], by, twins) for by, twins in kept_at.items())
-        lines.insert(0, f"What the last layer keeps changes most for {what}: by {change:+.2f} of $H(X)$.{turned}\n")
+        turned = "".join(_turned(by, quantity, twins) for (by, quantity), twins in at_ends.items())
+        first = f"Among networks that have learned, what the last layer keeps changes most for {what}: by {change:+.2f}"
+        lines.insert(0, f"{first} of $H(X)$.{turned}\n")
     if lines and (table["runs"] == 1).any():
         lines.append("\nThe interval of a single run is over sentences alone and says nothing of other seeds.")
     return "\n".join(lines)
 
 
-def _turned(name: str, by: str, twins: list[pd.DataFrame]) -> str:
-    """Which twin keeps most at either end, if it is not the same."""
+def _turned(by: str, quantity: str, twins: list[pd.DataFrame]) -> str:
+    """Which twin keeps or forgets most at either end, if it is not the same."""
     first, last = (max((ends.iloc[place] for ends in twins), key=lambda row: row["estimate"]) for place in (0, -1))
     if first["twin"] == last["twin"]:
         return ""
-    most = (f"*{row['twin']}* keeps most at {row[by]:,}" for row in (first, last))
-    return f" **The order of the twins turns** with the {name}: {', but '.join(most)}."
+    most = (f"*{row['twin']}* {MOST[quantity]} at {row[by]:,}" for row in (first, last))
+    return f" **The order of the twins turns** with the {VARIED[by]}: {', but '.join(most)}."
 
 
 def guessing(scores: pd.DataFrame) -> str:
@@ -196,7 +204,7 @@ def _change(row: Mapping[str, Any]) -> str:
 def _number(value: float, unit: str) -> str:
     if unit.startswith("share"):
         return f"{100 * value:+.1f} {unit.replace('share', '%', 1)}"
-    return f"{value:{'+.3f' if unit.startswith('bits') else '+.3g'}} {unit}"
+    return f"{value:{'+.3f' if unit.startswith('bits') else '+.1f'}} {unit}"
 
 
 def _words(quantity: str) -> str:

@@ -5,7 +5,6 @@ after equally many tokens.
 """
 
 from collections.abc import Iterator
-from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -15,9 +14,9 @@ from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL, UNTESTED
 from bitskept.instruments.training.twin_runs import BERT, MASK, NEXT
 from bitskept.studies.dynamics import phases
-from bitskept.studies.dynamics.comparing_runs import BEFORE, SETTING, difference
-from bitskept.studies.dynamics.language_claims import BUILT_IN, LEAST, NAMED, PAIRS, RELEVANT, effect, usual
+from bitskept.studies.dynamics.comparing_runs import BEFORE
 from bitskept.studies.dynamics.last_layers import BITS, FORGOTTEN
+from bitskept.studies.dynamics.run_claims import BUILT_IN, LEAST, NAMED, PAIRS, RELEVANT, pairs, usual
 from bitskept.theory.intervals import detectable
 
 LATE = "late forgetting comes with next-token prediction"
@@ -33,41 +32,25 @@ UNTURNED = "(to be tested: a curve that has turned by the last step)"
 
 
 @makes_table
-def claims(by_run: pd.DataFrame, fitting: pd.DataFrame) -> pd.DataFrame:
-    """All claims. `by_run` is from `last_layers`; `fitting` has the changes of complexity by `phases.by_quantity`. Only
-    runs that have learned count, except before the first step.
+def claims(by_run: pd.DataFrame, fitting: pd.DataFrame | None = None) -> pd.DataFrame:
+    """All claims. `by_run` is from `last_layers`; `fitting` has the changes of complexity by `phases.by_quantity`, and
+    without it there are no claims about phases. Only runs that have learned count, except before the first step.
 
     The primary rows of a claim are one family for Holm's correction; all other rows have their own p.
     """
     early = by_run["reading"].str.endswith(BEFORE)
     kept, late = (by_run["quantity"] == name for name in (BITS, FORGOTTEN))
+    arms = by_run.rename(columns={"twin": "arm"})
     rows = [
-        *_pairs(by_run[kept & ~early], CONFIRMED),
-        *_pairs(by_run[kept & early].assign(learned=True), BUILT_IN),
-        *_pairs(by_run[late & ~early], FORGETS),
-        *_phases(fitting, by_run.groupby("twin")["learned"].all()),
+        *pairs(arms[kept & ~early], CONFIRMED, WHERE, UNLEARNED),
+        *pairs(arms[kept & early].assign(learned=True), BUILT_IN, WHERE, UNLEARNED),
+        *pairs(arms[late & ~early], FORGETS, WHERE, UNLEARNED),
+        *([] if fitting is None else _phases(fitting, by_run.groupby("twin")["learned"].all())),
     ]
     both = pd.DataFrame(rows).reindex(columns=[*outcomes.COLUMNS, "p"])
     both["primary"] = usual(both) | (both["reading"] == "complexity corrected")
     both["family"] = (outcomes.without_brackets(both["claim"]) + WHERE).where(both["primary"])
     return outcomes.table(both, relevant=RELEVANT, sides=2)
-
-
-def _pairs(rows: pd.DataFrame, pairs: tuple[tuple[str, str, str, str], ...]) -> Iterator[dict[str, Any]]:
-    """What one twin has more of than another, over the seeds whose runs have learned in both."""
-    for (claim, paper, more, less), setting in product(pairs, rows[SETTING].drop_duplicates().to_dict("records")):
-        inside = (rows[SETTING] == pd.Series(setting)).all(axis=1)
-        if not {more, less} <= set(rows.loc[inside, "twin"]):  # a setting that one of the two does not have
-            continue
-        chosen = rows[inside & rows["learned"]]
-        both = difference(*(chosen[chosen["twin"] == twin] for twin in (more, less)), [*SETTING, "unit", "seed"])
-        facts = {
-            "paper": paper,
-            "claim": claim if len(both) else f"{claim} {UNLEARNED}",
-            "model": f"{more} − {less}{WHERE}",
-        }
-        unit = rows.loc[inside, "unit"].iloc[0]
-        yield facts | setting | {"unit": unit, "clusters": len(both)} | effect(both["estimate"], both["error"])
 
 
 def _phases(fitting: pd.DataFrame, learned: pd.Series) -> Iterator[dict[str, Any]]:

@@ -21,10 +21,10 @@ from bitskept.studies.dynamics import (
     checkpoints,
     figures,
     gains,
-    language_claims,
     last_layers,
     late_forgetting,
     phases,
+    run_claims,
     sizes,
     twin_claims,
 )
@@ -235,7 +235,7 @@ def test_claims_are_weighed_on_what_was_measured(section, measured):
     by_run = last_layers.by_run(main, section.least_gain)
     assert set(by_run["reading"]) > {"token", f"token{last_layers.BELOW}", f"visible{last_layers.BEFORE}"}
     weighed = twin_claims.claims(by_run, fitting)
-    early = weighed["claim"] == language_claims.EARLY  # before the first step nobody has learned
+    early = weighed["claim"] == run_claims.EARLY  # before the first step nobody has learned
     assert set(weighed.loc[~early, "outcome"]) == {"not tested"}
     main["low"] = main["low"].fillna(main["estimate"] - 1)  # 12 sentences are too few for an interval of the gain
     found = twin_claims.claims(last_layers.by_run(main, -9.0), fitting)

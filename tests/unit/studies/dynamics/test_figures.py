@@ -72,7 +72,7 @@ def test_what_was_learned_is_drawn_with_its_least_and_code_lengths_where_there_a
     assert [line.get_ydata()[-1] for line in gained.lines] == [2.5, 2.5, 2.5, 2.0]  # the last one is the least
     drawn = {line.get_color(): line.get_linestyle() for line in costs.lines if len(line.get_xdata())}
     assert drawn == {COLOURS[NEXT]: "-", COLOURS[DIFFUSION]: "--"}
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == [NEXT, BERT, DIFFUSION]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [NEXT, BERT, DIFFUSION, "2 bits: has learned"]
 
 
 def test_a_run_has_a_line_in_the_panel_of_each_probe_and_a_twin_one_label():

@@ -13,6 +13,7 @@ from bitskept.studies.dynamics import (
     language_figures,
     language_sentences,
     language_tables,
+    run_claims,
 )
 from bitskept.studies.dynamics.comparing_runs import BEFORE, SETTING
 from bitskept.studies.dynamics.language_arms import BERT, FIRST, LAG, LONGER, MAIN, MASK, NEXT, SECOND
@@ -240,10 +241,10 @@ def answers(table):
 
 def test_claims_are_weighed_over_the_seeds():
     found = answers(claims())
-    assert found[language_claims.KEEPS, f"{BERT} − {NEXT}"] == "yes"
-    assert found[language_claims.KEEPS, f"{MASK} − {NEXT}"] == "no"
-    assert found[language_claims.NAMED, f"{BERT} − {MASK}"] == "yes"
-    assert found[language_claims.EARLY, f"{BERT} − {NEXT}"] == "no"
+    assert found[run_claims.KEEPS, f"{BERT} − {NEXT}"] == "yes"
+    assert found[run_claims.KEEPS, f"{MASK} − {NEXT}"] == "no"
+    assert found[run_claims.NAMED, f"{BERT} − {MASK}"] == "yes"
+    assert found[run_claims.EARLY, f"{BERT} − {NEXT}"] == "no"
     assert found[language_claims.NEEDS, NEXT] == found[language_claims.NEEDS, MASK] == "yes"
     assert answers(claims(classes={NEXT: 0.1}))[language_claims.NEEDS, NEXT] == "no"
 
@@ -256,11 +257,11 @@ def test_an_arm_that_forgets_nothing_cannot_show_what_is_forgotten():
 
 def test_runs_that_did_not_learn_decide_nothing():
     found = answers(claims(gap={BERT: 0.3}))
-    assert found[language_claims.KEEPS, f"{BERT} − {NEXT}"] == "not tested"
-    assert found[language_claims.KEEPS, f"{MASK} − {NEXT}"] == "no"
+    assert found[run_claims.KEEPS, f"{BERT} − {NEXT}"] == "not tested"
+    assert found[run_claims.KEEPS, f"{MASK} − {NEXT}"] == "no"
     assert found[language_claims.NEEDS, BERT] == "not tested"
     none = claims(gap=dict.fromkeys(MAIN, 0.3))
-    early = answers(none).pop((language_claims.EARLY, f"{BERT} − {NEXT}"))
+    early = answers(none).pop((run_claims.EARLY, f"{BERT} − {NEXT}"))
     assert early == "no"  # nobody has learned before the first step
     assert [*answers(none).values()].count("not tested") == len(answers(none)) - 1
     untested = none[none["outcome"] == "not tested"]
@@ -281,7 +282,10 @@ def test_the_verdict_names_each_claim_and_how_many_other_settings_agree():
     table = claims()
     turned = (table["probe"] == "ridge") & table["model"].str.startswith(f"{BERT} − {NEXT}")
     text = claim_sentences.claim(table.assign(outcome=table["outcome"].mask(turned, "cannot tell")), table)
-    assert " other settings agree; by the ridge, the answer is “cannot tell” in 1.\n" in text
+    assert (
+        " 2 of 3 other settings agree, 1 of 1 with the same probe and as much text; by the ridge, the answer is "
+        "“cannot tell” in 1.\n" in text
+    )
     two = turned & (table["reading"] == "token")
     text = claim_sentences.claim(table.assign(outcome=table["outcome"].mask(two, "no")), table)
     assert "; by the ridge, the answer is “no” in 1.\n" in text
@@ -302,7 +306,7 @@ def test_outcomes_that_hang_on_a_single_seed_are_named():
     rows.loc[(rows["arm"] == MASK) & (rows["seed"] == 2), ["estimate", "low", "high"]] += 3.0
     lines = claim_sentences.without_one(rows).splitlines()
     assert lines[0] == "Outcomes that would be others if the runs of one seed were left out:"
-    assert f"- {language_claims.NAMED}, {BERT} − {MASK}: **cannot tell**, but **yes** without seed 2" in lines
+    assert f"- {run_claims.NAMED}, {BERT} − {MASK}: **cannot tell**, but **yes** without seed 2" in lines
     alone = claim_sentences.without_one(rows[rows["seed"] == 0])
     assert alone == "There is one seed, so none can be left out."
 

@@ -50,7 +50,8 @@ def test_what_was_learned(gains, said):
 
 
 def effect(name, sure, estimate=0.3, *, probe="centroid", runs=3, varies=""):
-    return {"effect": name, "probe": probe, "sure": sure, "runs": runs, "estimate": estimate, "varies": varies}
+    ends = {"smallest": estimate - 0.1, "largest": estimate + 0.1}
+    return {"effect": name, "probe": probe, "sure": sure, "runs": runs, "estimate": estimate, "varies": varies} | ends
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,8 @@ def effect(name, sure, estimate=0.3, *, probe="centroid", runs=3, varies=""):
     [
         (
             [effect("mask", "less", -0.2), effect("norm", "more", 0.1), effect("scale", "", 0.9)],
-            "**the mask makes the largest difference on average.** Also sure: the norm.",
+            "**the mask makes the largest difference on average.** Also sure: the norm (single pairs from "
+            "+0.00 to +0.20).",
         ),
         (
             [effect("mask", "less", -0.2), effect("scale", "", varies="sign"), effect("norm", "", varies="size")],
@@ -154,7 +156,8 @@ OPEN = "at its last step the curve has not turned, so the compression cannot be 
             [phase("fitting", 0, 8, True, runs=1)],
             f"- **one**, one seed: fitting from step 0 to 8: {CHANGE}, seen. **All phases are seen**, in this "
             "order. The turning points were chosen on the same curve on which the changes are measured, which makes "
-            "these too large. The interval is over items and holds for this run only.",
+            "these too large. The interval is over items and holds for this run only, so there is no "
+            "verdict.",
         ),
         (
             [phase("collapse", 0, 8, True, unit="directions")],
@@ -228,7 +231,7 @@ def test_the_largest_change_of_what_is_kept_comes_first(slope, said):
         varied("unigram_gain", lambda size, amount: size),
     ]
     lines = sentences.size_and_data(pd.concat(tables, ignore_index=True), -np.inf).splitlines()
-    assert lines[:2] == [f"What the last layer keeps changes most {said}", ""]
+    assert lines[:2] == [f"Among networks that have learned, what the last layer keeps changes most {said}", ""]
     assert len(lines) == 2 + 3 * 2
 
 
@@ -242,15 +245,20 @@ def test_another_twin_may_keep_most_at_the_other_end():
     )
 
 
+def test_another_twin_may_forget_most_at_the_other_end():
+    late = varied("late_forgetting", lambda size, amount: size / 1024)
+    others = varied("late_forgetting", lambda size, amount: 0.5, twin="mask only")
+    kept = varied("retained_cross_entropy", lambda size, amount: 0.9)
+    first = sentences.size_and_data(pd.concat([late, others, kept], ignore_index=True), -np.inf).splitlines()[0]
+    assert first.endswith(": *mask only* forgets most late at 24, but *next token* forgets most late at 1,024.")
+
+
 def test_networks_that_have_not_learned_change_nothing_and_are_marked():
     kept = varied("retained_cross_entropy", lambda size, amount: size / 1024 + amount / 1e4)
     gain = varied("unigram_gain", lambda size, amount: size)
     gain["low"] = np.where(gain["size"] == gain["size"].min(), 1.0, 3.0)
     lines = sentences.size_and_data(pd.concat([kept, gain], ignore_index=True), 2.0).splitlines()
-    assert (
-        lines[0]
-        == "What the last layer keeps changes most for **next token**, by width of the network: by +0.95 of $H(X)$."
-    )
+    assert lines[0].endswith(" changes most for **next token**, by width of the network: by +0.95 of $H(X)$.")
     assert [" at 24 (3 runs, not learned), " in line for line in lines[2:]] == [True, False, True, False]
 
 

@@ -10,8 +10,8 @@ from bitskept.instruments.training.twin_runs import BERT, MASK, NEXT
 from bitskept.studies.dynamics import figures, last_layer_sentences
 from bitskept.studies.dynamics.checkpoints import GAIN, VISIBLE
 from bitskept.studies.dynamics.comparing_runs import BEFORE
-from bitskept.studies.dynamics.language_claims import EARLY, KEEPS, NAMED
 from bitskept.studies.dynamics.last_layers import BELOW, BITS, EQUAL, FORGOTTEN, LARGEST, by_run
+from bitskept.studies.dynamics.run_claims import EARLY, KEEPS, NAMED
 from bitskept.studies.dynamics.twin_claims import (
     FITS,
     KEPT_ALONE,
