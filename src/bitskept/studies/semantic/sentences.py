@@ -155,12 +155,12 @@ def flow(means: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def people(drift: pd.DataFrame, marginal: str = "mixture") -> str:
-    """Where M ends along human answers and along the model's, and their difference, prompt by prompt; a table of
-    `human_answers.drift`.
+def people(drift: pd.DataFrame) -> str:
+    """Where M under the mixture ends along human answers and along the model's, and their difference, prompt by prompt;
+    a table of `human_answers.drift`.
     """
-    ends = (drift["position"] == drift["position"].max()) & (drift["quantity"] == "M") & (drift["marginal"] == marginal)
-    by_whose = drift[ends].set_index("whose").to_dict("index")
+    rows = drift[(drift["quantity"] == "M") & (drift["marginal"] == "mixture")]
+    by_whose = rows[rows["position"] == drift["position"].max()].set_index("whose").to_dict("index")
     human, model, difference = (by_whose[whose] for whose in (*WHOSE, DIFFERENCE))
     verdict = f"The difference, {quote(difference, '.1f')} bits, is not significant"
     if not has_interval(difference):
@@ -173,7 +173,7 @@ def people(drift: pd.DataFrame, marginal: str = "mixture") -> str:
         verdict += f"; one of {detectable(difference['low'], difference['high']):.1f} bits would have been seen"
     return (
         f"Over {human['n']} prompts M ends at {quote(human, '.1f')} bits along human answers and at "
-        f"{quote(model, '.1f')} along the model's. {verdict} ({NAMES[marginal]})."
+        f"{quote(model, '.1f')} along the model's. {verdict} ({NAMES['mixture']})."
     )
 
 
