@@ -99,10 +99,12 @@ def _control(own: Mapping[str, Any]) -> str:
     return "" if own["low"] > 0 else ": **the control does not tell the two prompts apart**"
 
 
-def context(gains: pd.DataFrame, marginal: str = "left_out") -> str:
-    """What it adds to read more of the prompt, for each corpus of a table of `prompt_information.gains_by_context`."""
+def context(gains: pd.DataFrame) -> str:
+    """What it adds to read more of the prompt, with the own prompt left out of the mixture, for each corpus of a table
+    of `prompt_information.gains_by_context`.
+    """
     lines = []
-    for corpus, rows in gains[gains["marginal"] == marginal].groupby("corpus", sort=False):
+    for corpus, rows in gains[gains["marginal"] == "left_out"].groupby("corpus", sort=False):
         by_context = rows[rows["quantity"] != CHANGE].sort_values("context").to_dict("records")
         first, *_, last = by_context
         [change] = rows[(rows["quantity"] == CHANGE) & (rows["since"] == first["context"])].to_dict("records")
