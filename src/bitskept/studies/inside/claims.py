@@ -15,6 +15,7 @@ from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL, UNTESTED, effect
 from bitskept.instruments.training import twin_runs
 from bitskept.studies.inside import infonce, projected_embeddings
+from bitskept.studies.inside.attention_energy import lowered_overall
 from bitskept.studies.inside.capacity import EXPONENTIAL, TOLD
 from bitskept.studies.inside.generalisation import ALL, COUNTS, FEW
 from bitskept.studies.inside.generalisation_sentences import wide
@@ -165,7 +166,7 @@ def beyond_sampling(shapes: pd.DataFrame) -> pd.DataFrame:
 
 def _energy(energies: pd.DataFrame) -> Iterator[Row]:
     """Not weighed where the control is so near to all queries that no head could be above it by what counts."""
-    whole = energies[energies["layer"].isna() & energies["head"].isna() & (energies["quantity"] == "lowered")]
+    whole = lowered_overall(energies)
     for weights, rows in whole[whole["form"] == "full"].groupby("weights", sort=False):
         by_step = rows.set_index("step")
         row = by_step.loc["values"]
