@@ -111,8 +111,8 @@ def described(table: pd.DataFrame) -> pd.DataFrame:
 def near_the_border(rows: pd.DataFrame, tuned: pd.Series | bool = True) -> pd.Series:
     """Which outcomes of `described` claims might be others if all estimates lay `DRIFT` lower (for "yes") or higher
     (for "no"), or twice that where the opponent was `tuned` as well (`tuned_opponent`). "Cannot tell" is no verdict, so
-    a shift can take none back. Of "yes" the lower end is that
-    of Holm's strictest step, so rather too many are named than too few.
+    a shift can take none back. Of "yes" the lower end is that of Holm's strictest step, so rather too many are named
+    than too few.
     """
     drift = DRIFT * (1 + pd.Series(tuned, rows.index).astype(int))
     low = rows["estimate"] - rows["holm"] * (rows["estimate"] - rows["low"])
