@@ -173,9 +173,9 @@ def sha256(content: bytes | Traversable) -> str:
 
 
 @contextmanager
-def full_disk_explained(folder: Path, variable: str = "BITSKEPT_HOME") -> Iterator[None]:
-    """A full disk or an exhausted quota raises one kind of OSError, which names the folder and the environment variable
-    that moves it, whichever library was writing.
+def full_disk_explained(folder: Path) -> Iterator[None]:
+    """A full disk or an exhausted quota raises one kind of OSError, which names the folder and `BITSKEPT_HOME`, which
+    moves it, whichever library was writing.
     """
     try:
         yield
@@ -184,8 +184,8 @@ def full_disk_explained(folder: Path, variable: str = "BITSKEPT_HOME") -> Iterat
         in_torch = isinstance(error, RuntimeError) and is_full(folder)
         if not (in_words or in_torch or getattr(error, "errno", None) in FULL):
             raise
-        advice = f"free some space, or name another folder in {variable}, and run this again; what was finished is kept"
-        raise OSError(errno.ENOSPC, f"the disk is full under {folder}: {advice}") from error
+        advice = "free some space, or name another folder in BITSKEPT_HOME, and run this again"
+        raise OSError(errno.ENOSPC, f"the disk is full under {folder}: {advice}; what was finished is kept") from error
 
 
 def is_full(folder: Path) -> bool:

@@ -1,6 +1,6 @@
-"""Numbers in sentences."""
+"""Numbers and names in sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -35,9 +35,15 @@ def reverse(row: Mapping[str, Any] | pd.Series) -> dict[str, Any]:
 def by_interval(
     row: Mapping[str, Any] | pd.Series, *, above: str, below: str, neither: str, unknown: str | None = None
 ) -> str:
-    """The text for where the interval of a row lies: above 0, below 0, or neither. Where an end is missing, `unknown`,
-    by default as for neither.
+    """The text for where the interval of a row lies: above 0, below 0, or neither. Where an end is missing, `unknown`
+    (default: the text for neither).
     """
     if not has_interval(row):
         return neither if unknown is None else unknown
     return above if row["low"] > 0 else below if row["high"] < 0 else neither
+
+
+def listed(names: Iterable[str]) -> str:
+    """The names in a row: "a, b and c"; nothing if there are none."""
+    *others, last = [*names] or [""]
+    return f"{', '.join(others)} and {last}" if others else last

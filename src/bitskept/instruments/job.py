@@ -73,7 +73,6 @@ def measuring(
     terms: Collection[str],
     *,
     weights: Sequence[int | Weights | None] = (None,),
-    optional: bool = False,
 ) -> Job:
     """The job of measuring a model by each of these plans; `weights` are the seeds of random copies, or
     their seeds and scales.
@@ -87,7 +86,7 @@ def measuring(
     texts = list(dict.fromkeys(text for _, plan in measurements for text in texts_of(plan)))
     key = key_of([measure.asks(plan) for measure, plan in measurements], texts=texts, model=model)
     key |= {"weights": [asdict(copy) if isinstance(copy, Weights) else copy for copy in weights]}
-    return Job("measure", notebook, name, model, size(model), key, work, optional=optional)
+    return Job("measure", notebook, name, model, size(model), key, work)
 
 
 def size(model: str) -> int:

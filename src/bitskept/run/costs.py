@@ -22,7 +22,7 @@ FROM_STORE = 60.0
 """Seconds, at most, of a notebook whose results are in the store."""
 MOST_NAMES = 12
 LONG = 15 * 60.0
-"""Seconds. Whoever has to wait longer is told what takes less."""
+"""Seconds. If a run takes longer, shorter ones are suggested."""
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,16 @@ SIDE, LEAST_SECONDS = 1024, 0.3
 """The side of the matrices that are multiplied to time this machine, and for how long at least."""
 
 
-def forecast(chosen: Sequence[Job], speed: float | None = None) -> str:
+def forecast(chosen: Sequence[Job]) -> str:
     """In words: how many jobs and models, how many gigabytes are still to download, the largest model, and about how
-    many hours at most. `speed` is this machine's in operations a second (default: `operations_a_second`).
+    many hours at most at the speed of this machine, `operations_a_second`.
 
     Results that are in the store take no time, and are counted all the same.
     """
     sizes = {job.subject: job.parameters for job in chosen if job.parameters}
     here = {row["id"]: row["here"] != "no" for row in model_files.catalogue()}
     missing = {name: size for name, size in sizes.items() if not here.get(name.partition("@")[0], True)}
-    speed = operations_a_second() if speed is None else speed
+    speed = operations_a_second()
     known = [job for job in chosen if job.tokens]
     seconds = INSTRUMENTS * sum(2 * job.parameters * job.tokens for job in known) / speed
     lines = [f"{len(chosen)} jobs on {len(sizes)} models. Results that are in the store are not computed again."]

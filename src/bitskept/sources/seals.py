@@ -32,11 +32,11 @@ def broken(folder: Path) -> list[str]:
         return [SEAL]
 
 
-def check(folder: Path, whole: Path | None = None) -> None:
-    """SourceError if files of a sealed folder are `broken`; `whole` is what to remove then, if not just the folder."""
+def check(folder: Path) -> None:
+    """SourceError if files of a sealed folder are `broken`."""
     if wrong := broken(folder):
         raise SourceError(
-            f"{folder} is damaged ({', '.join(wrong)}): remove {whole or folder} and run this again, which makes it "
+            f"{folder} is damaged ({', '.join(wrong)}): remove {folder} and run this again, which makes it "
             f"anew. If you changed it yourself, remove {SEAL} from it"
         )
 

@@ -19,6 +19,8 @@ from bitskept.theory.checks import above, at_least
 
 SINGLE = 10**6
 """Laws with at least this many cells are computed in float32: its rounding (1e-6 bits) is far below their errors."""
+UPDATES = 2000
+"""The most updates for a beta."""
 
 
 class Curve(NamedTuple):
@@ -35,9 +37,7 @@ class Curve(NamedTuple):
     information: float
 
 
-def curve(
-    joint: Any, betas: Sequence[float | int] | Num[np.ndarray, " beta"], *, tolerance: float = 1e-7, updates: int = 2000
-) -> Curve:
+def curve(joint: Any, betas: Sequence[float | int] | Num[np.ndarray, " beta"], *, tolerance: float = 1e-7) -> Curve:
     """The curve of a joint law [x, y], dense or scipy.sparse, of probabilities or counts; it is divided by its sum.
 
     Betas are taken in ascending order. Each starts from the clusters of the one before and, because the updates move
@@ -70,7 +70,7 @@ def curve(
         keep = p @ _assign(law, trial, centres, p, beta)[0] > growth * trial
         weights, centres = np.r_[weights, p][keep] / 2, centres.compress(keep, axis=1)
         least, before = weights / 10, np.inf
-        for _ in range(updates):
+        for _ in range(UPDATES):
             q, bits = _assign(law, weights, centres, p, beta)
             if keep.all() and before - bits < tolerance * beta:
                 break

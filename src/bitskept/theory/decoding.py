@@ -72,23 +72,23 @@ def top_h(law: Law, share: float) -> Kept:
     return _first(order, int(np.count_nonzero(entropies <= share * entropy(law) + ROUNDING)))
 
 
-def top_h_terms(law: Law, share: float, most: int = MOST) -> Kept:
-    """The most of the likeliest tokens whose terms -p log p are at most `share` of those of the `most` likeliest: Top-H
+def top_h_terms(law: Law, share: float) -> Kept:
+    """The most of the likeliest tokens whose terms -p log p are at most `share` of those of the `MOST` likeliest: Top-H
     as published in code, with p the law restricted to these. ValueError as `top_h`.
     """
     rate("share", share)
-    order = _likeliest(law)[:most]
+    order = _likeliest(law)[:MOST]
     terms = np.cumsum(entr(law[order] / law[order].sum()))
     kept = np.zeros(len(law), dtype=bool)
     kept[order[: max(1, np.count_nonzero(terms <= share * terms[-1]))]] = True
     return kept
 
 
-def zipf_exponent(law: Law, most: int = MOST) -> float:
+def zipf_exponent(law: Law) -> float:
     """The exponent s of Zipf's law, p of the i-th likeliest token ∝ 1 / i^s, by least squares on the ratios of
-    neighbours among the `most` + 1 likeliest (Basu et al. 2020, arXiv 2007.14966).
+    neighbours among the `MOST` + 1 likeliest (Basu et al. 2020, arXiv 2007.14966).
     """
-    likeliest = np.sort(law[law > 0])[::-1][: most + 1]
+    likeliest = np.sort(law[law > 0])[::-1][: MOST + 1]
     ranks = np.arange(1, len(likeliest))
     steps = np.log((ranks + 1) / ranks)
     return float(steps @ np.log(likeliest[:-1] / likeliest[1:]) / (steps @ steps)) if len(ranks) else np.inf

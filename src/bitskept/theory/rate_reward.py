@@ -47,24 +47,12 @@ class BestOf(NamedTuple):
     bound: float
 
 
-def tilt(prior: Law, rewards: Rewards, slope: float | int) -> Tilt:
-    """The prior pi_0 tilted towards reward, which earns its mean reward at the least rate.
-
-    With an infinite slope it is the prior, given that the reward is the largest. ValueError if the prior is not a law,
-    for rewards that are not finite or not one per outcome, and for a slope that is negative or NaN.
-    """
-    prior, top = _checked(prior, rewards)
-    if not slope >= 0:
-        raise ValueError(f"slope must be at least 0, but is {slope}: a negative one would seek low rewards.")
-    law = _tilted(prior, np.minimum(rewards - top, 0), slope)
-    return Tilt(law, float(law @ rewards), _bits(law, prior))
-
-
 def cheapest(prior: Law, rewards: Rewards, reward: float | int) -> Tilt:
     """The law of the least rate that earns a mean of at least `reward`: R(rho) is its `rate`.
 
-    Up to the mean reward of the prior, it is the prior itself, at 0 bits. ValueError as `tilt`, and for a reward that
-    is NaN or above the largest that the prior allows.
+    Up to the mean reward of the prior, it is the prior itself, at 0 bits; for the largest reward, the prior given that
+    reward. ValueError if the prior is not a law, for rewards that are not finite or not one per outcome, and for a
+    reward that is NaN or above the largest that the prior allows.
     """
     prior, top = _checked(prior, rewards)
     span = float(top - rewards[prior > 0].min()) or 1.0
@@ -94,8 +82,8 @@ def best_of(prior: Law, rewards: Rewards, draws: int) -> BestOf:
 
     All draws earn at most v with probability F(v)^N. So the best one earns v with probability F(v)^N - F(v-)^N, and
     given that, it is distributed as the prior given the reward v. If samples take the place of a prior, each with the
-    probability 1/n, this stands for best-of-N as long as N is far below n. ValueError as `tilt`, and for fewer than one
-    draw.
+    probability 1/n, this stands for best-of-N as long as N is far below n. ValueError for a prior and rewards as
+    `cheapest`, and for fewer than one draw.
     """
     prior, _ = _checked(prior, rewards)
     at_least("draws", draws, 1)

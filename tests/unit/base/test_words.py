@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from bitskept.base.words import by_interval, has_interval, quote, reverse
+from bitskept.base.words import by_interval, has_interval, listed, quote, reverse
 
 ROW = {"estimate": 0.834, "low": 0.81, "high": 0.85, "n": 1250}
 NONE = ROW | {"low": float("nan"), "high": float("nan")}
@@ -42,3 +42,10 @@ def test_the_text_for_where_an_interval_lies(low, high, text):
 
 def test_a_difference_the_other_way_round():
     assert reverse(ROW) == {"estimate": -0.834, "low": -0.85, "high": -0.81}
+
+
+@pytest.mark.parametrize(
+    ("names", "text"), [([], ""), (["a"], "a"), (("a", "b"), "a and b"), (pd.Series(["a", "b", "c"]), "a, b and c")]
+)
+def test_names_in_a_row(names, text):
+    assert listed(names) == text

@@ -81,10 +81,10 @@ def test_of_02_only_settings_that_ask_the_primary_question_are_counted(committed
 
 def test_what_is_too_near_the_border_in_03_is_counted_as_its_verdict_does(committed):
     _, folder = publishing.folders("laptop")
-    claim = "tuning for recoverability from each state raises a score above before and every control (lee)"
-    row = ROW | {"claim": claim, "reading": "mean", "probe": "cosine", "estimate": -0.1, "low": -0.2, "p": 0.9}
-    rows = [row | {"high": 0.0}, row | {"high": -0.15, "claim": claim.replace("lee", "sick")}]
-    claims.table(rows, relevant=0.02).to_csv(folder / "03_claims.csv", index=False)
+    row = ROW | {"reading": "mean", "probe": "cosine", "estimate": -0.1, "low": -0.2, "p": 0.9}
+    table = claims.table([row | {"high": 0.0}, row | {"high": -0.15}], relevant=0.02)
+    table = table.assign(arm="recoverability", score=["lee", "sick"], rate=float("nan"))
+    table.to_csv(folder / "03_claims.csv", index=False)
     assert readme.tables()["03_fine_tuning"]["outcome"].tolist() == ["no", "no"]
     contrasts = pd.DataFrame({"score": ["lee", "sick"], "against": "permuted", "estimate": -0.1})
     contrasts = contrasts.assign(model="null", arm="recoverability")

@@ -107,7 +107,7 @@ class _Strata:
     """Labels by the number of their states, as every estimate depends only on sums over labels of equal count.
 
     Labels that have no row are assumed to be like those of their count that have one, on average, or like those of the
-    nearest counts where none has.
+    nearest counts if no label of that count has a row.
     """
 
     def __init__(

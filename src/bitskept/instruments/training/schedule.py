@@ -11,6 +11,9 @@ from jaxtyping import Int
 
 from bitskept.instruments.states import Encoding
 
+WINDOW = 16
+"""Batches among which items are sorted by length."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -62,12 +65,10 @@ def training_items(
     return [{"sentence": sentences[index], "draw": draw} for draw, index in enumerate(order)]
 
 
-def in_order(
-    lengths: Int[np.ndarray, " item"], schedule: Schedule, *, seed: int, window: int = 16
-) -> Int[np.ndarray, " drawn"]:
+def in_order(lengths: Int[np.ndarray, " item"], schedule: Schedule, *, seed: int) -> Int[np.ndarray, " drawn"]:
     """Indices of the items for `steps * batch` places: all items in a random order, then all again in another.
 
-    Within windows of `window` batches, items of similar length share a batch, which leaves little padding; the batches
+    Within windows of `WINDOW` batches, items of similar length share a batch, which leaves little padding; the batches
     of a window come in random order. Runs with the same lengths, schedule and seed see the same data. ValueError
     for no items.
     """
@@ -76,8 +77,8 @@ def in_order(
     random_order, needed = np.random.default_rng(seed), schedule.steps * schedule.batch
     passes = -(-needed // len(lengths))
     drawn = np.concatenate([random_order.permutation(len(lengths)) for _ in range(passes)])[:needed]
-    for start in range(0, needed, window * schedule.batch):
-        part = drawn[start : start + window * schedule.batch]
+    for start in range(0, needed, WINDOW * schedule.batch):
+        part = drawn[start : start + WINDOW * schedule.batch]
         batches = part[np.argsort(lengths[part], kind="stable")].reshape(-1, schedule.batch)
         drawn[start : start + len(part)] = batches[random_order.permutation(len(batches))].ravel()
     return drawn

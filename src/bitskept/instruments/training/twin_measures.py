@@ -85,14 +85,14 @@ def costs(training: TwinTraining, trained: pd.DataFrame) -> pd.DataFrame:
     return _measured(bits_per_byte.measure, trained, [cost_plan(training, twin) for twin in trained["twin"]])
 
 
-def gains(trained: pd.DataFrame, plan: information_density.Plan, *, replicates: int = 1000) -> pd.DataFrame:
+def gains(trained: pd.DataFrame, plan: information_density.Plan) -> pd.DataFrame:
     """`information_density.gains` of these checkpoints of causal twins."""
     prompts.fetch(plan.corpus)
     table = _measured(information_density.measure, trained, [replace(plan, dtype="float32")] * len(trained))
     parts = []
     for facts, rows in table.groupby(FACTS, sort=False):
         densities = rows.drop(columns=[*FACTS, "id"]).rename(columns={"of": "seed"})
-        gained = information_density.gains(densities, replicates=replicates).drop(columns="seed")
+        gained = information_density.gains(densities).drop(columns="seed")
         parts.append(gained.assign(**dict(zip(FACTS, facts, strict=True))))
     return pd.concat(parts, ignore_index=True)
 

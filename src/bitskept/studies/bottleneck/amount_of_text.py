@@ -7,6 +7,7 @@ from bitskept.base.publishing import makes_table
 from bitskept.instruments.soft_entropy import compression
 from bitskept.instruments.soft_entropy.compression import KINDS
 from bitskept.studies.bottleneck.section import IbCorrelations, longer_plan
+from bitskept.theory.intervals import standard_error
 from bitskept.theory.repeated_runs import mean_over_runs
 
 
@@ -56,7 +57,7 @@ def changes(sizes: pd.DataFrame, section: IbCorrelations) -> pd.DataFrame:
     """
     names = {f"optimality{end}": kind for end, kind in KINDS.items()}
     rows = sizes[sizes["quantity"].isin(names)]
-    rows = rows.assign(error=(rows["high"] - rows["low"]) / 3.92)
+    rows = rows.assign(error=standard_error(rows["low"].to_numpy(float), rows["high"].to_numpy(float)))
     table = []
     for (model, width, quantity), group in rows.groupby(["model", "width", "quantity"], sort=False):
         planned = [compared(section)] if model in section.models else []

@@ -9,6 +9,7 @@ from bitskept.base.publishing import makes_table
 from bitskept.instruments.soft_entropy import compression
 from bitskept.instruments.soft_entropy.compression import KINDS
 from bitskept.studies.bottleneck.section import IbCorrelations, plan
+from bitskept.theory.intervals import standard_error
 from bitskept.theory.repeated_runs import ends_over_runs, mean_over_runs
 
 SIDES = ("complexity", "expressivity")
@@ -43,7 +44,7 @@ def over_draws(table: pd.DataFrame, items: str) -> pd.DataFrame:
     (`repeated_runs.mean_over_runs`). What any of the draws leaves undefined is missing.
     """
     facts = [name for name in table if name not in ("anchor_seed", "estimate", "low", "high")]
-    table = table.assign(error=(table["high"] - table["low"]) / 3.92)  # 2 × 1.96 standard errors
+    table = table.assign(error=standard_error(table["low"].to_numpy(float), table["high"].to_numpy(float)))
     draws = table.groupby(facts, dropna=False, sort=False)
     counts = draws.agg(runs=("estimate", "size"), known=("estimate", "count"), sure=("error", "count"))
     numbers = draws.agg(mean=("estimate", "mean"), variance=("estimate", "var"), error=("error", "mean")).astype(float)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
@@ -14,7 +15,7 @@ from bitskept.studies.bottleneck import bound, over_runs
 from bitskept.studies.bottleneck.by_layer import width_name
 from bitskept.studies.bottleneck.correlations import REPORTED, models_needed
 from bitskept.studies.bottleneck.preference import BEYOND, EXCHANGED, LONGER
-from bitskept.theory.intervals import ONE_SIDED, POWER
+from bitskept.theory.intervals import ONE_SIDED, detectable, standard_error
 from bitskept.theory.statistics import detectable_correlation, rank_interval
 
 PAPER = "P2"
@@ -159,7 +160,7 @@ def _row(claim: Claim, about: str = "", lacks: str = "", **facts: Any) -> dict[s
 
 def _reference(optimality: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for row in bound.at_last_layer(optimality).to_dict("records"):
-        error = (row["high"] - row["low"]) / 3.92
+        error = standard_error(row["low"], row["high"])
         apart = bound.SEEN[row["kind"]]
         facts = {"reading": f"{width_name(row['width'])}, last layer", "probe": row["estimator"]}
         facts |= {"model": f"{row['model']} ({apart})" if apart else row["model"], "unit": PART}
@@ -226,7 +227,7 @@ def _preferred(preferred: pd.DataFrame | None, claim: Claim, quantity: str) -> I
     means = preferred[preferred["layer"].isna()].set_index(["model", "quantity"])
     for model in means.index.unique("model"):
         row, p = (means.loc[(model, f"{quantity}{end}")] for end in ("_corrected", "_p"))
-        error = (row["high"] - row["low"]) / 3.92
+        error = standard_error(row["low"], row["high"])
         facts = {"reading": "mean over layers", "model": model, "unit": BITS, "clusters": row["clusters"]}
         facts |= {"estimate": row["estimate"], "low": row["low"], "high": row["high"], "p": p["estimate"]}
         yield _row(claim, **facts, detectable=ONE_SIDED * error, family=claim.text, sides=1)
@@ -240,8 +241,7 @@ def _instruct(measured: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield _row(INSTRUCT)
     for base, tuned in pairs:
         less, more = rows.loc[base], rows.loc[tuned]
-        errors = [(row["high"] - row["low"]) / 3.92 for row in (less, more)]
-        yield _row(INSTRUCT, model=f"{tuned} − {base}", **_difference(more, less, errors), unit=BITS, family="instruct")
+        yield _row(INSTRUCT, model=f"{tuned} − {base}", **_difference(more, less), unit=BITS, family="instruct")
 
 
 def _phases(measured: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -253,17 +253,18 @@ def _phases(measured: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield _row(PHASES)
     for name, steps in followed:
         highest, last = steps.loc[steps["estimate"].idxmax()], steps.iloc[-1]
-        errors = [(row["high"] - row["low"]) / 3.92 for row in (highest, last)]
-        facts = _difference(highest, last, errors) | {"unit": BITS, "clusters": len(steps)}
+        facts = _difference(highest, last) | {"unit": BITS, "clusters": len(steps)}
         yield _row(PHASES, model=f"{name}, from step {highest['step']}", family="phases", **facts)
 
 
-def _difference(more: pd.Series, less: pd.Series, errors: list[float]) -> dict[str, float]:
+def _difference(more: pd.Series, less: pd.Series) -> dict[str, float]:
     """The difference of two measured values, with its interval and two-sided p."""
-    value, error = float(more["estimate"] - less["estimate"]), float(sum(e**2 for e in errors) ** 0.5)
+    value = float(more["estimate"] - less["estimate"])
+    reach = float(np.hypot(*((row["high"] - row["low"]) / 2 for row in (more, less))))
+    ends = {"low": value - reach, "high": value + reach}
+    error = standard_error(**ends)
     p = float(2 * norm.sf(abs(value) / error)) if error > 0 else float("nan")
-    ends = {"low": value - 1.96 * error, "high": value + 1.96 * error}
-    return {"estimate": value, "p": p, "detectable": (1.96 + POWER) * error} | ends
+    return {"estimate": value, "p": p, "detectable": float(detectable(**ends))} | ends
 
 
 def _text(changes: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -284,7 +285,7 @@ def _exact(exactness: pd.DataFrame) -> Iterator[dict[str, Any]]:
     rows = exactness[exactness["quantity"] == "optimality"]
     for row in rows.to_dict("records"):
         ends = {name: row[name] / row["exact"] - 1 for name in ("estimate", "low", "high")}
-        error = (ends["high"] - ends["low"]) / 3.92
+        error = standard_error(ends["low"], ends["high"])
         ends["p"] = float(2 * norm.sf(abs(ends["estimate"]) / error)) if error > 0 else float("nan")
         facts = {"reading": "token", "model": row["source"], "clusters": row["repeats"], "unit": SHARE}
         facts |= {"train_sentences": row["sentences"], "primary": row["sentences"] == rows["sentences"].max()}
@@ -293,7 +294,6 @@ def _exact(exactness: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 def _size(ends: dict[str, float]) -> dict[str, float]:
     """An effect of either direction as a size, which is 0 or more, and the size that would have been seen."""
-    half = (ends["high"] - ends["low"]) / 2
     if ends["estimate"] < 0:
         ends = ends | reverse(ends)
-    return ends | {"detectable": half + POWER * half / 1.96}
+    return ends | {"detectable": float(detectable(ends["low"], ends["high"]))}

@@ -13,12 +13,12 @@ ALPHABETS = (2, 5, 10, 50, 100, 500)
 NOISE = tuple(round(step / 20, 2) for step in range(21))
 
 
-def proved(alphabets: tuple[int, ...] = ALPHABETS, noise: tuple[float, ...] = NOISE) -> pd.DataFrame:
+def proved() -> pd.DataFrame:
     """H(X), I(X;Z) and two of its lower bounds in bits, for a channel that replaces a token by a fresh draw with a
     probability: the `noise`. Computed by `theory.channels.noisy_zipf` and `theory.bounds`.
     """
     rows = []
-    for alphabet, chance in product(alphabets, noise):
+    for alphabet, chance in product(ALPHABETS, NOISE):
         channel = noisy_zipf(alphabet, chance)
         by_frequency = bounds.cross_entropy(channel.joint, predictions(channel)["doubt spread by frequency"])
         values = {

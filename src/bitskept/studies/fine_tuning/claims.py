@@ -1,6 +1,5 @@
 """The claims of notebook 03, as one table: does tuning for recoverability raise what a model scores?"""
 
-import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -31,15 +30,15 @@ PROBES = {
 CORRELATION = "rank correlation"
 """A unit; a difference of two is not normal after Fisher's transformation, as one of them is."""
 RAISES = "raises a score above before and every control"
-WORDING = re.compile(rf"tuning for (?P<objective>.+) {RAISES} \((?P<task>\S+?)(?: at a rate of (?P<rate>\S+))?\)")
 
 
 @makes_table
 def claims(
     section: FineTuning, changes: pd.DataFrame, left_out: Mapping[str, str], learned: pd.DataFrame
 ) -> pd.DataFrame:
-    """The claims (`instruments.claims.table`): for each model, claimed arm and score, the smallest of its rises against
-    the model before and every control (`score_changes.rises`), at the main dose under the mean; then the same for other
+    """The claims (`instruments.claims.table`) with the columns `arm`, `score` (as in `task_scores.labelled`) and `rate`
+    (missing for the first one of a model): for each model, claimed arm and score, the smallest of its rises against the
+    model before and every control (`score_changes.rises`), at the main dose under the mean; then the same for other
     poolings and doses; and, as not tested, other doses at which the model has hardly learned to name (`runs.learning`),
     the tasks that were left out (`task_scores.items`), and the sentence reading of a model that was not tuned for it.
 
@@ -51,8 +50,8 @@ def claims(
     rows = rises(changes)
     first_rates = {model: tuning.rates[0] for model, tuning in section.tuning.items()}
     batches = {model: tuning.batch for model, tuning in section.tuning.items()}
-    other_rate = rows["rate"] != rows["model"].map(first_rates)
-    at_rate = (" at a rate of " + rows["rate"].map("{:g}".format)).where(other_rate, "")
+    other_rate = rows["rate"].where(rows["rate"] != rows["model"].map(first_rates))
+    at_rate = (" at a rate of " + rows["rate"].map("{:g}".format)).where(other_rate.notna(), "")
     pooling = rows["pooling"].fillna("mean").astype(str)
     facts = {
         "paper": PAPER,
@@ -69,10 +68,12 @@ def claims(
     hardly = rows[["model", "arm", "rate", "step"]].merge(more, how="left")["more"].lt(LEAST_NAMED) & ~main
     rows.loc[hardly, ["estimate", "low", "high", "p", "detectable"]] = float("nan")
     rows.loc[hardly, "claim"] += " (to be tested: a dose at which the model learns to name)"
+    rows = rows.assign(score=rows["task"] + rows["quantity"].map(SUFFIXES), rate=other_rate)
     tested = rows.loc[main.sort_values(ascending=False, kind="stable").index]
     rows = pd.concat([tested, _left_out(section, left_out)], ignore_index=True)
     table = instrument.table(rows, relevant=RELEVANT, sides=2)
-    return table.assign(detectable=table["detectable"].mask(table["detectable"] > rows["room"], np.inf))
+    detectable = table["detectable"].mask(table["detectable"] > rows["room"], np.inf)
+    return table.assign(detectable=detectable, **rows[["arm", "score", "rate"]])
 
 
 def _left_out(section: FineTuning, left_out: Mapping[str, str]) -> pd.DataFrame:
@@ -97,30 +98,21 @@ def needed(reason: str) -> str:
 
 
 def described(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a table of claims that were tested, with what their columns say: `arm`, `score` (as in
-    `task_scores.labelled`) and `rate` (missing for the first). `holm`: Holm's strictest step, over the scores of the
-    same model, arm, dose and pooling, asks for an interval that is so many times as wide.
+    """The rows of a table of claims that were tested, with `holm`: Holm's strictest step, over the scores of the same
+    model, arm, dose and pooling, asks for an interval that is so many times as wide.
     """
     table = table[table["outcome"] != "not tested"]
-    parts = table["claim"].str.extract(WORDING)
-    arms = {objective: arm for arm, objective in OBJECTIVES.items()}
-    suffixes = {probe: SUFFIXES[quantity] for quantity, probe in PROBES.items()}
-    rate, pooling, steps = parts["rate"].astype(float), table["reading"].fillna("mean"), table["train_sentences"]
-    family = [table["model"], parts["objective"], rate, steps, pooling]
-    number = pooling.groupby(family, dropna=False).transform("size")
-    return table.assign(
-        arm=parts["objective"].map(arms),
-        score=parts["task"] + table["probe"].map(suffixes),
-        rate=rate,
-        holm=norm.isf(0.025 / number) / norm.isf(0.025),
-    )
+    pooling = table["reading"].fillna("mean")
+    family = [table[name] for name in ("model", "arm", "rate", "train_sentences")]
+    number = pooling.groupby([*family, pooling], dropna=False).transform("size")
+    return table.assign(holm=norm.isf(0.025 / number) / norm.isf(0.025))
 
 
 def near_the_border(rows: pd.DataFrame, tuned: pd.Series | bool = True) -> pd.Series:
     """Which outcomes of `described` claims might be others if all estimates lay `DRIFT` lower (for "yes") or higher
     (for "no"), or twice that where the opponent was `tuned` as well (`tuned_opponent`). "Cannot tell" is no verdict, so
-    a shift can take none back. Of "yes" the lower end is that
-    of Holm's strictest step, so rather too many are named than too few.
+    a shift can take none back. Of "yes" the lower end is that of Holm's strictest step, so rather too many are named
+    than too few.
     """
     drift = DRIFT * (1 + pd.Series(tuned, rows.index).astype(int))
     low = rows["estimate"] - rows["holm"] * (rows["estimate"] - rows["low"])

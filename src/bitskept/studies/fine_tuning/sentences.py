@@ -245,9 +245,9 @@ def _cause(model: str, rows: pd.DataFrame, kept: pd.DataFrame) -> str:
 
 def scores_that_are(rows: pd.DataFrame, sure: str) -> str:
     """The names of the scores that are surely "above" or "below"."""
-    return listed(rows.loc[rows["sure"] == sure, "score"])
+    return names_or_none(rows.loc[rows["sure"] == sure, "score"])
 
 
-def listed(names: Iterable[str]) -> str:
+def names_or_none(names: Iterable[str]) -> str:
     """The names, or "none"."""
     return ", ".join(names) or "none"

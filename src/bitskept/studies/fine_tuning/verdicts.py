@@ -1,17 +1,16 @@
 """The verdict of notebook 03 on the claim in words (Markdown), computed from its tables."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bitskept.base.words import quote
+from bitskept.base.words import listed, quote
 from bitskept.instruments.claims import BORDER
 from bitskept.studies.fine_tuning.claims import DRIFT, RELEVANT, described, near_the_border, with_border
 from bitskept.studies.fine_tuning.runs import BEFORE, CONTROLS
 from bitskept.studies.fine_tuning.score_changes import rises_elsewhere
-from bitskept.studies.fine_tuning.sentences import listed, scores_that_are
+from bitskept.studies.fine_tuning.sentences import names_or_none, scores_that_are
 
 SAME = ["model", "arm", "score"]
 NEAR = f"by less than {DRIFT:g}, or {2 * DRIFT:g} against a model that was tuned as well"
@@ -25,7 +24,7 @@ def verdict(table: pd.DataFrame, differences: pd.DataFrame, checked: pd.DataFram
     counts, lines, outcomes = [], [], []
     for (model, arm), group in rows[rows["primary"]].groupby(["model", "arm"], sort=False):
         contrasts = differences[(differences["model"] == model) & (differences["arm"] == arm)]
-        against = _and(contrasts["against"].unique())
+        against = listed(contrasts["against"].unique())
         name = f"**{model}**, {arm} at a rate of {contrasts['rate'].iloc[0]:g}"
         if not checked.loc[(model, arm), "learned"]:
             lines.append(f"- {name}: **nothing follows**, as the model hardly learned what it was tuned for.")
@@ -50,7 +49,7 @@ def _lead(outcomes: list[str]) -> str:
 def _verdict(rows: pd.DataFrame, contrasts: pd.DataFrame, checked: pd.DataFrame) -> list[str]:
     notes = {BORDER: f" ({NEAR}, so another processor might decide otherwise, and no verdict rests on them)"}
     said = [
-        f"{name}{notes.get(name, '')}: {listed(rows.loc[rows['outcome'] == name, 'score'])}."
+        f"{name}{notes.get(name, '')}: {names_or_none(rows.loc[rows['outcome'] == name, 'score'])}."
         for name in ("yes", "no", BORDER, "cannot tell")
         if (rows["outcome"] == name).any()
     ]
@@ -62,7 +61,7 @@ def _verdict(rows: pd.DataFrame, contrasts: pd.DataFrame, checked: pd.DataFrame)
             f"of {ends}."
         )
     if beyond.any():
-        said.append(f"In {listed(rows.loc[beyond, 'score'])} even a perfect score would probably go unnoticed.")
+        said.append(f"In {names_or_none(rows.loc[beyond, 'score'])} even a perfect score would probably go unnoticed.")
     before = contrasts[contrasts["against"] == BEFORE]
     said.append(
         f"Against before alone a score surely rises in {scores_that_are(before, 'above')} and falls in "
@@ -77,20 +76,20 @@ def _controls(checked: pd.DataFrame) -> list[str]:
     controls = checked.loc[[arm for arm in CONTROLS if arm in checked.index]]
     lifted, learned = controls["lifted"].astype(bool), controls["learned"].astype("boolean")
     if missing:
-        said.append(f"Controls that were not run: {listed(missing)}.")
+        said.append(f"Controls that were not run: {names_or_none(missing)}.")
     idle = learned.eq(False).fillna(False)
     if (idle & ~lifted).any():
         said.append(
             "Controls that hardly learned their target, so that they stand for the steps and the text alone: "
-            f"{listed(controls.index[idle & ~lifted])}."
+            f"{names_or_none(controls.index[idle & ~lifted])}."
         )
     if (idle & lifted).any():
         said.append(
             "Controls that hardly learned their target, but whose last layer keeps more than before: "
-            f"{listed(controls.index[idle & lifted])}."
+            f"{names_or_none(controls.index[idle & lifted])}."
         )
     if learned.isna().any():
-        unknown = listed(controls.index[learned.isna()])
+        unknown = names_or_none(controls.index[learned.isna()])
         said.append(f"Controls of which it cannot be told whether they learned their target: {unknown}.")
     if len(controls) and lifted.all():
         said.append("No control withheld the bits about the tokens: the last layer keeps more after each of them too.")
@@ -118,7 +117,7 @@ def flips(table: pd.DataFrame, contrasts: pd.DataFrame, changes: pd.DataFrame) -
     turned = compared[compared["outcome"] != compared["outcome_main"]]
     agrees = (compared["outcome"] == compared["outcome_main"]).groupby(compared["kind"], sort=False)
     each = ", ".join(f"{kind} {part.sum()} of {part.size}" for kind, part in agrees)
-    only = f"At other doses, only {listed(others['score'][dosed].unique())} was scored."
+    only = f"At other doses, only {names_or_none(others['score'][dosed].unique())} was scored."
     parts = [
         f"Of {len(compared)} rows at other doses or under other poolings, {len(compared) - len(turned)} have the "
         f"outcome of their main row{each and f': {each}'}.",
@@ -128,7 +127,7 @@ def flips(table: pd.DataFrame, contrasts: pd.DataFrame, changes: pd.DataFrame) -
         parts.append(f"Another {rest} are not compared, as their main row is too near the border.")
     lines = []
     for (model, arm, was, becomes), group in turned.groupby(["model", "arm", "outcome_main", "outcome"], sort=False):
-        where = [f"{setting}: {listed(part['score'])}" for setting, part in group.groupby("setting", sort=False)]
+        where = [f"{setting}: {names_or_none(part['score'])}" for setting, part in group.groupby("setting", sort=False)]
         lines.append(f"- **{model}**, {arm}, {was} → {becomes} {'; '.join(where)}.")
     either = (others["outcome"] == "yes") != (others["outcome_main"] == "yes")
     lines += [_either(row, rows, contrasts, changes) for _, row in others[either].iterrows()]
@@ -147,15 +146,10 @@ def _either(row: pd.Series, rows: pd.DataFrame, contrasts: pd.DataFrame, changes
     return (
         f"- **{row['model']}**, {row['arm']}, {row['score']}, {row['outcome']} {row['setting']}: "
         f"{quote(row, '+.3f')} {row['unit']}, {row['clusters']:.0f} clusters"
-        f"{f', closer than {2 * DRIFT:g} to the border' if near else ''}. It faces {_and(faced)}"
-        f"{f', but not {_and(missing)}' if missing else ''}. It is one of {settings} settings of this score, and not "
+        f"{f', closer than {2 * DRIFT:g} to the border' if near else ''}. It faces {listed(faced)}"
+        f"{f', but not {listed(missing)}' if missing else ''}. It is one of {settings} settings of this score, and not "
         "corrected for their number."
     )
-
-
-def _and(names: Iterable[str]) -> str:
-    *others, last = names
-    return " and ".join(filter(None, [", ".join(others), last]))
 
 
 def _alone(others: pd.DataFrame, changes: pd.DataFrame) -> list[str]:

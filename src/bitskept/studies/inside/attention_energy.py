@@ -97,6 +97,12 @@ def lowered_by_layer(energies: pd.DataFrame) -> pd.DataFrame:
     return energies[energies["head"].isna() & (energies["quantity"] == "lowered")]
 
 
+def lowered_overall(energies: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `lowered_by_layer` for all blocks together."""
+    rows = lowered_by_layer(energies)
+    return rows[rows["layer"].isna()]
+
+
 def _columns(same_space: bool) -> list[tuple[str | None, str | None, str]]:
     """Form, step and quantity of the numbers in `_sums`; without "values" if these are not of the keys' dimension."""
     steps = [step for step in STEPS if same_space or step != "values"]

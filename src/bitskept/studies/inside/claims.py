@@ -15,12 +15,12 @@ from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL, UNTESTED, effect
 from bitskept.instruments.training import twin_runs
 from bitskept.studies.inside import infonce, projected_embeddings
+from bitskept.studies.inside.attention_energy import lowered_overall
 from bitskept.studies.inside.capacity import EXPONENTIAL, TOLD
 from bitskept.studies.inside.generalisation import ALL, COUNTS, FEW
 from bitskept.studies.inside.generalisation_sentences import wide
 from bitskept.studies.inside.projected_embeddings import EMBEDDINGS
 from bitskept.studies.inside.section import InsideTransformer
-from bitskept.theory.intervals import standard_error
 
 PAPER = "P3"
 TIGHT = "training's lower bound on an answer is tight: the answer gives its prompt away"
@@ -89,7 +89,7 @@ def _facts(claim: str, reading: str | None, model: str | None, unit: str, cluste
 def _less(first: Any, second: Any) -> Row:
     """The first minus the second, each with its interval, as if they were independent: too wide for the same texts."""
     estimate = first["estimate"] - second["estimate"]
-    reach = 1.96 * np.hypot(*(standard_error(row["low"], row["high"]) for row in (first, second)))
+    reach = np.hypot(*((row["high"] - row["low"]) / 2 for row in (first, second)))
     return {"estimate": estimate, "low": estimate - reach, "high": estimate + reach}
 
 
@@ -165,7 +165,7 @@ def beyond_sampling(shapes: pd.DataFrame) -> pd.DataFrame:
 
 def _energy(energies: pd.DataFrame) -> Iterator[Row]:
     """Not weighed where the control is so near to all queries that no head could be above it by what counts."""
-    whole = energies[energies["layer"].isna() & energies["head"].isna() & (energies["quantity"] == "lowered")]
+    whole = lowered_overall(energies)
     for weights, rows in whole[whole["form"] == "full"].groupby("weights", sort=False):
         by_step = rows.set_index("step")
         row = by_step.loc["values"]

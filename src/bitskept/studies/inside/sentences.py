@@ -10,6 +10,7 @@ from bitskept.base.words import quote
 from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL
 from bitskept.studies.inside import projected_embeddings
+from bitskept.studies.inside.attention_energy import lowered_overall
 from bitskept.studies.inside.capacity import TOLD
 from bitskept.studies.inside.claims import DISTANCE, RELEVANT, beyond_sampling, leaves_room
 from bitskept.studies.inside.infonce import Plan as Pairs
@@ -161,11 +162,10 @@ def geometry(table: pd.DataFrame) -> str:
 
 def energy(energies: pd.DataFrame) -> str:
     """Which steps lower which energy, from tables of `attention_energy.measure` for trained and for random weights."""
-    whole = energies[energies["layer"].isna() & energies["head"].isna() & (energies["quantity"] == "lowered")]
     raised, steps = _raised(energies)
     verdict = "**which a theorem forbids: the program is wrong**" if raised else "as the theorem requires"
     lines = [f"- Of {steps} steps of attention over keys {raised or 'none'} raise E, {verdict}."]
-    for weights, rows in whole.groupby("weights", sort=False):
+    for weights, rows in lowered_overall(energies).groupby("weights", sort=False):
         by_step = rows.set_index(["form", "step"]).to_dict("index")
         short, values, zero = (by_step[finding] for finding in FINDINGS)
         compared = "neither significantly more nor significantly less often than"
@@ -260,7 +260,7 @@ def _gap(table: pd.DataFrame) -> pd.Series:
 
 def _raised(energies: pd.DataFrame) -> tuple[int, int]:
     """How many steps over keys raise the full energy, and of how many."""
-    whole = energies[energies["layer"].isna() & energies["head"].isna() & (energies["quantity"] == "lowered")]
+    whole = lowered_overall(energies)
     keys = whole[(whole["form"] == "full") & (whole["step"] == "keys")]
     return round(((1 - keys["estimate"]) * keys["queries"]).sum()), int(keys["queries"].sum())
 

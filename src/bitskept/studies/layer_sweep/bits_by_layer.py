@@ -54,7 +54,11 @@ def readings(trained: pd.DataFrame) -> pd.DataFrame:
     """The usable share that the centroid shows in each layer under each of `READINGS`; the bag is read from the mean.
     Measured by `instruments.probes.sweep.measure`, computed in `instruments.probes.bounds_by_layer`.
     """
-    rows = usable_shares(with_all_text(trained))
+    return main_readings(usable_shares(with_all_text(trained)))
+
+
+def main_readings(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `READINGS`; of the bag those that are read from the mean of the states."""
     return rows[rows["reading"].isin(READINGS) & (rows["pooling"].isna() | (rows["pooling"] == "mean"))]
 
 

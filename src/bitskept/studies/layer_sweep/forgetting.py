@@ -4,7 +4,7 @@ import pandas as pd
 
 from bitskept.base.publishing import makes_table
 from bitskept.instruments.probes.readings import OTHERS
-from bitskept.studies.layer_sweep.bits_by_layer import READINGS, with_all_text
+from bitskept.studies.layer_sweep.bits_by_layer import main_readings, with_all_text
 
 HALVES = {
     "token": {"rise": "rise", "fall": "late_forgetting"},
@@ -52,8 +52,7 @@ def forgetting(trained: pd.DataFrame) -> pd.DataFrame:
     `instruments.probes.layer_contrasts`.
     """
     rows = with_all_text(contrasts(trained))
-    rows = rows[rows["main"]].drop(columns="main")
-    return rows[rows["reading"].isin(READINGS) & (rows["pooling"].isna() | (rows["pooling"] == "mean"))]
+    return main_readings(rows[rows["main"]].drop(columns="main"))
 
 
 @makes_table

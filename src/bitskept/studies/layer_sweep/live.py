@@ -4,15 +4,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bitskept.base.figures import colour, curve
-from bitskept.studies.layer_sweep.bits_by_layer import READINGS, amounts, usable_shares
+from bitskept.studies.layer_sweep.bits_by_layer import amounts, main_readings, usable_shares
 
 
 def usable(trained: pd.DataFrame) -> pd.DataFrame:
-    """The usable share that the centroid shows in each layer, under each of `READINGS` and with each number of training
-    sentences. Of numbers that differ a little between models (`bits_by_layer.amounts`) the largest stands for all.
+    """The usable share that the centroid shows in each layer, under each of `bits_by_layer.main_readings` and with each
+    number of training sentences. Of numbers that differ a little between models (`bits_by_layer.amounts`) the largest
+    stands for all.
     """
-    rows = usable_shares(trained)
-    rows = rows[rows["reading"].isin(READINGS) & (rows["pooling"].isna() | (rows["pooling"] == "mean"))]
+    rows = main_readings(usable_shares(trained))
     amount = amounts(rows)
     rows = rows.assign(train_sentences=rows["train_sentences"].groupby(amount).transform("max").astype(int))
     columns = ["model", "kind", "reading", "train_sentences", "depth", "estimate", "low", "high", "unit"]

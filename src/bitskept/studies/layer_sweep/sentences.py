@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bitskept.base.words import by_interval, quote, reverse
+from bitskept.base.words import by_interval, listed, quote, reverse
 from bitskept.studies.layer_sweep import units
 from bitskept.studies.layer_sweep.bits_by_layer import READINGS, at_last_layer, with_all_text
 from bitskept.studies.layer_sweep.claims import BITS
@@ -75,7 +75,7 @@ def places(table: pd.DataFrame) -> str:
             parts.append(f"{name} {first['estimate']:.0%}, {most['estimate']:.0%} (layer {most['layer']})")
         lines.append(f"- **{model}**, place {position + 1}, at layer 0 and at the best layer: {'; '.join(parts)}.")
     copies = table[table["weights"] != "trained"]
-    seeds, scales = (_and(copies[name].astype(str).unique()) for name in ("seed", "weights"))
+    seeds, scales = (listed(copies[name].astype(str).unique()) for name in ("seed", "weights"))
     return "\n".join(lines) + f"\n\nEach random copy here is one network: seed {seeds}, initial scale *{scales}*."
 
 
@@ -85,7 +85,7 @@ def learning(orders: pd.DataFrame) -> str:
     for probe, rows in orders.groupby("probe", sort=False):
         rows = rows.sort_values("train_sentences").to_dict("records")
         flips = [
-            f"{_and(pair)} change places between {before['train_sentences']:,} and {after['train_sentences']:,} "
+            f"{listed(pair)} change places between {before['train_sentences']:,} and {after['train_sentences']:,} "
             f"({'their intervals are apart at both' if apart else 'their intervals overlap'})"
             for before, after in pairwise(rows)
             for pair, apart in _flips(before, after)
@@ -103,7 +103,7 @@ def _overlaps(rows: list[dict]) -> str:
     pairs: dict[str, list[str]] = {}
     for first, second in combinations(rows[-1]["order"], 2):
         sizes = [f"{row['train_sentences']:,}" for row in rows if row["ends"][first][0] <= row["ends"][second][1]]
-        pairs.setdefault(_and(sizes), []).append(f"{first} and {second}")
+        pairs.setdefault(listed(sizes), []).append(f"{first} and {second}")
     if any(np.isnan(end) for row in rows for ends in row["ends"].values() for end in ends):
         return " (no intervals to compare)"
     parts = [f"with {sizes} sentences those of {', '.join(names)}" for sizes, names in pairs.items() if sizes]
@@ -126,7 +126,7 @@ def tokenizers(table: pd.DataFrame) -> str:
     """Which models ignore case, and what case adds to the entropy of a token of the others, over all text read here."""
     ignores = table["ignores case"].astype(bool)
     cased = table[~ignores]
-    names = _and(table.loc[ignores, "model"])
+    names = listed(table.loc[ignores, "model"])
     first = (
         f"{names} ignore case: their tokens do not say what is a capital letter." if names else "All models see case."
     )
@@ -134,9 +134,9 @@ def tokenizers(table: pd.DataFrame) -> str:
         f"{row['model']} from {row['H(X)']:.2f} to {row['H(X) without case']:.2f} bits per token"
         for row in cased.to_dict("records")
     ]
-    return (
-        f"{first} Without case the entropy of a token of the whole text would fall for {_and(bits)}." if bits else first
-    )
+    if not bits:
+        return first
+    return f"{first} Without case the entropy of a token of the whole text would fall for {listed(bits)}."
 
 
 def words(orders: pd.DataFrame, table: pd.DataFrame, tokens: pd.DataFrame) -> str:
@@ -146,7 +146,7 @@ def words(orders: pd.DataFrame, table: pd.DataFrame, tokens: pd.DataFrame) -> st
     first, *others = orders.to_dict("records")
     lines = [f"- **{row['unit']}**: {', '.join(row['order'])}" for row in (first, *others)]
     flips = [
-        f"{_and(pair)} change places in {row['unit']} ({'their intervals are apart' if apart else 'not for sure'})"
+        f"{listed(pair)} change places in {row['unit']} ({'their intervals are apart' if apart else 'not for sure'})"
         for row in others
         for pair, apart in _flips(first, row)
     ]
@@ -182,7 +182,7 @@ def random(differences: pd.DataFrame) -> str:
             unknown = "an amount that cannot be compared with"
             side = by_interval(row, above="more than", below="less than", neither="about as much as", unknown=unknown)
             sides.setdefault(side, []).append(f"*{row['weights']}* ({row['random']:z.0%})")
-        parts = "; ".join(f"{side} {_and(copies)}" for side, copies in sides.items())
+        parts = "; ".join(f"{side} {listed(copies)}" for side, copies in sides.items())
         depends = " So the answer depends on the initial scale." if {"more than", "less than"} <= set(sides) else ""
         share = f"{rows['trained'].iloc[0]:z.0%} at the last layer"
         lines.append(f"- **{model}**, {reading}: {share}, {parts}.{depends}")
@@ -246,7 +246,7 @@ def probes(table: pd.DataFrame) -> str:
         lost = f"would report {row.max() - row.min():.0%} of H(X) as forgotten although it is still there"
         ends = f"from {row.min():.0%} ({row.idxmin()}) to {row.max():.0%} ({row.idxmax()})"
         lines.append(f"- **{model}**: {ends}; the weakest probe {lost}.")
-    highest = _and(shares.loc[table["model"].unique()].astype(float).idxmax(axis=1).unique())
+    highest = listed(shares.loc[table["model"].unique()].astype(float).idxmax(axis=1).unique())
     return "At the last layer:\n\n" + "\n".join(lines) + f"\n\nThe probe with the highest bound: {highest}."
 
 
@@ -272,9 +272,3 @@ def domains(table: pd.DataFrame) -> str:
         f"points, depending on the model. The highest interval lies above the lowest in {len(apart)} of {len(spread)} "
         f"models{names}."
     )
-
-
-def _and(names) -> str:
-    """Names in a row: "a, b and c"."""
-    names = list(names)
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -14,6 +14,8 @@ from bitskept.theory.intervals import derived_interval
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 GOALS = 60
 """Points of the curve of least rates."""
+EXCESS_REPLICATES = 300
+"""Bootstrap samples of `excess`; each takes a search for the least rate."""
 POINT = ["reward", "reward_low", "reward_high", "rate", "rate_low", "rate_high", "effective"]
 
 
@@ -72,19 +74,13 @@ def with_cheapest(points: pd.DataFrame, rewards: Float[np.ndarray, " sample"]) -
     return pd.concat([points, cheapest, pd.DataFrame({"way": "sample", "reward": rewards})])
 
 
-def excess(
-    points: pd.DataFrame,
-    rewards: Float[np.ndarray, " sample"],
-    *,
-    replicates: int = 300,
-    seed: int = 0,
-) -> pd.DataFrame:
+def excess(points: pd.DataFrame, rewards: Float[np.ndarray, " sample"], *, seed: int = 0) -> pd.DataFrame:
     """How many bits best-of-N costs above the least rate of its reward, one row per N > 1 of a table of `frontier`,
     with a 95 % interval by bootstrap over samples. `known` says whether reweighting reaches that reward with an
     interval; beyond it, a few samples decide how large the least rate is.
     """
     tilted = points[(points["way"] == "reweighted") & points["rate_low"].notna()]
-    resampled = np.random.default_rng(seed).choice(rewards, (replicates, len(rewards)))
+    resampled = np.random.default_rng(seed).choice(rewards, (EXCESS_REPLICATES, len(rewards)))
     rows = []
     for row in points[(points["way"] == "best_of") & (points["at"] > 1)].to_dict("records"):
         estimate = row["rate"] - cheapest_rate(rewards, row["reward"])

@@ -99,10 +99,12 @@ def _control(own: Mapping[str, Any]) -> str:
     return "" if own["low"] > 0 else ": **the control does not tell the two prompts apart**"
 
 
-def context(gains: pd.DataFrame, marginal: str = "left_out") -> str:
-    """What it adds to read more of the prompt, for each corpus of a table of `prompt_information.gains_by_context`."""
+def context(gains: pd.DataFrame) -> str:
+    """What it adds to read more of the prompt, with the own prompt left out of the mixture, for each corpus of a table
+    of `prompt_information.gains_by_context`.
+    """
     lines = []
-    for corpus, rows in gains[gains["marginal"] == marginal].groupby("corpus", sort=False):
+    for corpus, rows in gains[gains["marginal"] == "left_out"].groupby("corpus", sort=False):
         by_context = rows[rows["quantity"] != CHANGE].sort_values("context").to_dict("records")
         first, *_, last = by_context
         [change] = rows[(rows["quantity"] == CHANGE) & (rows["since"] == first["context"])].to_dict("records")
@@ -155,12 +157,12 @@ def flow(means: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def people(drift: pd.DataFrame, marginal: str = "mixture") -> str:
-    """Where M ends along human answers and along the model's, and their difference, prompt by prompt; a table of
-    `human_answers.drift`.
+def people(drift: pd.DataFrame) -> str:
+    """Where M under the mixture ends along human answers and along the model's, and their difference, prompt by prompt;
+    a table of `human_answers.drift`.
     """
-    ends = (drift["position"] == drift["position"].max()) & (drift["quantity"] == "M") & (drift["marginal"] == marginal)
-    by_whose = drift[ends].set_index("whose").to_dict("index")
+    rows = drift[(drift["quantity"] == "M") & (drift["marginal"] == "mixture")]
+    by_whose = rows[rows["position"] == drift["position"].max()].set_index("whose").to_dict("index")
     human, model, difference = (by_whose[whose] for whose in (*WHOSE, DIFFERENCE))
     verdict = f"The difference, {quote(difference, '.1f')} bits, is not significant"
     if not has_interval(difference):
@@ -173,7 +175,7 @@ def people(drift: pd.DataFrame, marginal: str = "mixture") -> str:
         verdict += f"; one of {detectable(difference['low'], difference['high']):.1f} bits would have been seen"
     return (
         f"Over {human['n']} prompts M ends at {quote(human, '.1f')} bits along human answers and at "
-        f"{quote(model, '.1f')} along the model's. {verdict} ({NAMES[marginal]})."
+        f"{quote(model, '.1f')} along the model's. {verdict} ({NAMES['mixture']})."
     )
 
 

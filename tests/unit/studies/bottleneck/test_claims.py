@@ -197,7 +197,7 @@ def test_preference_is_tested_on_one_side():
     pair = pd.concat([preferred(), preferred().assign(model="e")])
     found = of(table(preferred=pair), PREFERENCE)
     first = norm.isf(0.05 / 2) + norm.ppf(0.8)  # of Holm's two steps
-    assert found["detectable"].tolist() == pytest.approx([first * 0.004 / 3.92] * 2)
+    assert found["detectable"].tolist() == pytest.approx([first * 0.002 / norm.isf(0.025)] * 2)
 
 
 def test_what_is_good_for_a_network_is_a_low_cost_and_a_low_complexity():

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 from bitskept.studies.bottleneck import amount_of_text, bound, by_layer, documents, text_labels
 from bitskept.studies.bottleneck.section import IbCorrelations
@@ -183,7 +184,7 @@ def test_a_change_of_optimality_is_that_of_each_draw(section):
     found = amount_of_text.changes(table, section).set_index(["model", "estimator"])
     assert found.pop("planned").all()
     assert found.loc[("a", "raw"), ["first", "estimate"]].tolist() == pytest.approx([0.55, -0.3])
-    known = mean_over_runs(np.array([-0.2, -0.4]), np.hypot(0.1, 0.1) / 1.96, 10)
+    known = mean_over_runs(np.array([-0.2, -0.4]), np.hypot(0.1, 0.1) / norm.isf(0.025), 10)
     assert found.loc[("a", "raw"), "low"] == pytest.approx(known.low)
     assert found.loc["b", ["estimate", "low", "high", "p"]].isna().all().all()
     assert (set(found["sentences"]), set(found["more"]), set(found["width"])) == ({10}, {40}, {1})
@@ -203,7 +204,7 @@ def test_changes_are_those_of_each_width_and_of_the_largest_amount_with_the_draw
         ["a", 2, 10, 40, True], ["b", 2, 10, 40, True], ["c", 1, 20, 80, False],
     ]  # fmt: skip
     row = found.iloc[2]
-    known = mean_over_runs(np.array([-0.4]), np.hypot(0.1, 0.1) / 1.96, 10)
+    known = mean_over_runs(np.array([-0.4]), np.hypot(0.1, 0.1) / norm.isf(0.025), 10)
     assert (row["estimate"], row["low"]) == pytest.approx((known.estimate, known.low))
 
 
@@ -234,7 +235,7 @@ def test_preference_is_a_mean_over_draws_with_the_largest_p():
     ]
     found = text_labels.over_draws(pd.concat([*p, *bits]).assign(clusters=30))
     assert found["estimate"].tolist() == [0.6, 1.25, 1.25]
-    known = mean_over_runs(np.array([1, 1.5]), 0.2 / 3.92, 30)
+    known = mean_over_runs(np.array([1, 1.5]), 0.1 / norm.isf(0.025), 30)
     assert found.loc[2, ["low", "high"]].tolist() == pytest.approx([known.low, known.high])
     assert "anchor_seed" not in found
 

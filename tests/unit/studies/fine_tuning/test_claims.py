@@ -43,10 +43,10 @@ def change(estimate=0.1, against="before", p=0.001, half=0.05, **facts):
     return usual | facts
 
 
-def test_a_claim_is_the_smallest_rise_at_the_main_dose_in_the_columns_of_all_notebooks(section):
+def test_a_claim_is_the_smallest_rise_at_the_main_dose_in_the_columns_of_all_notebooks_and_its_own(section):
     rows = pd.DataFrame([change(0.3), change(0.2, "continued", half=0.1), change(0.4, arm="continued")])
     table = claims(section, rows, {}, LEARNED)
-    assert list(table) == COLUMNS
+    assert list(table) == [*COLUMNS, "arm", "score", "rate"]
     (row,) = table.to_dict("records")
     assert row["claim"] == f"{STATED} (stsb)"
     assert (row["paper"], row["reading"], row["probe"], row["model"], row["outcome"]) == (
@@ -170,9 +170,9 @@ def test_a_yes_rests_on_every_opponent_and_another_outcome_on_that_of_the_smalle
 
 
 def test_no_verdict_rests_on_a_primary_row_near_the_border():
-    row = {"claim": f"{STATED} (stsb)", "model": "m", "outcome": "no", "reading": "mean", "probe": "cosine",
+    row = {"model": "m", "arm": "recoverability", "score": "stsb", "rate": np.nan, "outcome": "no", "reading": "mean",
            "train_sentences": 240, "estimate": -0.1, "low": -0.2, "high": 0.0, "primary": True}  # fmt: skip
-    far = {"claim": f"{STATED} (lee)", "high": -0.05}
+    far = {"score": "lee", "high": -0.05}
     table = pd.DataFrame([row, row | far, row | {"primary": False}, row | {"outcome": "not tested", "high": None}])
     contrasts = pd.DataFrame({"score": ["stsb", "lee"], "against": "permuted", "estimate": -0.1})
     table = with_border(table, contrasts.assign(model="m", arm="recoverability"))

@@ -3,7 +3,6 @@ import pytest
 from score_changes import OPPONENTS, changes
 
 from bitskept.studies.fine_tuning import verdicts
-from bitskept.studies.fine_tuning.claims import RAISES
 from bitskept.studies.fine_tuning.score_changes import differences
 
 
@@ -14,18 +13,14 @@ def checked(learned=True, **arms):
     return pd.DataFrame([{"learned": True, "lifted": False, "masked": False} | row for row in rows.values()], index)
 
 
-STATED = f"tuning for recoverability from each state {RAISES}"
-
-
 def claimed(*outcomes, **facts):
-    """Rows of `claims.claims`: (task, outcome, estimate, half of the interval) and what differs from the main dose."""
+    """Rows of `claims.claims`: (score, outcome, estimate, half of the interval) and what differs from the main dose."""
     usual = {"paper": "P1", "reading": "mean", "probe": "cosine", "train_sentences": 240, "model": "m",
-             "unit": "rank correlation", "clusters": 300}  # fmt: skip
+             "unit": "rank correlation", "clusters": 300, "arm": "recoverability", "rate": float("nan")}  # fmt: skip
     rows = []
-    for task, outcome, estimate, half in outcomes:
+    for score, outcome, estimate, half in outcomes:
         ends = {"estimate": estimate, "low": estimate - half, "high": estimate + half, "detectable": 2.8 * half / 1.96}
-        primary = not facts and "rate" not in task
-        row = usual | {"claim": f"{STATED} ({task})", "outcome": outcome, "primary": primary}
+        row = usual | {"score": score, "outcome": outcome, "primary": not facts}
         rows.append(row | ends | facts)
     return pd.DataFrame(rows)
 
@@ -175,7 +170,7 @@ def test_other_doses_and_poolings_that_turn_an_outcome_are_named():
         claimed(("a", "no", -0.1, 0.05), ("b", "yes", 0.2, 0.05), ("c", "no", -0.3, 0.1), reading="last"),
         claimed(("c", "no", -0.3, 0.1), reading="first"),
         claimed(("a", "cannot tell", 0.1, 0.2), ("c", "yes", 0.3, 0.1), train_sentences=32),
-        claimed(("a at a rate of 0.05", "yes", 0.3, 0.05)),
+        claimed(("a", "yes", 0.3, 0.05), rate=0.05),
     ]
     assert flips(pd.concat([main, *turned], ignore_index=True), under_mean) == (
         "Of 7 rows at other doses or under other poolings, 1 have the outcome of their main row: *last* 0 of 3, "
@@ -194,7 +189,7 @@ def test_other_doses_and_poolings_that_turn_an_outcome_are_named():
     poolings = pd.concat([claimed(("b", "yes", 0.3, 0.05), reading="last"), fewer])
     text = flips(pd.concat([main, poolings], ignore_index=True), under_mean)
     assert "No other dose was scored." in text
-    rate = claimed(("b at a rate of 0.05", "yes", 0.3, 0.29))
+    rate = claimed(("b", "yes", 0.3, 0.29), rate=0.05)
     both = differences(changes({"a": (0.3, 0.3)}, ("before", "continued")))
     other = pd.concat([under_mean, changes({"b": (0.3,)}, ("before",)).assign(rate=0.05)])
     text = verdicts.flips(pd.concat([main, rate], ignore_index=True), both, other)
