@@ -47,9 +47,10 @@ def settings(table: pd.DataFrame) -> Figure:
     for line, half in zip(panels, ("rise", "fall"), strict=True):
         for axes, model in zip(line, models, strict=True):
             chosen = rows[(rows["model"] == model) & (rows["half"] == half)].reset_index(drop=True)
-            for reading, part in chosen.groupby("reading"):
-                shade = f"C{names.index(reading)}"
-                points(axes, part, part.index.astype(float), color=shade, markersize=4, capsize=0, label=reading)
+            for index, reading in enumerate(names):
+                if len(part := chosen[chosen["reading"] == reading]):
+                    look = {"color": f"C{index}", "markersize": 4, "capsize": 0, "label": reading}
+                    points(axes, part, part.index.astype(float), **look)
             axes.axvline(0, color="black", linewidth=1)
             axes.axvline(BITS, color="grey", linewidth=1, linestyle=":", label="the least\nthat counts")
             axes.set(title=model, yticks=[])
