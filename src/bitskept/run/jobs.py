@@ -13,12 +13,13 @@ from bitskept.base.params import Section, nearest
 from bitskept.instruments.job import Job
 from bitskept.instruments.states import cut_as_planned
 from bitskept.run.notebooks import figure_functions
+from bitskept.studies.bottleneck import over_runs
 from bitskept.studies.bottleneck.section import model_jobs
 
 Sections = Mapping[str, Section]
 ANY_MODEL = "04_ib_correlations"
 """The notebook whose measurements can be done for a model that no section names."""
-READS = {ANY_MODEL: ("05_run_measures.csv",)}
+READS = {ANY_MODEL: (over_runs.FILE,)}
 """The tables of other notebooks that a notebook shows."""
 SIDE_BY_SIDE = ("02_layer_sweep", "03_fine_tuning", "05_training_dynamics")
 """The notebooks that compute side by side, with one thread each (`parallel.each_stored`); twins always are."""

@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float, Shaped
 from scipy.stats import rankdata
 
-from bitskept.base.params import find, read_yaml
+from bitskept.base.params import find
 from bitskept.base.publishing import folders, makes_table, read_table
 from bitskept.theory.repeated_runs import Mean, mean_over_runs
 from bitskept.theory.statistics import (
@@ -62,13 +62,13 @@ class Pair(NamedTuple):
 
 
 def measures(profile: str) -> tuple[pd.DataFrame, str]:
-    """The table of the runs of notebook 05 of this profile, or else that of laptop, with the number of `items` that it
-    takes of a task, and whose it is, in words; an empty table, and what to do, where there is none.
+    """The table of the runs of notebook 05 of this profile, or else that of laptop, and whose it is, in words; an empty
+    table, and what to do, where there is none.
     """
     for parameters in dict.fromkeys((find(profile), find("laptop"))):
         path = folders(parameters.stem)[1] / FILE
         if path.is_file():
-            table = read_table(path).assign(items=read_yaml(parameters)[NOTEBOOK]["items"])
+            table = read_table(path)
             return table, f"The {table['run'].nunique()} runs are those of the profile {parameters.stem}."
     words = f"Notebook 05 has not been run with this profile, nor with laptop: run `{NOTEBOOK}` first."
     return pd.DataFrame(columns=[*RUN, "items", "quantity", "estimate"]), words

@@ -37,8 +37,8 @@ SPREAD = {"accuracy": 0.5, "spearman": 1.0}
 
 @makes_table
 def run_measures(table: pd.DataFrame, section: TrainingDynamics) -> pd.DataFrame:
-    """One number a row for each run after its last step: `RUN`, quantity, estimate. `tokens` is how many it was trained
-    on, those that it saw again among them.
+    """One number a row for each run after its last step: `RUN`, items, quantity, estimate. `tokens` is how many it was
+    trained on, those that it saw again among them; `items`, how many of a task it was asked.
 
     Quantities: `MEASURES` (those of the last layer by the centroid, and means over layers at a label width of one
     token), the gain, bits per byte, and scores ("TASK QUANTITY"). Measured by the instruments that
@@ -54,9 +54,8 @@ def run_measures(table: pd.DataFrame, section: TrainingDynamics) -> pd.DataFrame
     training = section.training
     facts = rows[NAMES].drop_duplicates().to_dict("records")
     known = {fact["id"]: _facts(training, fact) for fact in facts}
-    return pd.concat(
-        [pd.DataFrame([known[id] for id in rows["id"]]), rows[["quantity", "estimate"]]], axis=1
-    ).reset_index(drop=True)
+    runs = pd.DataFrame([known[id] for id in rows["id"]]).assign(items=section.items)
+    return pd.concat([runs, rows[["quantity", "estimate"]]], axis=1).reset_index(drop=True)
 
 
 def _facts(training: twin_runs.TwinTraining, checkpoint: dict[str, Any]) -> dict[str, Any]:
