@@ -19,6 +19,8 @@ from bitskept.studies.dynamics.comparing_runs import NETWORK, SETTING, at_last_l
 RUN = [*NETWORK, "seed"]
 """The columns that name a run."""
 KEPT = "retained_cross_entropy"
+NO_VERDICT = "no verdict, as it has not learned"
+"""What is said of a twin in place of what its layers keep (`without_verdict`)."""
 
 
 @makes_table

@@ -67,8 +67,8 @@ def learned(measures: pd.DataFrame, largest_gap: float) -> pd.DataFrame:
 
 def counted(measures: pd.DataFrame, largest_gap: float) -> pd.DataFrame:
     """The measures of the runs that count, by one rule for every table: an arm is represented by those of its runs that
-    have `learned`. An arm of which none has is shown with all of them, but gets no verdict: there, the column `learned`
-    is False.
+    have `learned`. If no run of an arm has, all of its runs are shown, but it gets no verdict: there, the column
+    `learned` is False.
     """
     passed = learned(measures, largest_gap)[["arm", "seed", "learned"]]
     some = passed.groupby("arm")["learned"].any()
@@ -92,7 +92,7 @@ def by_run(counted: pd.DataFrame) -> pd.DataFrame:
 
 
 def synonyms(by_run: pd.DataFrame) -> pd.DataFrame:
-    """Of these, the bits about the synonym that probes with all their text read from a token's own state."""
+    """The bits about the synonym that probes with all their text read from a token's own state."""
     rows = by_run[(by_run["quantity"] == "synonym_bits") & (by_run["reading"] == "token")]
     return rows[rows["train_sentences"] == rows["train_sentences"].max()]
 

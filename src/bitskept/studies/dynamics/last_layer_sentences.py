@@ -6,6 +6,7 @@ from itertools import permutations
 import pandas as pd
 
 from bitskept.base.words import quote
+from bitskept.studies.dynamics.gains import NO_VERDICT
 from bitskept.studies.dynamics.last_layers import BITS, COMPARED, EQUAL, LARGEST
 
 
@@ -75,4 +76,4 @@ def forgetting(table: pd.DataFrame, without_verdict: Collection[str]) -> str:
 
 
 def _mark(twin: str, without_verdict: Collection[str]) -> str:
-    return " (no verdict, as it has not learned)" if twin in without_verdict else ""
+    return f" ({NO_VERDICT})" if twin in without_verdict else ""

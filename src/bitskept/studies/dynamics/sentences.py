@@ -1,12 +1,13 @@
 """What the numbers of notebook 05 say. Each function gives Markdown for one conclusion."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
 
-from bitskept.base.words import has_interval, quote
+from bitskept.base.words import has_interval, listed, quote
 from bitskept.studies.dynamics.checkpoints import GAIN
+from bitskept.studies.dynamics.gains import NO_VERDICT
 from bitskept.studies.dynamics.phases import has_not_turned
 from bitskept.studies.dynamics.sizes import LABELS, VARIED, along, varied
 
@@ -51,12 +52,12 @@ def _largest(rows: pd.DataFrame) -> str:
             f"the {row['effect']} (single pairs from {row['smallest']:+.2f} to {row['largest']:+.2f})"
             for row in sure[sure["effect"] != first].to_dict("records")
         ]
-        also = f"Also sure: {_list(others)}." if others else "It is the only sure one."
+        also = f"Also sure: {listed(others)}." if others else "It is the only sure one."
         text = f"**the {first} makes the largest difference on average.** {also}"
     else:
         text = "**no ingredient makes a sure difference on average.**"
     if len(mixed := rows.loc[rows["varies"] == "sign", "effect"]):
-        text += f" The sign of the effect of {_list(f'the {name}' for name in mixed)} depends on the rest."
+        text += f" The sign of the effect of {listed(f'the {name}' for name in mixed)} depends on the rest."
     return text + (" There is one seed, so this holds for these networks only." if (rows["runs"] == 1).all() else "")
 
 
@@ -67,7 +68,7 @@ def phases(changes: pd.DataFrame, without_verdict: Collection[str]) -> str:
     if not len(changes):
         return "There is no curve to look at."
     return "\n".join(
-        f"- **{twin}**: no verdict, as it has not learned." if twin in without_verdict else _phases_of(twin, rows)
+        f"- **{twin}**: {NO_VERDICT}." if twin in without_verdict else _phases_of(twin, rows)
         for twin, rows in changes.groupby("twin", sort=False)
     )
 
@@ -86,9 +87,9 @@ def _phases_of(twin: str, rows: pd.DataFrame) -> str:
     told = rows[: len(rows) - still]
     there, missing = ([f"the {name}" for name in told.loc[told["seen"] == flag, "phase"]] for flag in (True, False))
     if there and not missing:
-        verdict = f"**Seen: {_list(there)}.**" if still else "**All phases are seen**, in this order."
+        verdict = f"**Seen: {listed(there)}.**" if still else "**All phases are seen**, in this order."
     else:
-        verdict = f"**Seen: {_list(there)}; not {_list(missing)}.**" if there else "**None of them is surely there.**"
+        verdict = f"**Seen: {listed(there)}; not {listed(missing)}.**" if there else "**None of them is surely there.**"
     if any(seen[place] and seen[place + 2] and not seen[place + 1] for place in range(len(seen) - 2)):
         verdict += " As nothing is sure between them, two phases of the same direction may be one phase."
     if runs == 1:
@@ -181,7 +182,7 @@ def between_runs(table: pd.DataFrame) -> str:
         best = rows.loc[rows["estimate"].abs().idxmax()]
         units = f"{best['runs']} runs of {'one twin' if best['twins'] == 1 else str(best['twins']) + ' twins'}"
         start = f"- **{_words(target)}**: *{_words(best['measure'])}* goes with it most closely, {quote(best, '+.2f')}"
-        others = _list([f"*{_words(name)}*" for name in rows.loc[rows["sure"], "measure"] if name != best["measure"]])
+        others = listed([f"*{_words(name)}*" for name in rows.loc[rows["sure"], "measure"] if name != best["measure"]])
         if best["sure"]:
             verdict = f"**That is significant after Holm's correction.**{f' So is that of {others}.' if others else ''}"
         elif others:  # of more runs
@@ -217,9 +218,3 @@ def _seeds(runs: int) -> str:
 
 def _runs(number: int) -> str:
     return f"{number} run{'' if number == 1 else 's'}"
-
-
-def _list(names: Iterable[str]) -> str:
-    """a, b and c; nothing of none."""
-    *start, last = [*names] or [""]
-    return f"{', '.join(start)} and {last}" if start else last
