@@ -32,7 +32,10 @@ def small_rises(table: pd.DataFrame, kinds: Mapping[str, str]) -> str:
         sizes = (f"{quote(row, '+.3f')} ({setting(row)})" for row in part.to_dict("records"))
         parts.append(f"{model} {', '.join(sizes)}")
     risen, flat = set(small["model"].map(kinds)), set(kinds.values()) - set(small["model"].map(kinds))
-    side = f" All of these are in {risen.pop()}s." if len(risen) == len(flat) == 1 else ""
+    side = ""
+    if len(risen) == len(flat) == 1:
+        many = [*kinds.values()].count(kind := risen.pop()) > 1
+        side = f" All of these are in {kind}s." if many else f" All of these are in the {kind}."
     large = rows.loc[rows["outcome"] == "yes", "reading"].unique()
     others = f" Rises that count are found from {', '.join(f'*{name}*' for name in large)}." if len(large) else ""
     return (
@@ -109,7 +112,7 @@ def without_one(trained: pd.DataFrame) -> str:
                 needed.append(model)
     if not parts:
         return ""
-    rests = f" So in half of them or more its sign rests on {', '.join(needed)}." if needed else ""
+    rests = f" So its sign rests on {' and on '.join(needed)}." if needed else ""
     return f"**{KEEPS.capitalize()}**: the difference is positive in {', in '.join(parts)}.{rests}"
 
 

@@ -160,7 +160,8 @@ def random(table: pd.DataFrame) -> Figure:
                 for number, (_, copy) in enumerate(rows[rows["weights"] == scale].groupby("seed")):
                     look = {"color": looks[scale], "lw": 2 + 1.2 * (len(scales) - 1 - index)}
                     curve(axes, copy, "layer", share=True, label=scale if number == 0 else "_", marker=".", **look)
-            curve(axes, rows[rows["weights"] == "trained"], "layer", share=True, color="black", label="trained", lw=3)
+            look = {"color": "black", "lw": 3, "marker": "."}
+            curve(axes, rows[rows["weights"] == "trained"], "layer", share=True, label="trained", **look)
         line[0].set_ylabel(f"{reading}\nusable share")
     _label_grid(panels, models)
     return figure

@@ -38,8 +38,11 @@ def forgetting(table: pd.DataFrame) -> Figure:
 
 def settings(table: pd.DataFrame) -> Figure:
     """The contrasts of each model under every setting, in the order of their estimates: a row for rise and one for
-    fall. Left out are probes that read next to nothing in any layer.
+    fall. Hollow: a vector for the sentence, between any two layers. Left out are probes that read next to nothing in
+    any layer.
     """
+    poolings = ": " + table["pooling"].astype(object)
+    table = table.assign(reading=table["reading"] + poolings.fillna(""))
     models, names = list(table["model"].unique()), list(table["reading"].unique())
     figure = Figure(figsize=(4.2 * len(models) + 2, 10))
     panels = figure.subplots(2, len(models), sharex="row", squeeze=False)
@@ -48,15 +51,14 @@ def settings(table: pd.DataFrame) -> Figure:
         for axes, model in zip(line, models, strict=True):
             chosen = rows[(rows["model"] == model) & (rows["half"] == half)].reset_index(drop=True)
             for index, reading in enumerate(names):
-                if len(part := chosen[chosen["reading"] == reading]):
-                    look = {"color": f"C{index}", "markersize": 4, "capsize": 0, "label": reading}
-                    points(axes, part, part.index.astype(float), **look)
+                part = chosen[chosen["reading"] == reading]
+                for main, some in part.groupby("main", sort=False):
+                    look = {"color": f"C{index}", "markersize": 5, "capsize": 0, "label": reading if main else "_"}
+                    points(axes, some, some.index.astype(float), mfc=f"C{index}" if main else "white", **look)
             axes.axvline(0, color="black", linewidth=1)
             axes.axvline(BITS, color="grey", linewidth=1, linestyle=":", label="the least\nthat counts")
-            axes.set(title=model, yticks=[])
-        line[0].set_ylabel(f"settings, by the size of the {half}")
-    for axes in panels[-1]:
-        axes.set_xlabel("bits per token")
+            axes.set(title=f"{half}: {model}", yticks=[], xlabel="bits per token")
+        line[0].set_ylabel(f"contrasts, by the size of the {half}")
     panels[0, -1].legend(*_handles(panels), loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 

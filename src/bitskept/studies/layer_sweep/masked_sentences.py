@@ -63,5 +63,5 @@ def rules(table: pd.DataFrame) -> str:
     return (
         f"Which rule brings more of the token back? What the last layer keeps after {first} less what it keeps after "
         f"{second}, in points: {parts}, from the means over {compared['seeds'].iloc[0]} seeds of each and the outer "
-        f"ends of their intervals. {answer}."
+        f"ends of their intervals, which are over sentences and not over seeds. {answer}."
     )

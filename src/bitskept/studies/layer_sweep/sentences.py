@@ -139,9 +139,9 @@ def tokenizers(table: pd.DataFrame) -> str:
     return f"{first} Without case the entropy of a token of the whole text would fall for {listed(bits)}."
 
 
-def words(orders: pd.DataFrame, table: pd.DataFrame, tokens: pd.DataFrame) -> str:
-    """The order of the models' last layers in each way of counting (`units.orders`), and what shared words hold in each
-    model.
+def words(orders: pd.DataFrame, table: pd.DataFrame) -> str:
+    """The order of the models' last layers in each way of counting (`units.orders`), and what they show of shared
+    words, beside layer 0.
     """
     first, *others = orders.to_dict("records")
     lines = [f"- **{row['unit']}**: {', '.join(row['order'])}" for row in (first, *others)]
@@ -152,12 +152,12 @@ def words(orders: pd.DataFrame, table: pd.DataFrame, tokens: pd.DataFrame) -> st
     ]
     end = f"Beside the {first['unit']}, {'; '.join(flips)}." if flips else "The order is the same in each."
     shared = table[table["counted"] == units.UNITS[-1]]
-    parts = []
-    for row in at_last_layer(shared).to_dict("records"):
-        groups = tokens[(tokens["model"] == row["model"]) & (tokens["group"] == units.SHARED)]
-        entropy = groups.loc[groups["quantity"] == "entropy", "estimate"].iloc[0]
-        parts.append(f"{row['model']} {quote(row, '.2f')} of {entropy:.2f} bits")
-    more = f" About a shared word the last layer shows: {'; '.join(parts)}." if parts else ""
+    first_layer = shared[shared["layer"] == 0].set_index("model")["estimate"]
+    parts = [
+        f"{row['model']} {quote(row, '.2f')} of {first_layer[row['model']]:.2f} bits"
+        for row in at_last_layer(shared).to_dict("records")
+    ]
+    more = f" Of what layer 0 shows about a shared word, the last layer shows: {'; '.join(parts)}." if parts else ""
     return "The models' last layers, the one that keeps most first:\n\n" + "\n".join(lines) + f"\n\n{end}{more}"
 
 
@@ -231,9 +231,10 @@ def bounds(table: pd.DataFrame) -> str:
     wide = table.pivot(index=["model", "layer"], columns="quantity", values="estimate")
     gain = wide["retained_cross_entropy"] - wide["retained_fano"]
     model, layer = gain.idxmax()
+    ends = f"{100 * gain.min():+.2f} to {100 * gain.max():+.2f} points of H(X)"
     return (
         f"The cross-entropy bound is the higher one in {(gain > 0).mean():.0%} of the {len(gain)} layers. The "
-        f"difference runs from {gain.min():+z.1%} to {gain.max():+z.1%} of H(X), largest at layer {layer} of {model}."
+        f"difference runs from {ends}, largest at layer {layer} of {model}."
     )
 
 
@@ -255,10 +256,17 @@ def tokens(table: pd.DataFrame) -> str:
     lines = []
     for model, rows in table[table["by"] != DOMAIN].groupby("model", sort=False):
         low, high = rows.loc[rows["estimate"].idxmin()], rows.loc[rows["estimate"].idxmax()]
-        fewest = f"*{low['name']}* ({low['by']}), {quote(low, clusters='sentences')},"
+        fewest = f"*{low['name']}* ({low['by']}), {quote(low, clusters='sentences')}"
         most = f"*{high['name']}* ({high['by']}), {quote(high, clusters='sentences')}"
-        lines.append(f"- **{model}** names the fewest tokens among {fewest} and the most among {most}.")
+        fewer, more = (_sure(row, rows.drop(row.name)) for row in (low, high))
+        lines.append(f"- **{model}** names the fewest tokens among {fewest}{fewer}, and the most among {most}{more}.")
     return "\n".join(lines)
+
+
+def _sure(row: pd.Series, others: pd.DataFrame) -> str:
+    """Nothing if the interval of a row lies apart from all others'; else that it does not."""
+    apart = (others["low"] > row["high"]) | (others["high"] < row["low"])
+    return "" if apart.all() else " (not for sure)"
 
 
 def domains(table: pd.DataFrame) -> str:
@@ -269,6 +277,6 @@ def domains(table: pd.DataFrame) -> str:
     names = f" ({', '.join(apart)})" if apart else ""
     return (
         f"Across domains the share named varies by {100 * spread.min():.0f} to {100 * spread.max():.0f} percentage "
-        f"points, depending on the model. The highest interval lies above the lowest in {len(apart)} of {len(spread)} "
-        f"models{names}."
+        f"points, depending on the model. The intervals of the best and the worst domain are apart in {len(apart)} of "
+        f"{len(spread)} models{names}."
     )

@@ -39,10 +39,8 @@ def claim(table: pd.DataFrame, kinds: Mapping[str, str]) -> str:
         both = [model for model in rows["model"].unique() if model in yes[0] & yes[1]]
         first_answer, second_answer = ((verdict(half) or "not measured") + _too_small(half) for half in halves)
         answers = f"enhanced: {first_answer}. Discarded: {second_answer}"
-        layers = _few_layers(table, rows)
-        lines.append(
-            f"- **{reading}**: {answers}. Both: **{', '.join(both) or 'no model'}**.{_falls(halves[1], kinds)}{layers}"
-        )
+        lost = _falls(halves[1], kinds) + _late(table, halves[1], kinds) + _few_layers(table, rows)
+        lines.append(f"- **{reading}**: {answers}. Both: **{', '.join(both) or 'no model'}**.{lost}")
     lines += _any_layers(table) + _both_halves_at_first_place(table)
     others = table[~about_layers(table) & ~table["claim"].str.startswith(KEEPS)]
     for (name, how), rows in others.groupby(["claim", others.apply(setting, axis=1)], sort=False):
@@ -128,15 +126,26 @@ def first_place(compared: pd.DataFrame) -> str:
 
 def _falls(rows: pd.DataFrame, kinds: Mapping[str, str]) -> str:
     """What encoders and decoders lose, where there are both: the paper speaks of decoders."""
-    lost = rows.groupby(rows["model"].map(kinds))["estimate"].agg(["min", "max"])
-    if len(lost) < 2:
+    if rows["model"].map(kinds).nunique() < 2:
         return ""
-    spans = [
+    seen = (rows.loc[rows["model"].map(kinds) == "encoder", "outcome"] == "yes").any()
+    return f" Bits lost per token: {_spans(rows, kinds)}{', so encoders lose bits as well' if seen else ''}."
+
+
+def _late(table: pd.DataFrame, rows: pd.DataFrame, kinds: Mapping[str, str]) -> str:
+    """How much of what the bag loses between its inner layer and the last is lost in late layers."""
+    setting = ["reading", "probe", "train_sentences", "model"]
+    late = table[table["claim"] == LOSE].merge(rows.loc[rows["claim"] == DISCARDED, setting])
+    return f" In late layers alone: {_spans(late, kinds)}." if late["model"].map(kinds).nunique() > 1 else ""
+
+
+def _spans(rows: pd.DataFrame, kinds: Mapping[str, str]) -> str:
+    """The smallest and the largest estimate of each kind of model."""
+    lost = rows.groupby(rows["model"].map(kinds))["estimate"].agg(["min", "max"])
+    return ", ".join(
         f"{kind}s {' to '.join(dict.fromkeys((f'{least:.2f}', f'{most:.2f}')))}"
         for kind, least, most in lost.itertuples()
-    ]
-    seen = (rows.loc[rows["model"].map(kinds) == "encoder", "outcome"] == "yes").any()
-    return f" Bits lost per token: {', '.join(spans)}{', so a loss is no mark of decoders' if seen else ''}."
+    )
 
 
 def _too_small(rows: pd.DataFrame) -> str:
@@ -185,7 +194,8 @@ def robust(table: pd.DataFrame) -> str:
     silent = about_layers(table) & (table["outcome"] == "not tested")
     if silent.any():
         first += f" {silent.sum()} contrasts are not counted: their probe reads less than {READS} bits in every layer."
-    return "\n".join([first, "", *lines, *_other_vectors(with_all_text(others[~others["same"]])), *_one_sided(table)])
+    vectors = others[~others["same"]]
+    return "\n".join([first, "", *lines, *_other_vectors(vectors), *_one_sided(table)])
 
 
 def _opposite(main: pd.DataFrame, others: pd.DataFrame) -> str:
@@ -216,16 +226,16 @@ def _one_sided(table: pd.DataFrame) -> list[str]:
     if rows.empty:
         return []
     parts = "; ".join(
-        f"{setting(row)}, {row['model']}, {HALVES[row['claim']]}, {quote(row, '+.2f')}"
-        for row in rows.to_dict("records")
+        f"{setting(row)}, {row['model']}, {row['claim']}, {quote(row, '+.2f')}" for row in rows.to_dict("records")
     )
     return ["", f"A *yes* is one-sided (p < .05), so its 95 % interval, which is two-sided, may hold 0: {parts}."]
 
 
-def _other_vectors(rows: pd.DataFrame) -> list[str]:
-    """What other poolings and places say, one line for each."""
-    if rows.empty:
+def _other_vectors(vectors: pd.DataFrame) -> list[str]:
+    """What other poolings and places say with all text, one line for each, and where less text says something else."""
+    if vectors.empty:
         return []
+    rows = with_all_text(vectors)
     lines = [
         "",
         "Other poolings of the bag, and places, with all text:",
@@ -235,7 +245,17 @@ def _other_vectors(rows: pd.DataFrame) -> list[str]:
     ]
     for (claim, reading), part in rows.groupby(["claim", "reading"], sort=False):
         lines.append(f"| {claim} | {reading} | {verdict(part)} |")
-    return lines
+    less = vectors.drop(rows.index).merge(rows, on=["claim", "reading", "model"], suffixes=("", "_all"))
+    if less.empty:
+        return lines
+    same = less["outcome"] == less["outcome_all"]
+    alone = less[less["outcome_all"] == "yes"].groupby(["claim", "reading", "model"], sort=False)["outcome"]
+    unconfirmed = [
+        f"{reading} of {model} ({claim})" for (claim, reading, model), answers in alone if (answers != "yes").all()
+    ]
+    also = f" A *yes* with all text alone: {'; '.join(unconfirmed)}." if unconfirmed else ""
+    found = f"With less text, and mostly fewer layers, {same.sum()} of {len(less)} outcomes are the same."
+    return [*lines, "", found + also]
 
 
 def _keeps(table: pd.DataFrame) -> list[str]:

@@ -35,7 +35,7 @@ def test_certain_rises_below_the_limit_are_named_with_their_models_and_kinds():
     text = caveats.small_rises(pd.DataFrame(rows), KINDS)
     assert text == (
         "**The limit.** Bits that rise for certain, but by less than 0.1: c +0.050 [+0.010, +0.100] (token, centroid, "
-        "80 sentences), +0.050 [+0.010, +0.100] (bag: mean, centroid, 40 sentences). All of these are in decoders. "
+        "80 sentences), +0.050 [+0.010, +0.100] (bag: mean, centroid, 40 sentences). All of these are in the decoder. "
         "With a limit below such a rise its outcome would be *yes*, for a primary one if it is significant "
         "after Holm's correction. Rises that count are found from *bag: last*."
     )
@@ -45,6 +45,7 @@ def test_kinds_are_told_apart_only_where_one_of_them_shows_no_rise():
     both = pd.DataFrame([row(RISE, "no"), row(RISE, "no", "a")])
     text = caveats.small_rises(both, KINDS)
     assert "; a +0.050" in text
+    assert "All of these are in encoders." in caveats.small_rises(both[1:], KINDS)
     assert "All of these" not in text
     assert "Rises that count" not in text
     assert "All of these" not in caveats.small_rises(both[:1], {"c": "decoder"})
@@ -118,7 +119,7 @@ def test_each_model_is_left_out_once():
     text = caveats.without_one(gaps(a=(0.9, 0.9), b=(0.4, 0.6), c=(0.5, 0.5)))
     assert text == (
         "**Encoders keep more than decoders**: the difference is positive in 1 of 2 settings without a, in 2 of 2 "
-        "settings without b. So in half of them or more its sign rests on a."
+        "settings without b. So its sign rests on a."
     )
     assert "rests on" not in caveats.without_one(gaps(a=(0.9, 0.9), b=(0.6, 0.6), c=(0.5, 0.5)))
     assert "rests on" not in caveats.without_one(gaps(a=(0.1, 0.1), b=(0.2, 0.2), c=(0.5, 0.5)))

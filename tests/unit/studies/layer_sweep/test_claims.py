@@ -147,7 +147,7 @@ def test_both_halves_must_hold_in_one_model():
     assert text.splitlines()[0] == (
         "- **token**: enhanced: yes for a, b; cannot tell for c (a difference of 0.30 bits would have been seen). "
         "Discarded: yes for a, c; no for b (certain, and smaller than 0.1: 0.50 bits in b). Both: **a**. Bits lost "
-        "per token: decoders 0.50, encoders 0.50, so a loss is no mark of decoders."
+        "per token: decoders 0.50, encoders 0.50, so encoders lose bits as well."
     )
     assert "- **window**: enhanced: not measured. Discarded: not measured. Both: **no model**." in text
 
@@ -166,6 +166,30 @@ def test_a_loss_of_decoders_alone_is_no_reason_to_say_that_it_is_no_mark_of_thei
     text = words(*encoders, row(LOSE, "yes", "c", estimate=0.7))
     assert "Bits lost per token: decoders 0.70, encoders 0.01 to 0.02." in text
     assert "Bits lost" not in words(row(LOSE, "no", "a"), row(LOSE, "yes", "b"))
+
+
+def test_what_the_bag_loses_in_late_layers_alone_stands_beside_what_it_loses_from_its_inner_layer_on():
+    bag = {"reading": "bag: mean"}
+    falls = [row(DISCARDED, "yes", model, estimate=1.0, **bag) for model in "ac"]
+    late = [
+        row(LOSE, "yes", model, estimate=part, **bag) | {"primary": False} for model, part in (("a", 0.6), ("c", 0.3))
+    ]
+    text = words(*falls, *late)
+    assert "Bits lost per token: decoders 1.00, encoders 1.00, so encoders lose bits as well. In late layers alone: " \
+        "decoders 0.30, encoders 0.60." in text  # fmt: skip
+    assert "In late layers alone" not in words(*falls)
+
+
+def test_outcomes_of_other_vectors_that_less_text_does_not_confirm_are_named():
+    rows = [row(RISE, "no")]
+    for model, few, many in (("a", "yes", "yes"), ("b", "cannot tell", "yes"), ("c", "no", "no")):
+        place = row(RISE, many, model, reading="place 1: mean") | {"primary": False}
+        rows += [place, place | {"outcome": few, "train_sentences": 40}]
+    last = verdicts.robust(pd.DataFrame(rows)).splitlines()[-1]
+    assert last == (
+        "With less text, and mostly fewer layers, 2 of 3 outcomes are the same. A *yes* with all text alone: place 1: "
+        f"mean of b ({RISE})."
+    )
 
 
 def test_the_first_place_is_told_apart_from_the_primary_contrasts():
@@ -333,6 +357,6 @@ def test_a_yes_whose_interval_holds_0_is_said_to_be_one_sided():
     table = pd.DataFrame([row(LOSE, "yes") | {"low": -0.02}, row(RISE, "yes"), row(RISE, "no", "b") | {"low": -1.0}])
     assert verdicts.robust(table).splitlines()[-1] == (
         "A *yes* is one-sided (p < .05), so its 95 % interval, which is two-sided, may hold 0: token, centroid, "
-        "80 sentences, a, discarded, +0.50 [-0.02, +0.90]."
+        "80 sentences, a, then discarded: late layers lose bits, +0.50 [-0.02, +0.90]."
     )
     assert "one-sided" not in verdicts.robust(table[1:])

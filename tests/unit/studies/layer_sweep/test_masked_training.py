@@ -128,7 +128,7 @@ def test_the_two_rules_are_compared_at_the_last_layer(shares, cost, answer):
     assert answer in text
     gap = 100 * (shares["continued"] - shares["mask only"])
     assert f"in points: {gap:+.1f} [{gap - 3.5:+.1f}, {gap + 3.5:+.1f}] (centroid), {gap:+.1f} [" in text
-    assert "from the means over 2 seeds of each and the outer ends of their intervals." in text
+    assert "2 seeds of each and the outer ends of their intervals, which are over sentences and not over seeds." in text
 
 
 def test_rules_that_differ_under_one_probe_alone_are_not_told_apart():
