@@ -78,9 +78,10 @@ def table(
     adjusted over all rows of a `family` (Holm 1979); a row without a family keeps its own. `detectable` is given for a
     test on its own; that of a family is raised to what the strictest of Holm's steps would see, where p has one or two
     `sides`. For the strongest of many contrasts (`theory.contrasts`), which needs more than 1.645 standard errors on
-    its own, it is raised by more than it takes. A row may be tested for an effect beyond some `least`
-    (default 0), and then only what is detectable beyond that is raised. A row without an estimate is "not tested", and
-    its claim says what it would take: "(to be tested: ...)". ValueError for a row with an interval and no p, and for
+    its own, it is raised by more than it takes. Of a row that cannot be told it is also large enough for a yes: four
+    estimates in five reach `relevant`. A row may be tested for an effect beyond some `least` (default 0), and then only
+    what is detectable beyond that is raised. A row without an estimate is "not tested", and its claim says what it
+    would take: "(to be tested: ...)". ValueError for a row with an interval and no p, and for
     one that "cannot tell" without saying what would have been seen: `detectable`.
     """
     rows = pd.DataFrame(rows).reset_index(drop=True).reindex(columns=[*COLUMNS, "p", "family", "least", "sides"])
@@ -104,6 +105,8 @@ def table(
         if found == "cannot tell" and has_interval(row) and pd.isna(row["detectable"]):
             effect = quote(row, ".3g")
             raise ValueError(f"{_title(row)} cannot be told from {effect}: give `detectable`, the effect that could be")
+        if found == "cannot tell":
+            rows.loc[place, "detectable"] = np.fmax(row["detectable"], _large_enough(row, threshold))
         outcomes[place] = found
     return rows.assign(outcome=outcomes)[COLUMNS]
 
@@ -114,6 +117,13 @@ def _raised(row: pd.Series, factor: float) -> float:
         return float(np.tanh(np.arctanh(row["detectable"]) * factor))
     least = 0.0 if pd.isna(row["least"]) else row["least"]
     return least + (row["detectable"] - least) * factor
+
+
+def _large_enough(row: pd.Series, relevant: float) -> float:
+    """The true effect of which four estimates in five are `relevant` or more, as a yes asks for too."""
+    if row["unit"] == "rank correlation" or not has_interval(row):
+        return float("nan")
+    return relevant + POWER * float(standard_error(row["low"], row["high"]))
 
 
 def _strictest(tests: int, sides: int) -> float:

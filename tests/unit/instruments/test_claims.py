@@ -125,6 +125,16 @@ def test_p_is_adjusted_within_a_family_and_not_across():
     assert together["outcome"].tolist() == ["cannot tell"] * 5
 
 
+def test_what_would_have_been_seen_is_large_enough_for_a_yes():
+    """A small effect that is sure may stay below what counts: nothing of that size could have come out as a yes."""
+    sure = table(row(estimate=0.08, low=0.04, high=0.12, p=0.001, detectable=0.05))
+    assert sure["outcome"].tolist() == ["cannot tell"]
+    error = 0.04 / 1.96
+    assert sure["detectable"].item() == pytest.approx(0.1 + 0.8416 * error, rel=1e-3)
+    estimates = np.random.default_rng(0).normal(sure["detectable"].item(), error, 20_000)
+    assert (estimates >= 0.1).mean() == pytest.approx(0.8, abs=0.01)
+
+
 @pytest.mark.parametrize("sides", [1, 2])
 def test_what_is_detectable_in_a_family_is_seen_four_times_in_five_beside_nothing_else(sides):
     alone = (norm.isf(0.05 / sides) + norm.isf(0.2)) * 0.1  # of an estimate with a standard error of 0.1
