@@ -184,7 +184,7 @@ def _scores(correlated: pd.DataFrame) -> Iterator[dict[str, Any]]:
         name, kind = row["name"], "raw" if row["quantity"] == row["name"] else "corrected"
         facts = {"probe": kind, "model": "models of the hub", "family": "scores", "primary": kind == "raw"}
         ends = _correlation(_signed(name, "") * row["partial"], row["n"], 1, row["p"])
-        lacks = f"{models_needed(REPORTED[name]):,} models with a score, to see P2's {REPORTED[name]} 80 % of the time"
+        lacks = f"{models_needed(REPORTED[name]):,} models with a score, for a power of 80 % at P2's {REPORTED[name]}"
         yield _row(SCORES, _directed(name), lacks, **facts, **ends)
 
 
@@ -204,7 +204,8 @@ def _lacking(row: dict[str, Any]) -> str:
     if not row["able"]:
         return "runs that do better than guessing"
     short = over_runs.LEAST + row["controls"] - row["n"]
-    return f"{short} more run{'s' * (short > 1)} with {row['target']}" if short > 0 else "runs that differ in both"
+    more = f"{short} more run{'s' * (short > 1)} with {row['target']} for a p-value"
+    return more if short > 0 else "runs that differ in both"
 
 
 def _directed(quantity: str) -> str:

@@ -218,7 +218,8 @@ def _without_controls(tested: pd.DataFrame, plain: pd.DataFrame) -> str:
         if sure != (row["p_holm"] < LEVEL) or np.sign(other["estimate"]) != np.sign(row["estimate"]):
             name, mark = row["measure"].replace("_", " "), " (significant)" if sure else ""
             words.append(f"{name} {other['estimate']:+.2f}{mark}, not {row['estimate']:+.2f}")
-    return f" Without controls, over {plain['tests'].max()} tests, it would be: {'; '.join(words)}." if words else ""
+    start = f" Without controls, over {plain['tests'].max()} tests, where kinds of networks are compared as well"
+    return f"{start}, these would be others: {'; '.join(words)}." if words else ""
 
 
 def _accuracies(target: str, learned: pd.DataFrame) -> str:

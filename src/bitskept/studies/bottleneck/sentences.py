@@ -105,10 +105,10 @@ def _spurious(exactness: pd.DataFrame) -> str:
     more = shares["floor"] > shares["spurious"]
     than = "more than" if more.all() else "not always more than" if more.any() else "no more than"
     known = [
-        f"the floor made up {row['floor']:.0%}, and what is spurious {row['spurious']:.0%} ({source})"
+        f"{row['floor']:.0%} against {row['spurious']:.0%} of raw expressivity ({source})"
         for source, row in shares.iterrows()
     ]
-    return f"The floor is {than} what is spurious. Where both are known, in section 3, {'; '.join(known)}."
+    return f"Where both are known, in section 3, the floor is {than} what is spurious: {'; '.join(known)}."
 
 
 def optimality(table: pd.DataFrame) -> str:

@@ -2,9 +2,10 @@
 
 import pandas as pd
 
+from bitskept.base.words import listed
 from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import setting
-from bitskept.studies.bottleneck.claims import LENGTH, LIMIT, PREFERENCE
+from bitskept.studies.bottleneck.claims import CHANCE, LENGTH, LIMIT, PREFERENCE
 
 AS_LARGE = 0.8
 """From this share of a signal on, an effect counts as about as large."""
@@ -16,7 +17,7 @@ def verdicts(table: pd.DataFrame) -> str:
     """
     named = table.assign(claim=outcomes.without_brackets(table["claim"]))
     lines = [_settings(name, rows) for name, rows in named.groupby("claim", sort=False)]
-    return "\n".join(filter(None, [*lines, _relative(named), _preference(named)]))
+    return "\n".join(filter(None, [*lines, _relative(named), _preference(named), _exchanged(named)]))
 
 
 def other_settings(rows: pd.DataFrame) -> tuple[int, list[dict[str, str]]]:
@@ -72,6 +73,11 @@ def _preference(table: pd.DataFrame) -> str:
     if rows.empty:
         return ""
     said = "States of all models tell which answer is longer, so the sample can reveal a label of answers."
+    if len(below := rows.loc[rows["low"] <= 0, "model"]):
+        said += (
+            f" This rests on the exchange of labels: the interval{'s' * (len(below) > 1)} of {listed(below)} reach"
+            f"{'es' * (len(below) == 1)} below 0."
+        )
     if len(silent):
         said = (
             f"The sample does not show that states of {', '.join(silent)} tell which answer is longer. So it says "
@@ -88,5 +94,17 @@ def _preference(table: pd.DataFrame) -> str:
     return (
         f"- {said} And the information about preferences that would have been seen is about as large as the one signal "
         f"that is seen, length, or larger: {'; '.join(seen)} bits per token. A preference that states know somewhat "
-        "less well than length would have been missed."
+        "less well than length could have been missed."
+    )
+
+
+def _exchanged(table: pd.DataFrame) -> str:
+    """Whether the control of exchanged labels, of which nothing should be known, can exclude that anything is."""
+    rows = table[(table["claim"] == CHANCE.text) & (table["outcome"] == "cannot tell")]
+    if rows.empty:
+        return ""
+    ends = ", ".join(f"{row['high']:.4f} in {row['model']}" for row in rows.to_dict("records"))
+    return (
+        "- Exchanged labels, of which nothing should be known, leave room for an error that counts: their intervals "
+        f"end at {ends} bits per token. So this control shows no error, and rules none out."
     )

@@ -173,8 +173,8 @@ def test_scores_of_models_and_of_runs(value, p, number, expected):
 @pytest.mark.parametrize(
     ("facts", "lacks"),
     [
-        ({"number": 9, "target": "bits per byte"}, "1 more run with bits per byte"),
-        ({"number": 8, "target": "bits per byte"}, "2 more runs with bits per byte"),
+        ({"number": 9, "target": "bits per byte"}, "1 more run with bits per byte for a p-value"),
+        ({"number": 8, "target": "bits per byte"}, "2 more runs with bits per byte for a p-value"),
         ({"number": 24, "able": False}, "runs that do better than guessing"),
         ({"number": 10}, "runs that differ in both"),
     ],

@@ -244,10 +244,11 @@ def test_what_does_not_survive_over_runs():
 )
 def test_what_correlations_without_controls_would_say(plain, plain_p, said):
     cost = sentences.runs(runs_table(0.2, plain=plain, plain_p=plain_p), "X.", SCORES).splitlines()[2]
-    end = f" have been seen. Without controls, over 2 tests, it would be: {said}."
+    end = " have been seen. Without controls, over 2 tests, where kinds of networks are compared as well, these "
+    end += f"would be others: {said}."
     assert cost.endswith(end if said else " is 0.60, " + UNSEEN + ".")
     lost = sentences.runs(runs_table(0.01, plain_p=0.2), "X.", SCORES).splitlines()[2]
-    assert lost.endswith(" Without controls, over 2 tests, it would be: rankme -0.60, not -0.70.")
+    assert lost.endswith(" as well, these would be others: rankme -0.60, not -0.70.")
     few = sentences.runs(runs_table(np.nan, plain=plain, plain_p=plain_p), "X.", SCORES)
     assert "Without controls" not in few
 

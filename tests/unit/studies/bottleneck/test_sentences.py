@@ -132,8 +132,8 @@ def test_the_floor_is_compared_with_what_is_spurious(corrected, than):
     said = sentences.layers(pd.DataFrame(layer_rows("a", [4, 2])), exactness_table(corrected=corrected))
     share = 1 - corrected[0] / 3
     assert said.splitlines()[-1].startswith(
-        f"The floor is {than} what is spurious. Where both are known, in section 3, the floor made up {share:.0%}, and "
-        "what is spurious 67% (s); "
+        f"Where both are known, in section 3, the floor is {than} what is spurious: {share:.0%} against 67% of raw "
+        "expressivity (s); "
     )
 
 

@@ -3,14 +3,24 @@
 import pandas as pd
 import pytest
 
-from bitskept.studies.bottleneck.claims import LENGTH, LIMIT, PREFERENCE
+from bitskept.studies.bottleneck.claims import CHANCE, LENGTH, LIMIT, PREFERENCE
 from bitskept.studies.bottleneck.verdict_sentences import verdicts
 
 
 def row(outcome, primary, claim="it changes", model="a", reading="token", **facts):
     known = {"claim": claim, "model": model, "reading": reading, "outcome": outcome, "primary": primary}
     return (
-        known | {"probe": None, "train_sentences": None, "estimate": None, "detectable": None, "unit": "bits"} | facts
+        known
+        | {
+            "probe": None,
+            "train_sentences": None,
+            "estimate": None,
+            "low": None,
+            "high": None,
+            "detectable": None,
+            "unit": "bits",
+        }
+        | facts
     )
 
 
@@ -72,4 +82,14 @@ def test_whether_as_much_would_have_been_seen_of_preferences(seen, blunt):
     of_people = [row("no", True, PREFERENCE.text, model, detectable=seen) for model in "ab"]
     words = said(*length, *of_people).splitlines()[-1]
     assert (f"or larger: {seen:.4f} for a, where length has 0.0100 bits per token." in words) == blunt
-    assert ("would have been missed" in words) == blunt
+    assert ("could have been missed" in words) == blunt
+
+
+def test_a_control_that_reaches_below_0_or_leaves_room_for_an_error_says_so():
+    length = [row("yes", True, LENGTH.text, "a") | {"low": -0.001}, row("yes", True, LENGTH.text, "b") | {"low": 0.001}]
+    assert said(*length).endswith("This rests on the exchange of labels: the interval of a reaches below 0.")
+    both = said(*[one | {"low": -0.001} for one in length])
+    assert both.endswith("the intervals of a and b reach below 0.")
+    chance = [row("cannot tell", True, CHANCE.text, "a") | {"high": 0.003}, row("no", True, CHANCE.text, "b")]
+    assert "their intervals end at 0.0030 in a bits per token. So this control shows no error" in said(*chance)
+    assert said(chance[1]) == ""
