@@ -147,7 +147,8 @@ def test_what_the_paper_does_not_claim_is_a_control():
 
 
 @pytest.mark.parametrize(
-    ("quantity", "takes"), [("optimality", "30 models with a score, to see P2's 0.52"), ("complexity_corrected", "56 ")]
+    ("quantity", "takes"),
+    [("optimality", "30 models with a score, for a power of 80 % at P2's 0.52"), ("complexity_corrected", "56 ")],
 )
 def test_how_many_models_it_takes_to_see_the_papers_coefficient(quantity, takes):
     (row,) = of(table(correlated=correlated(p=np.nan, quantity=quantity)), SCORES).to_dict("records")
