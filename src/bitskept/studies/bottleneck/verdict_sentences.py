@@ -72,17 +72,16 @@ def _preference(table: pd.DataFrame) -> str:
     silent = rows.loc[rows["outcome"] != "yes", "model"]
     if rows.empty:
         return ""
-    said = "States of all models tell which answer is longer, so the sample can reveal a label of answers."
-    if len(below := rows.loc[rows["low"] <= 0, "model"]):
-        said += (
-            f" This rests on the exchange of labels: the interval{'s' * (len(below) > 1)} of {listed(below)} reach"
-            f"{'es' * (len(below) == 1)} below 0."
-        )
     if len(silent):
         said = (
             f"The sample does not show that states of {', '.join(silent)} tell which answer is longer. So it says "
             "little there about which answer people preferred."
         )
+    else:
+        said = "States of all models tell which answer is longer, so the sample can reveal a label of answers."
+        if len(below := rows.loc[rows["low"] <= 0, "model"]):
+            reach = f"intervals of {listed(below)} reach" if len(below) > 1 else f"interval of {listed(below)} reaches"
+            said += f" This rests on the exchange of labels: the {reach} below 0."
     both = rows[rows["outcome"] == "yes"].merge(table[table["claim"] == PREFERENCE.text], on="model")
     blunt = both[both["detectable_y"] > AS_LARGE * both["estimate_x"]]
     if blunt.empty:

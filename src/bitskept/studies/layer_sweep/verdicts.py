@@ -61,8 +61,8 @@ def _any_layers(table: pd.DataFrame) -> list[str]:
     """Whether what the mean tells of its words and places rises between any two layers, with all text: not only the
     best inner layer above the first. Of a rise that is certain, the question may be whether it is large enough.
     """
-    rows, lines = table[(table["claim"] == RISE) & table["reading"].str.endswith(": mean", na=False)], []
-    rows = rows[rows["train_sentences"] == rows.groupby("model")["train_sentences"].transform("max")]
+    rows = with_all_text(table[(table["claim"] == RISE) & table["reading"].str.endswith(": mean", na=False)])
+    lines = []
     for reading, part in rows.groupby("reading", sort=False):
         certain = part[(part["outcome"] == "cannot tell") & (part["low"] > 0)].to_dict("records")
         parts = ", ".join(f"{quote(row, '+.2f')} bits in {row['model']}" for row in certain)
