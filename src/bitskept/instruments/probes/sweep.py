@@ -106,6 +106,7 @@ def sweep(
     """The table of a model on these texts, as `measure` gives it; `further` sentences of the corpus are for the
     entropy in the certificate. ValueError where the texts are too few or too short.
     """
+    texts, domains = list(texts), list(domains)  # single items of a data set's column take long
     encoding = encode(model, texts, longest=plan.longest)
     if plan.hidden:
         encoding = visible_among_masks(model, encoding, plan.hidden, plan.seed)
