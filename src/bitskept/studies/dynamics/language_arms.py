@@ -158,7 +158,11 @@ def measures(twins: LanguageTwins) -> pd.DataFrame:
     """
     wanted = runs(twins)
     tables = each_stored(
-        language_runs.run, [plan for _, plan in wanted], is_stored=language_runs.is_stored, progress="runs"
+        language_runs.run,
+        [plan for _, plan in wanted],
+        is_stored=language_runs.is_stored,
+        cost=lambda plan: plan.steps,
+        progress="runs",
     )
     parts = []
     for (arm, plan), table in zip(wanted, tables, strict=True):
