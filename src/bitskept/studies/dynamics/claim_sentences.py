@@ -66,7 +66,7 @@ def without_one(by_run: pd.DataFrame, weigh: Callable[[pd.DataFrame], pd.DataFra
     ]
     if not lines:
         return "Each of these outcomes is the same if the runs of any one seed are left out."
-    return "\n".join(["Outcomes that would be others if the runs of one seed were left out:", "", *lines])
+    return "\n".join(["Outcomes that would change if the runs of one seed were left out:", "", *lines])
 
 
 def _primary(table: pd.DataFrame) -> dict[tuple[str, str], str]:

@@ -54,7 +54,7 @@ def learned(runs: pd.DataFrame, largest_gap: float) -> str:
     if len(near):
         which = ", ".join(f"{arm} ({number})" for arm, number in near.items())
         rule += (
-            f" The intervals of {near.sum()} of {len(runs)} runs hold this limit, so that their verdict is not sure: "
+            f" The intervals of {near.sum()} of {len(runs)} runs contain this limit, so their verdict is not certain: "
             f"{which}."
         )
     return "\n".join([rule, "", *lines])

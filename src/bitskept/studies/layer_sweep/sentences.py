@@ -146,7 +146,7 @@ def words(orders: pd.DataFrame, table: pd.DataFrame) -> str:
     first, *others = orders.to_dict("records")
     lines = [f"- **{row['unit']}**: {', '.join(row['order'])}" for row in (first, *others)]
     flips = [
-        f"{listed(pair)} change places in {row['unit']} ({'their intervals are apart' if apart else 'not for sure'})"
+        f"{listed(pair)} change places in {row['unit']} ({'their intervals are apart' if apart else 'not significant'})"
         for row in others
         for pair, apart in _flips(first, row)
     ]
@@ -266,7 +266,7 @@ def tokens(table: pd.DataFrame) -> str:
 def _sure(row: pd.Series, others: pd.DataFrame) -> str:
     """Nothing if the interval of a row lies apart from all others'; else that it does not."""
     apart = (others["low"] > row["high"]) | (others["high"] < row["low"])
-    return "" if apart.all() else " (not for sure)"
+    return "" if apart.all() else " (not significant)"
 
 
 def domains(table: pd.DataFrame) -> str:

@@ -93,9 +93,9 @@ def test_what_is_further_from_the_least_cost_has_not_learned():
     assert (
         language_sentences.learned(near, 0.05)
         .splitlines()[0]
-        .endswith(" The intervals of 1 of 2 runs hold this limit, so that their verdict is not sure: next token (1).")
+        .endswith(" The intervals of 1 of 2 runs contain this limit, so their verdict is not certain: next token (1).")
     )
-    assert "hold this limit" not in language_sentences.learned(two, 0.05)
+    assert "contain this limit" not in language_sentences.learned(two, 0.05)
     assert "a little less than the least" in language_sentences.learned(one, 0.05)
     assert "a little less than the least" not in language_sentences.learned(two, 0.05)
 
@@ -305,7 +305,7 @@ def test_outcomes_that_hang_on_a_single_seed_are_named():
     rows = language_tables.by_run(counted(USUAL))
     rows.loc[(rows["arm"] == MASK) & (rows["seed"] == 2), ["estimate", "low", "high"]] += 3.0
     lines = claim_sentences.without_one(rows).splitlines()
-    assert lines[0] == "Outcomes that would be others if the runs of one seed were left out:"
+    assert lines[0] == "Outcomes that would change if the runs of one seed were left out:"
     assert f"- {run_claims.NAMED}, {BERT} − {MASK}: **cannot tell**, but **yes** without seed 2" in lines
     alone = claim_sentences.without_one(rows[rows["seed"] == 0])
     assert alone == "There is one seed, so none can be left out."

@@ -130,7 +130,7 @@ def counted(unit, *models, width=0.01):
     return order(0, *models, width=width) | {"unit": unit}
 
 
-@pytest.mark.parametrize(("width", "how"), [(0.01, "their intervals are apart"), (0.1, "not for sure")])
+@pytest.mark.parametrize(("width", "how"), [(0.01, "their intervals are apart"), (0.1, "not significant")])
 def test_the_order_of_the_models_is_compared_between_ways_of_counting(width, how):
     orders = pd.DataFrame([counted("share", "a", "b", width=width), counted("bits per token", "b", "a", width=width)])
     shared = curves({"a": [5.0, 4.0]}, "usable", counted="bits per shared word", group="one token for all models: yes")
@@ -241,7 +241,7 @@ def test_the_groups_with_the_fewest_and_the_most_tokens_named():
         "among *z* (word class), 90% ([85%, 95%], 95 %, 40 sentences)."
     )
     near = sentences.tokens(groups(a={"x": 0.25, "y": 0.2, "z": 0.9}))
-    assert "among *y* (word class), 20% ([15%, 25%], 95 %, 40 sentences) (not for sure), and the most" in near
+    assert "among *y* (word class), 20% ([15%, 25%], 95 %, 40 sentences) (not significant), and the most" in near
 
 
 def test_domains_are_apart_where_two_intervals_do_not_overlap():
