@@ -36,11 +36,12 @@ RAISES = "raises a score above before and every control"
 def claims(
     section: FineTuning, changes: pd.DataFrame, left_out: Mapping[str, str], learned: pd.DataFrame
 ) -> pd.DataFrame:
-    """The claims (`instruments.claims.table`) with the columns `arm`, `score` (as in `task_scores.labelled`) and `rate`
-    (missing for the first one of a model): for each model, claimed arm and score, the smallest of its rises against the
-    model before and every control (`score_changes.rises`), at the main dose under the mean; then the same for other
-    poolings and doses; and, as not tested, other doses at which the model has hardly learned to name (`runs.learning`),
-    the tasks that were left out (`task_scores.items`), and the sentence reading of a model that was not tuned for it.
+    """The claims (`instruments.claims.table`) with the columns `arm`, `score` (as in `task_scores.labelled`), `rate`
+    (missing for the first one of a model), `against` (the opponent of the smallest rise) and `p` (not adjusted): for
+    each model, claimed arm and score, the smallest of its rises against the model before and every control
+    (`score_changes.rises`), at the main dose under the mean; then the same for other poolings and doses; and, as not
+    tested, other doses at which the model has hardly learned to name (`runs.learning`), the tasks that were left out
+    (`task_scores.items`), and the sentence reading of a model that was not tuned for it.
 
     p-values are adjusted over the scores of a model, arm, dose and pooling. `detectable` is infinite where not even a
     perfect score would be so large a rise. `train_sentences` is how many sentences a
@@ -73,7 +74,7 @@ def claims(
     rows = pd.concat([tested, _left_out(section, left_out)], ignore_index=True)
     table = instrument.table(rows, relevant=RELEVANT, sides=2)
     detectable = table["detectable"].mask(table["detectable"] > rows["room"], np.inf)
-    return table.assign(detectable=detectable, **rows[["arm", "score", "rate"]])
+    return table.assign(detectable=detectable, **rows[["arm", "score", "rate", "against", "p"]])
 
 
 def _left_out(section: FineTuning, left_out: Mapping[str, str]) -> pd.DataFrame:
@@ -141,6 +142,9 @@ def with_border(table: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_score(table: pd.DataFrame) -> pd.DataFrame:
-    """The claims with shorter words: of each that is about recoverability from each state, the task alone."""
+    """The claims with shorter words: of each that is about recoverability from each state, the task alone; and with the
+    opponent of the smallest rise.
+    """
     words = table["claim"].str.removeprefix("tuning for ").str.replace(f" {RAISES}", "", regex=False)
-    return table.assign(claim=words.str.replace(rf"^{OBJECTIVES[CLAIMED]} \(([^)]+)\)", r"\1", regex=True))
+    words = words.str.replace(rf"^{OBJECTIVES[CLAIMED]} \(([^)]+)\)", r"\1", regex=True)
+    return table.assign(claim=words + (", against " + table["against"]).where(table["outcome"] != "not tested", ""))

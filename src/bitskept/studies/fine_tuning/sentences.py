@@ -10,7 +10,7 @@ from bitskept.instruments.probes.readings import POOLINGS
 from bitskept.studies.fine_tuning.checks import LEAST_BITS, LEAST_NAMED, matched
 from bitskept.studies.fine_tuning.claims import needed
 from bitskept.studies.fine_tuning.doses import NAMED, against_before
-from bitskept.studies.fine_tuning.runs import BEFORE, CLAIMED, SENTENCE
+from bitskept.studies.fine_tuning.runs import BEFORE, CLAIMED, CONTROLS, SENTENCE
 from bitskept.studies.fine_tuning.score_changes import LEVEL
 from bitskept.studies.fine_tuning.section import Measuring
 from bitskept.studies.fine_tuning.task_scores import recoverability
@@ -56,6 +56,14 @@ def tasks(outcomes: Mapping[str, pd.DataFrame], left_out: Mapping[str, str], mea
     return "\n".join([head, "", *lines])
 
 
+def above_guessing(table: pd.DataFrame) -> str:
+    """Which scores are not clearly above what guessing gives before tuning (from `task_scores.scores`)."""
+    before = table[table["arm"] == BEFORE]
+    unclear = before["score"].where(~(before["low"] > before["guessing"])).groupby(before["model"], sort=False)
+    said = "; ".join(f"**{model}**: {names_or_none(names.dropna())}" for model, names in unclear)
+    return f"Not clearly above guessing before tuning, so that there is little to lose: {said}."
+
+
 def opponents(differences: pd.DataFrame) -> str:
     """For each model and arm, in which scores it is surely above and surely below each of its opponents."""
     lines = []
@@ -80,14 +88,19 @@ def poolings(table: pd.DataFrame) -> str:
         wide = similarity[similarity["model"] == model].pivot(
             index="task", columns="pooling", values=["before", "after"]
         )
-        wide = wide.dropna(axis=1, how="all").dropna()  # the same tasks for all poolings
+        wide = wide.dropna(axis=1, how="all")
+        every, wide = wide, wide.dropna()  # the same tasks for all poolings
         if wide.empty:
             lines.append(f"- **{model}**: no similarity was measured that is defined.")
             continue
         means = wide.mean().unstack(level=0)
         means = means.loc[[name for name in POOLINGS if name in means.index]]
         changes = ", ".join(f"{name} {row['before']:.2f} to {row['after']:.2f}" for name, row in means.iterrows())
-        line = f"- **{model}**, similarity on average over {len(wide)} tasks, before and after: {changes}."
+        number = f"{len(wide)} tasks ({', '.join(wide.index)})"
+        line = f"- **{model}**, similarity on average over {number}, before and after: {changes}."
+        if len(wide) < len(every):
+            ends = [f"{every[end]['mean'].mean():.2f}" for end in ("before", "after")]
+            line += f" Over all {len(every)} tasks, the mean goes from {ends[0]} to {ends[1]}."
         if {"mean", "mean without first"} <= set(means.index):
             worth = means.loc["mean without first", "before"] - means.loc["mean", "before"]
             line += (
@@ -116,17 +129,23 @@ def doses(table: pd.DataFrame) -> str:
         best = changes.loc[changes["estimate"].idxmax()]
         where = f"{best['step']} steps at a rate of {best['rate']:g}"
         lines.append(
-            f"- **{model}**, {score}: of {len(changes)} doses, {where} is best, {quote(best, '+.3f')} against before "
-            "(chosen afterwards, so it is favoured)."
+            f"- **{model}**, {score}: of {len(changes)} doses, {where} is best, {quote(best, '+.3f')} against before"
+            f"{_against_controls(table, best)} (chosen afterwards, so it is favoured)."
         )
     return "\n".join(lines)
+
+
+def _against_controls(table: pd.DataFrame, best: pd.Series) -> str:
+    same = ["model", "arm", "rate", "step", "score"]
+    rows = table[(table[same] == best[same]).all(axis=1) & table["against"].isin(CONTROLS)]
+    return "".join(f", {quote(row, '+.3f')} against {row['against']}" for row in rows.to_dict("records"))
 
 
 def _by_then(rows: pd.DataFrame, step: np.integer) -> str:
     """What each score had done by a step: " By then, stsb has fallen (...); ..."."""
     said = []
     for row in rows[(rows["step"] == step) & (rows["score"] != NAMED)].to_dict("records"):
-        word = "has risen" if row["low"] > 0 else "has fallen" if row["high"] < 0 else "has not surely changed"
+        word = "has risen" if row["low"] > 0 else "has fallen" if row["high"] < 0 else "has not clearly changed"
         said.append(f"{row['score']} {word} ({quote(row, '+.3f')} against before)")
     return f" By then, {'; '.join(said)}." if said else ""
 
@@ -149,9 +168,9 @@ def best_layer(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def manipulation(checked: pd.DataFrame) -> str:
+def manipulation(checked: pd.DataFrame, reached: pd.DataFrame) -> str:
     """Did each model learn what it was trained for, and did the controls differ in what they keep? (From
-    `checks.checks`.)
+    `checks.checks`.) And what did the controls learn at other rates? (From `checks.targets`.)
     """
     lines = []
     for (model, arm), row in checked.iterrows():
@@ -162,11 +181,8 @@ def manipulation(checked: pd.DataFrame) -> str:
             False: f"after recoverability {_kept(claimed)}",
             None: f"after recoverability {_kept(claimed)}: the probes disagree whether that is about the same",
         }
-        share = f"from {row['named_before']:.0%} to {row['named']:.0%} of its targets"
-        bits = (
-            f"from {row['bits_before']:.1f} to {row['bits']:.1f} bits of surprisal{_hidden(row)}; the frequencies of "
-            f"the tokens alone leave {row['frequencies']:.1f}."
-        )
+        share, surprisal = _ends(row)
+        bits = f"{surprisal}; the frequencies of the tokens alone leave {row['frequencies']:.1f}."
         said = {
             CLAIMED: f"{_done(row)} to name, {share}. Its last layer keeps {_kept(row)} of H(X), "
             f"before {row['centroid_before']:.0%} and {row['ridge_before']:.0%}.",
@@ -177,7 +193,22 @@ def manipulation(checked: pd.DataFrame) -> str:
             f"{_kept(row)}, {alike[matched(row, claimed)]}."
         )
         lines.append(f"- **{model}**, {arm}: {said.get(arm, control)}")
+    first = pd.MultiIndex.from_frame(checked.reset_index()[["model", "arm", "rate"]])
+    for (model, arm, rate), row in reached[~reached.index.isin(first)].iterrows():
+        if arm in CONTROLS:
+            share, surprisal = _ends(row)
+            done = _done(row, control=True)
+            lines.append(f"- **{model}**, {arm}, at a rate of {rate:g}: (control) {done}: {share} named, {surprisal}.")
     return "\n".join(lines)
+
+
+def _ends(row: pd.Series) -> tuple[str, str]:
+    """The share of targets that is named, and their surprisal, at the start and at the end."""
+    share = f"from {row['named_before']:.0%} to {row['named']:.0%} of its targets"
+    surprisal = f"from {row['bits_before']:.1f} to {row['bits']:.1f} bits of surprisal{_hidden(row)}"
+    if row["bits_most"] > max(row["bits_before"], row["bits"]) + LEAST_BITS:
+        surprisal += f", after {row['bits_most']:.1f} on the way (this rate first did harm)"
+    return share, surprisal
 
 
 def _done(row: pd.Series, *, control: bool = False) -> str:
@@ -190,6 +221,8 @@ def _done(row: pd.Series, *, control: bool = False) -> str:
             f"it names more, but with {falls} of {row['seeds']} seeds is it less surprised than before and than by "
             f"frequencies alone, by {LEAST_BITS:g} bits or more"
         )
+        if row["bits_previous"] - row["bits"] >= LEAST_BITS:
+            why += "; its surprisal was still falling, so more steps might settle it"
         return f"**cannot tell** whether it learned its target: {why}"
     if unknown:
         return "**cannot tell** whether it learned its target: its seeds disagree"

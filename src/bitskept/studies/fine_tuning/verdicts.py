@@ -7,10 +7,12 @@ import pandas as pd
 
 from bitskept.base.words import listed, quote
 from bitskept.instruments.claims import BORDER
+from bitskept.studies.fine_tuning.checks import LEAST_NAMED, MATCHED, matched
 from bitskept.studies.fine_tuning.claims import DRIFT, RELEVANT, described, near_the_border, with_border
-from bitskept.studies.fine_tuning.runs import BEFORE, CONTROLS
+from bitskept.studies.fine_tuning.runs import BEFORE, CLAIMED, CLAIMS, CONTROLS
 from bitskept.studies.fine_tuning.score_changes import rises_elsewhere
 from bitskept.studies.fine_tuning.sentences import names_or_none, scores_that_are
+from bitskept.studies.fine_tuning.task_scores import SUFFIXES
 
 SAME = ["model", "arm", "score"]
 NEAR = f"by less than {DRIFT:g}, or {2 * DRIFT:g} against a model that was tuned as well"
@@ -53,15 +55,24 @@ def _verdict(rows: pd.DataFrame, contrasts: pd.DataFrame, checked: pd.DataFrame)
         for name in ("yes", "no", BORDER, "cannot tell")
         if (rows["outcome"] == name).any()
     ]
+    high = rows["estimate"] + rows["holm"] * (rows["high"] - rows["estimate"])
+    if (turned := (rows["outcome"] == "no") & (high >= RELEVANT)).any():
+        said.append(
+            "With intervals corrected for the number of scores (as wide as the strictest of Holm's steps asks for), "
+            f"*cannot tell* instead of *no*: {names_or_none(rows.loc[turned, 'score'])}."
+        )
     seen, beyond = rows["detectable"][np.isfinite(rows["detectable"])], np.isinf(rows["detectable"])
     if seen.size:
         ends = f"{seen.min():.2f} to {seen.max():.2f}, depending on the score"
+        if seen.min() > RELEVANT:
+            ends += f": at best {seen.min() / RELEVANT:.1f} times the {RELEVANT:g} that counts"
         said.append(
             f"In {seen.size} of {len(rows)} scores a rise would probably have been seen (80 % of the time) from a size "
             f"of {ends}."
         )
     if beyond.any():
-        said.append(f"In {names_or_none(rows.loc[beyond, 'score'])} even a perfect score would probably go unnoticed.")
+        unseen = names_or_none(rows.loc[beyond, "score"])
+        said.append(f"In {unseen} even a perfect score would probably go unnoticed: a *yes* was out of reach.")
     before = contrasts[contrasts["against"] == BEFORE]
     said.append(
         f"Against before alone a score surely rises in {scores_that_are(before, 'above')} and falls in "
@@ -98,10 +109,11 @@ def _controls(checked: pd.DataFrame) -> list[str]:
     return said
 
 
-def flips(table: pd.DataFrame, contrasts: pd.DataFrame, changes: pd.DataFrame) -> str:
+def flips(table: pd.DataFrame, contrasts: pd.DataFrame, changes: pd.DataFrame, reached: pd.DataFrame) -> str:
     """Which outcomes at other doses or under other poolings are not those of the main dose under the mean, by name;
     each that is "yes" on one side alone; and each sure rise against before alone under another pooling (from
-    `claims.claims`, `score_changes.differences` at the main dose, and `score_changes.changes` at all).
+    `claims.claims`, `score_changes.differences` at the main dose, `score_changes.changes` at all, and
+    `checks.targets`).
     """
     rows = described(with_border(table, contrasts))
     main = rows[rows["primary"]]
@@ -115,6 +127,7 @@ def flips(table: pd.DataFrame, contrasts: pd.DataFrame, changes: pd.DataFrame) -
     )
     compared = others[others["outcome_main"] != BORDER]
     turned = compared[compared["outcome"] != compared["outcome_main"]]
+    agreeing = compared.drop(turned.index)
     agrees = (compared["outcome"] == compared["outcome_main"]).groupby(compared["kind"], sort=False)
     each = ", ".join(f"{kind} {part.sum()} of {part.size}" for kind, part in agrees)
     only = f"At other doses, only {names_or_none(others['score'][dosed].unique())} was scored."
@@ -125,16 +138,36 @@ def flips(table: pd.DataFrame, contrasts: pd.DataFrame, changes: pd.DataFrame) -
     ]
     if rest := len(others) - len(compared):
         parts.append(f"Another {rest} are not compared, as their main row is too near the border.")
+    parts += _weak(others, agreeing[agreeing["kind"] == "other doses"], changes)
     lines = []
     for (model, arm, was, becomes), group in turned.groupby(["model", "arm", "outcome_main", "outcome"], sort=False):
         where = [f"{setting}: {names_or_none(part['score'])}" for setting, part in group.groupby("setting", sort=False)]
         lines.append(f"- **{model}**, {arm}, {was} → {becomes} {'; '.join(where)}.")
     either = (others["outcome"] == "yes") != (others["outcome_main"] == "yes")
-    lines += [_either(row, rows, contrasts, changes) for _, row in others[either].iterrows()]
+    lines += [_either(row, rows, contrasts, changes, reached) for _, row in others[either].iterrows()]
     return "\n".join([" ".join(parts), "", *lines, *_alone(others, changes)])
 
 
-def _either(row: pd.Series, rows: pd.DataFrame, contrasts: pd.DataFrame, changes: pd.DataFrame) -> str:
+def _weak(others: pd.DataFrame, agreeing_doses: pd.DataFrame, changes: pd.DataFrame) -> list[str]:
+    """What the other settings do not show: outcomes near the border, scores that did not move, and undefined ones."""
+    said = []
+    if near := near_the_border(others, others["against"] != BEFORE).sum():
+        number = others["outcome"].isin(["yes", "no"]).sum()
+        said.append(
+            f"Of the {number} *yes* and *no* among all of them, {near} lie near the border, a rule for main rows."
+        )
+    if still := (agreeing_doses["estimate"].abs() < RELEVANT).sum():
+        said.append(f"At {still} of the doses that agree, the smallest rise is within {RELEVANT:g} of 0: the score had "
+                    "hardly moved yet.")  # fmt: skip
+    undefined = changes[changes["estimate"].isna() & changes["quantity"].isin(SUFFIXES) & changes["arm"].isin(CLAIMS)]
+    for (model, pooling), part in undefined.groupby(["model", "pooling"], sort=False):
+        said.append(f"Not defined for {model} under *{pooling}*: {names_or_none(part['task'].unique())}.")
+    return said
+
+
+def _either(
+    row: pd.Series, rows: pd.DataFrame, contrasts: pd.DataFrame, changes: pd.DataFrame, reached: pd.DataFrame
+) -> str:
     """A row that is "yes" where its main row is not, or the reverse: what it faces, and one of how many settings."""
     arm = changes[(changes["model"] == row["model"]) & (changes["arm"] == row["arm"])]
     main = contrasts[(contrasts["model"] == row["model"]) & (contrasts["arm"] == row["arm"])]
@@ -143,12 +176,15 @@ def _either(row: pd.Series, rows: pd.DataFrame, contrasts: pd.DataFrame, changes
     missing = [name for name in main["against"].unique() if name not in faced]
     near = near_the_border(row.to_frame().T).any()
     settings = (rows[SAME] == row[SAME]).all(axis=1).sum()
+    knowing = reached.index[reached["learned"].fillna(False).astype(bool)]
+    learned = [f"*{name}* learned its target there" for name in faced if (row["model"], name, rate) in knowing]
+    p = f": p is {row['p']:.3f}, and {min(1, settings * row['p']):.2f} if it were" if row["outcome"] == "yes" else ""
     return (
         f"- **{row['model']}**, {row['arm']}, {row['score']}, {row['outcome']} {row['setting']}: "
         f"{quote(row, '+.3f')} {row['unit']}, {row['clusters']:.0f} clusters"
         f"{f', closer than {2 * DRIFT:g} to the border' if near else ''}. It faces {listed(faced)}"
-        f"{f', but not {listed(missing)}' if missing else ''}. It is one of {settings} settings of this score, and not "
-        "corrected for their number."
+        f"{f', but not {listed(missing)}' if missing else ''}{''.join(f'; {text}' for text in learned)}. It is one of "
+        f"{settings} settings of this score, and not corrected for their number{p}."
     )
 
 
@@ -163,6 +199,32 @@ def _alone(others: pd.DataFrame, changes: pd.DataFrame) -> list[str]:
         f"{quote(smallest.loc[tuple(row[['model', 'arm', 'score', 'pooling']])], '+.3f')}."
         for _, row in rises_elsewhere(changes).iterrows()
     ]
+
+
+def earlier_rules(table: pd.DataFrame, contrasts: pd.DataFrame, checked: pd.DataFrame) -> str:
+    """What would be said by the rules of the first runs: a control that names `LEAST_NAMED` more of its targets has
+    learned them; the border is `DRIFT` wide for all; the centroid alone says whether two last layers keep about the
+    same (from `claims.claims`, `score_changes.differences` and `checks.checks`).
+    """
+    rows = described(with_border(table, contrasts))
+    border = rows[rows["primary"] & (rows["outcome"] == BORDER)]
+    verdicts = border.assign(outcome=np.where(border["high"] < RELEVANT, "no", "yes"))
+    counted = verdicts[~near_the_border(verdicts, tuned=False)]
+    names = [f"{row.score} of {row.model} ({row.outcome})" for row in counted.itertuples()]
+    lines = [f"- Scores that would count with a border of {DRIFT:g} for all: {names_or_none(names)}."]
+    permuted = checked[checked.index.get_level_values("arm") == "permuted"]
+    more = permuted["named"] - permuted["named_before"] >= LEAST_NAMED
+    taught = permuted[permuted["learned"].isna() & more].index.get_level_values("model")
+    lines.append(f"- *Permuted* would have learned its target, which now cannot be told: {names_or_none(taught)}.")
+    for (model, _), row in permuted.iterrows():
+        claimed = checked.loc[(model, CLAIMED)]
+        if matched(claimed, row) is None:
+            alike = abs(claimed["centroid"] - row["centroid"]) <= MATCHED
+            lines.append(
+                f"- **{model}**: by the centroid alone, the last layers with right names and with permuted ones would "
+                f"{'' if alike else 'not '}keep about the same."
+            )
+    return "\n".join(["By the rules of the first runs:", "", *lines])
 
 
 def _setting(row: Any) -> str:

@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from bitskept.studies.fine_tuning.checks import checks, matched, prior_bits
+from bitskept.studies.fine_tuning import checks as module
+from bitskept.studies.fine_tuning.checks import matched, prior_bits, targets
 
 FREQUENCIES = pd.Series({"m": 9.5})
 VALUES = {"recoverability": {"named": (0.2, 0.9), "cross_entropy": (9.0, 8.9)},
@@ -28,6 +29,10 @@ def kept(recoverability=0.95, ridge=0.1, **others):
     shares = {"before": 0.5, "recoverability": recoverability, "continued": 0.6} | others
     index = pd.MultiIndex.from_product([["m"], shares], names=["model", "arm"])
     return pd.DataFrame({"centroid": list(shares.values()), "ridge": ridge}, index)
+
+
+def checks(curves, last_layer, frequencies):
+    return module.checks(targets(curves, frequencies), last_layer)
 
 
 def test_the_ends_of_the_first_rate_stand_beside_what_the_last_layer_keeps():
@@ -76,6 +81,18 @@ def test_of_a_control_whose_seeds_or_measures_disagree_it_cannot_be_told(arm, bi
     row = checks(table, kept(permuted=0.6), FREQUENCIES).loc[("m", arm)]
     assert pd.isna(row["learned"])
     assert row[["seeds", "falls"]].tolist() == [2, falls]
+
+
+def test_targets_are_those_of_each_rate_with_the_way_there():
+    middle = curves({}).query("step == 60").assign(step=32)
+    middle["estimate"] = middle["estimate"].mask(middle["quantity"] == "cross_entropy", 9.2)
+    table = targets(pd.concat([curves({}), middle]), FREQUENCIES)
+    arms = ["recoverability", "continued"]
+    assert table.index.tolist() == [("m", arm, rate) for rate in (0.1, 0.05) for arm in arms]
+    ways = table[["bits_before", "bits_most", "bits_previous", "bits"]].xs("continued", level="arm")
+    assert ways.to_numpy().tolist() == [[9.0, 9.2, 9.2, 7.0], [9.0, 9.2, 9.2, 0.0]]
+    assert table["learned"].tolist() == [True, True, False, True], "at the second rate recoverability names nothing"
+    assert table[["seeds", "falls"]].xs("continued", level="arm").to_numpy().tolist() == [[2, 2], [2, 2]]
 
 
 def test_the_sentence_arm_is_a_claim_and_has_not_learned_where_it_cannot_be_told():

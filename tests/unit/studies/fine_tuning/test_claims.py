@@ -46,7 +46,7 @@ def change(estimate=0.1, against="before", p=0.001, half=0.05, **facts):
 def test_a_claim_is_the_smallest_rise_at_the_main_dose_in_the_columns_of_all_notebooks_and_its_own(section):
     rows = pd.DataFrame([change(0.3), change(0.2, "continued", half=0.1), change(0.4, arm="continued")])
     table = claims(section, rows, {}, LEARNED)
-    assert list(table) == [*COLUMNS, "arm", "score", "rate"]
+    assert list(table) == [*COLUMNS, "arm", "score", "rate", "against", "p"]
     (row,) = table.to_dict("records")
     assert row["claim"] == f"{STATED} (stsb)"
     assert (row["paper"], row["reading"], row["probe"], row["model"], row["outcome"]) == (
@@ -54,6 +54,7 @@ def test_a_claim_is_the_smallest_rise_at_the_main_dose_in_the_columns_of_all_not
     )  # fmt: skip
     assert (row["train_sentences"], row["clusters"], row["unit"]) == (240, 200, "difference in rank correlation")
     assert (row["estimate"], row["low"], row["high"]) == pytest.approx((0.2, 0.1, 0.3))
+    assert (row["against"], row["p"]) == ("continued", 0.001)
     assert row["detectable"] == pytest.approx((1.96 + 1.282) * 0.1 / 1.96, rel=1e-3)
     assert table.attrs["made by"].endswith("fine_tuning.claims.claims")
 
@@ -177,14 +178,16 @@ def test_no_verdict_rests_on_a_primary_row_near_the_border():
     contrasts = pd.DataFrame({"score": ["stsb", "lee"], "against": "permuted", "estimate": -0.1})
     table = with_border(table, contrasts.assign(model="m", arm="recoverability"))
     assert table["outcome"].tolist() == [BORDER, "no", "no", "not tested"]
+    again = with_border(table, contrasts.assign(model="m", arm="recoverability"))
+    assert again["outcome"].tolist() == table["outcome"].tolist()
 
 
 def test_in_a_table_of_scores_the_claim_is_not_repeated(section):
     rows = pd.DataFrame([change(), change(rate=0.05), change(arm="sentence")])
     table = by_score(claims(section, rows, {"sick": "no files: set BITSKEPT_DATA"}, LEARNED))
     assert table["claim"].tolist() == [
-        "stsb", "recoverability from one vector (stsb)", "stsb at a rate of 0.05",
-        "sick (to be tested: set BITSKEPT_DATA)",
+        "stsb, against before", "recoverability from one vector (stsb), against before",
+        "stsb at a rate of 0.05, against before", "sick (to be tested: set BITSKEPT_DATA)",
     ]  # fmt: skip
 
 

@@ -36,6 +36,10 @@ def test_a_long_interval_does_not_set_the_scale_of_the_poolings():
     other = table.assign(against="continued", before=-1.0)
     (axes,) = figures.poolings(pd.concat([table, other])).axes
     assert axes.get_xlim() == pytest.approx((0.15, 0.55))
+    arrows = [(line.get_marker(), *line.get_xdata()) for line in axes.lines if line.get_marker() in ("<", ">")]
+    assert arrows == [("<", pytest.approx(0.15))] * 2 + [(">", pytest.approx(0.55))] * 2
+    (axes,) = figures.poolings(table.assign(low=table["estimate"], high=table["estimate"])).axes
+    assert not [line for line in axes.lines if line.get_marker() in ("<", ">")]
 
 
 def test_the_legend_names_other_doses_last():
@@ -55,3 +59,51 @@ def test_the_surprisal_that_frequencies_leave_is_a_line_beside_the_surprisal_alo
     assert "frequencies alone" not in named.get_legend_handles_labels()[1]
     (line,) = [line for line in surprisal.lines if line.get_label() == "frequencies alone"]
     assert set(line.get_ydata()) == {9.5}
+
+
+def test_of_continued_the_hidden_targets_are_drawn_where_some_are_not():
+    rows = [("named", 0.5), ("cross_entropy", 9.0), ("masked_cross_entropy", 10.6)]
+    table = pd.DataFrame([{"model": "m", "arm": "continued", "rate": 0.1, "step": step, "quantity": quantity,
+                           "estimate": value, "low": value, "high": value, "frequencies": 9.5}
+                          for quantity, value in rows for step in (0, 60)])  # fmt: skip
+    _, surprisal = figures.learning(table).axes
+    (line,) = [line for line in surprisal.lines if line.get_label() == "continued, hidden targets"]
+    assert set(line.get_ydata()) == {10.6}
+    _, surprisal = figures.learning(table[table["quantity"] != "masked_cross_entropy"]).axes
+    assert "continued, hidden targets" not in surprisal.get_legend_handles_labels()[1]
+
+
+def test_what_guessing_gives_stands_beside_each_score():
+    table = pd.DataFrame({"score": ["a", "b"], "guessing": [0.0, 0.5], "estimate": 0.6, "low": 0.5, "high": 0.7})
+    (axes,) = figures.scores(table.assign(model="m", arm="before")).axes
+    (lines,) = [drawn for drawn in axes.collections if drawn.get_label() == "guessing"]
+    assert [path[0][0] for path in lines.get_segments()] == [0.0, 0.5]
+
+
+def test_arms_that_were_not_run_at_a_rate_are_named_and_each_model_has_its_own_axis():
+    rows = [("m", "recoverability", 0.1, 1.0), ("m", "permuted", 0.1, -1.0), ("m", "recoverability", 0.05, 0.1),
+            ("n", "recoverability", 0.1, 0.2)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["model", "arm", "rate", "estimate"])
+    table = pd.concat([table.assign(score=score, step=step) for score in ("targets named", "stsb") for step in (0, 60)])
+    table = table.assign(against=None, low=table["estimate"], high=table["estimate"])
+    axes = figures.doses(table).axes
+    assert [[text.get_text() for text in panel.texts] for panel in axes] == [[], ["not run: permuted"], [], [], [], []]
+    ends = [panel.get_ylim() for panel in axes[3:]]
+    assert ends[0] == ends[1] != ends[2]
+
+
+def test_claims_near_the_border_are_hollow_and_what_was_not_tested_is_named():
+    rows = [("m", "a", "no", True), ("m", "b", "too near the border", True), ("m", "a", "yes", False),
+            ("m", "a", "yes", False), ("n", "a", "no", True)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["model", "score", "outcome", "primary"])
+    table = table.assign(arm="recoverability", rate=np.nan, reading=["mean", "mean", "first", "last", "mean"])
+    table = table.assign(train_sentences=9, estimate=0.1, low=0.0, high=0.2, detectable=np.inf)
+    first, second = figures.claims(table).axes
+    labels = first.get_legend_handles_labels()[1]
+    assert {"no", "too near the border", "yes, other dose or pooling"} <= set(labels)
+    near = [line for line in first.lines if line.get_markerfacecolor() == "white" and line.get_marker() == "s"]
+    assert [line.get_ydata()[0] for line in near] == [pytest.approx(0.85)]
+    (others,) = [line for line in first.lines if line.get_label() == "yes, other dose or pooling"]
+    assert len(set(others.get_ydata())) == 2, "beside each other"
+    assert [text.get_text() for text in first.texts] == []
+    assert [(text.get_text(), text.get_position()[1]) for text in second.texts] == [("not tested", 1)]

@@ -75,9 +75,10 @@ def test_what_the_first_position_costs_the_mean():
     rows.append({"model": "m", "quantity": "spearman", "pooling": "mean", "before": 0.9, "after": 0.9, "task": "other"})
     table = pd.DataFrame(rows).assign(arm="recoverability", against="before", estimate=0.1)
     assert sentences.poolings(table) == (
-        "- **m**, similarity on average over 2 tasks, before and after: mean 0.20 to 0.40, mean without first 0.50 to "
-        "0.50, first 0.10 to 0.10, last 0.30 to 0.30. Before tuning, leaving the first position out of the mean "
-        "changes the similarity by +0.300."
+        "- **m**, similarity on average over 2 tasks (spearman -0.01, spearman 0.01), before and after: mean 0.20 to "
+        "0.40, mean without first 0.50 to 0.50, first 0.10 to 0.10, last 0.30 to 0.30. Over all 3 tasks, the mean goes "
+        "from 0.43 to 0.57. Before tuning, leaving the first position out of the mean changes the similarity by "
+        "+0.300."
     )
 
 
@@ -86,7 +87,7 @@ def test_poolings_without_a_similarity_are_left_out():
             {"model": "n", "quantity": "linear_accuracy", "pooling": "mean", "before": 0.2, "after": 0.4}]  # fmt: skip
     table = pd.DataFrame(rows).assign(task="x", arm="recoverability", against="before", estimate=0.1)
     assert sentences.poolings(table) == (
-        "- **m**, similarity on average over 1 tasks, before and after: mean 0.20 to 0.40.\n"
+        "- **m**, similarity on average over 1 tasks (x), before and after: mean 0.20 to 0.40.\n"
         "- **n**: no similarity was measured that is defined."
     )
 
@@ -105,13 +106,32 @@ def test_doses_say_when_naming_is_learned_and_where_a_score_is_best():
     assert sentences.doses(table) == (
         "- **m**, rate 0.001: 10% of the tokens are named at the start, 100% at the end, and nine tenths of that gain "
         "are there by step 8.\n"
-        "- **m**, stsb: of 2 doses, 4 steps at a rate of 0.001 is best, -0.010 [-0.110, +0.090] against before (chosen "
-        "afterwards, so it is favoured)."
+        "- **m**, stsb: of 2 doses, 4 steps at a rate of 0.001 is best, -0.010 [-0.110, +0.090] against before "
+        "(chosen afterwards, so it is favoured)."
+    )
+
+
+def test_the_best_dose_is_compared_with_the_controls_as_well():
+    facts = {"model": "m", "rate": 0.1, "arm": "recoverability", "score": "stsb", "low": 0.1, "high": 0.3}
+    rows = [(8, "before", 0.2), (8, "continued", 0.15), (8, "permuted", 0.1), (4, "before", 0.0), (4, "permuted", 0.3)]
+    table = pd.DataFrame([facts | dict(zip(("step", "against", "estimate"), row, strict=True)) for row in rows])
+    assert (
+        "8 steps at a rate of 0.1 is best, +0.200 [+0.100, +0.300] against before, +0.150 [+0.100, +0.300] against "
+        "continued, +0.100 [+0.100, +0.300] against permuted (chosen"
+    ) in sentences.doses(table)
+
+
+def test_scores_that_are_not_above_guessing_before_tuning_are_named():
+    rows = [("m", "a", 0.1), ("m", "b", -0.1), ("m", "c", float("nan")), ("n", "a", 0.2)]
+    table = pd.DataFrame(rows, columns=["model", "score", "low"]).assign(arm="before", guessing=0.0)
+    tuned = table.assign(arm="recoverability", low=-1.0)
+    assert sentences.above_guessing(pd.concat([table, tuned])) == (
+        "Not clearly above guessing before tuning, so that there is little to lose: **m**: b, c; **n**: none."
     )
 
 
 @pytest.mark.parametrize(
-    ("estimate", "said"), [(0.2, "has risen"), (-0.2, "has fallen"), (0.05, "has not surely changed")]
+    ("estimate", "said"), [(0.2, "has risen"), (-0.2, "has fallen"), (0.05, "has not clearly changed")]
 )
 def test_it_is_said_what_scores_did_when_the_tokens_are_named(estimate, said):
     rows = [("targets named", 0, 0.0), ("targets named", 8, 0.9), ("targets named", 60, 1.0), ("stsb", 8, estimate)]
@@ -137,6 +157,7 @@ def test_the_best_layer_before_tuning_is_compared_with_the_last_one_after_it():
 def checked(**arms):
     """Rows of `checks.checks`: recoverability and the other `arms`."""
     usual = {"named_before": 0.2, "named": 0.25, "bits_before": 9.6, "bits": 7.0, "masked": False, "frequencies": 9.5,
+             "bits_most": 9.6, "bits_previous": 7.05, "rate": 0.1,
              "bits_of_all": 6.5, "learned_by_all": True, "seeds": 3, "falls": 3,
              "centroid": 0.6, "ridge": 0.4, "centroid_before": 0.5, "ridge_before": 0.3, "learned": True}  # fmt: skip
     rows = {"recoverability": {"centroid": 0.95, "ridge": 0.8, "named": 0.9}} | arms
@@ -144,18 +165,24 @@ def checked(**arms):
     return pd.DataFrame([usual | row for row in rows.values()], index)
 
 
+def manipulation(table, *others):
+    """The sentences on these `checks`, and on `others`, rows of `targets` at other rates."""
+    index = pd.MultiIndex.from_frame(table.reset_index()[["model", "arm", "rate"]])
+    return sentences.manipulation(table, pd.concat([table.set_index(index), *others]))
+
+
 AFTER = "after recoverability 95% (centroid) and 80% (ridge)"
 
 
 def test_the_checks_say_what_was_learned_and_what_the_last_layer_keeps():
-    assert sentences.manipulation(checked(continued={})) == (
+    assert manipulation(checked(continued={})) == (
         "- **m**, recoverability: learned to name, from 20% to 90% of its targets. Its last layer keeps 95% (centroid) "
         "and 80% (ridge) of H(X), before 50% and 30%.\n"
         "- **m**, continued: (control) learned its target. It goes from 20% to 25% of its targets named, and from 9.6 "
         "to 7.0 bits of surprisal; the frequencies of the tokens alone leave 9.5. Its last layer keeps 60% (centroid) "
         f"and 40% (ridge), {AFTER}."
     )
-    assert sentences.manipulation(checked(sentence={})).endswith(
+    assert manipulation(checked(sentence={})).endswith(
         "- **m**, sentence: learned to name the tokens of a sentence, from 9.6 to 7.0 bits of surprisal; the "
         "frequencies of the tokens alone leave 9.5."
     )
@@ -173,14 +200,26 @@ def test_the_checks_say_what_was_learned_and_what_the_last_layer_keeps():
 )
 def test_where_hidden_targets_count_it_is_said_what_all_would_say(learned, by_all, end):
     row = {"masked": True, "learned": learned, "learned_by_all": by_all}
-    text = sentences.manipulation(checked(continued=row))
+    text = manipulation(checked(continued=row))
     assert f"7.0 bits of surprisal (hidden targets; all of them: 6.5{end}; the" in text
-    assert "hidden" not in sentences.manipulation(checked(continued=row | {"masked": False}))
+    assert "hidden" not in manipulation(checked(continued=row | {"masked": False}))
+
+
+def test_the_controls_are_checked_at_other_rates_too():
+    table = checked(continued={"learned": False, "bits_before": 6.6, "bits": 6.65, "bits_most": 7.3})
+    other = table.assign(learned=True, bits=6.2, bits_most=6.69, rate=0.05).set_index("rate", append=True)
+    lines = manipulation(table, other).split("\n")
+    assert len(lines) == 3, "recoverability is no control"
+    assert "and from 6.6 to 6.7 bits of surprisal, after 7.3 on the way (this rate first did harm); the" in lines[1]
+    assert lines[2] == (
+        "- **m**, continued, at a rate of 0.05: (control) learned its target: from 20% to 25% of its targets named, "
+        "from 6.6 to 6.2 bits of surprisal."
+    )
 
 
 @pytest.mark.parametrize("learned", [False, pd.NA])
 def test_a_claimed_arm_that_did_not_learn_is_said_to_have_hardly_learned(learned):
-    assert "recoverability: **hardly learned** to name, from" in sentences.manipulation(
+    assert "recoverability: **hardly learned** to name, from" in manipulation(
         checked(recoverability={"learned": learned})
     )
 
@@ -193,10 +232,15 @@ def test_a_claimed_arm_that_did_not_learn_is_said_to_have_hardly_learned(learned
         ({"learned": pd.NA}, "**cannot tell** whether it learned its target: its seeds disagree. It"),
         ({"learned": pd.NA, "named": 0.31, "falls": 0}, "target: it names more, but with none of 3 seeds is it less"),
         ({"learned": pd.NA, "named": 0.31, "falls": 1}, "target: it names more, but with only 1 of 3 seeds is it less"),
+        ({"learned": pd.NA, "named": 0.31}, "alone, by 0.1 bits or more. It goes"),
+        (
+            {"learned": pd.NA, "named": 0.31, "bits_previous": 7.2},
+            "by 0.1 bits or more; its surprisal was still falling, so more steps might settle it. It goes",
+        ),
     ],
 )
 def test_what_a_control_learned_is_said_with_the_reason(control, said):
-    _, text = sentences.manipulation(checked(continued=control)).split("continued: (control) ")
+    _, text = manipulation(checked(continued=control)).split("continued: (control) ")
     assert said in text
 
 
@@ -211,7 +255,7 @@ def test_what_a_control_learned_is_said_with_the_reason(control, said):
     ],
 )  # fmt: skip
 def test_a_control_keeps_about_as_much_only_if_both_probes_say_so(centroid, ridge, end):
-    text = sentences.manipulation(checked(permuted={"centroid": centroid, "ridge": ridge}))
+    text = manipulation(checked(permuted={"centroid": centroid, "ridge": ridge}))
     assert text.endswith(f"Its last layer keeps {centroid:.0%} (centroid) and {ridge:.0%} (ridge), {end}")
 
 
