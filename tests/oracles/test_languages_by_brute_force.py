@@ -1,4 +1,4 @@
-"""What the two languages say of themselves against sums over all sentences, and over all that can be shown of them."""
+"""What languages say of themselves against sums over all sentences, and over all that can be shown of them."""
 
 from itertools import product
 
@@ -7,16 +7,15 @@ import pytest
 
 from bitskept.theory.bottleneck import curve
 from bitskept.theory.corruption import Corruption
-from bitskept.theory.hidden_synonyms import HiddenSynonyms
 from bitskept.theory.information import entropy, mutual_information
 from bitskept.theory.synonyms import SynonymLanguage
 
 CLASSES = np.array([[0.9, 0.1], [0.35, 0.65]])
 LANGUAGES = {
     "synonyms": SynonymLanguage(CLASSES, 2),
-    "lag 1": HiddenSynonyms(CLASSES, 2, lag=1, noise=0.2),
-    "lag 2": HiddenSynonyms(CLASSES, 2, lag=2, noise=0.3),
-    "lag 3": HiddenSynonyms(CLASSES, 2, lag=3, noise=0.4),
+    "lag 1": SynonymLanguage(CLASSES, 2, lag=1, noise=0.2),
+    "lag 2": SynonymLanguage(CLASSES, 2, lag=2, noise=0.3),
+    "lag 3": SynonymLanguage(CLASSES, 2, lag=3, noise=0.4),
 }
 RULES = [(0.3, 0, 0), (1, 0, 0), (0.3, 0, 0.1), (0.5, 0.2, 0.3), (0.4, 0.1, 0), (0.9, 1, 0), (1, 0.5, 0.5), (0.4, 0, 1)]
 LENGTH = 4
@@ -24,7 +23,6 @@ LENGTH = 4
 
 def law_of_sentences(language, length):
     """p(x_1..x_n), one axis a token, from the definition of the language."""
-    noise = getattr(language, "noise", 1.0)
     law = np.zeros((4,) * length)
     start = np.array([0.35, 0.1]) / 0.45  # CLASSES leave it as it is
     for sentence in product(range(4), repeat=length):
@@ -33,7 +31,7 @@ def law_of_sentences(language, length):
             c, k = divmod(token, 2)
             p *= CLASSES[sentence[i - 1] // 2, c] if i else start[c]
             same = sentence[i - language.lag] % 2 == k if i >= language.lag else None
-            p *= 0.5 if same is None else noise / 2 + (1 - noise) * same
+            p *= 0.5 if same is None else language.noise / 2 + (1 - language.noise) * same
         law[sentence] = p
     return law
 

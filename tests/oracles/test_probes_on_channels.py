@@ -11,7 +11,7 @@ from bitskept.instruments.probes.centroid import centroid
 from bitskept.instruments.probes.closed_form import Moments, ridge
 from bitskept.studies.bounds.toy_language import Language
 from bitskept.theory import bounds, channels
-from bitskept.theory.statistics import cluster_bootstrap, percentiles
+from bitskept.theory.statistics import cluster_bootstrap
 
 TRAINING, VALIDATION, TEST = 20_000, 2_000, 10_000
 CHANNELS = {
@@ -68,7 +68,7 @@ def test_no_bound_exceeds_the_truth_by_more_than_its_interval(name, probe, recor
     channel, (_, _, outcomes) = CHANNELS[name], measured(name, probe)
     fano, cross_entropy = estimate = both_bounds(channel, *outcomes.mean(1))
     replicates = cluster_bootstrap(outcomes, np.ones(TEST), replicates=500, seed=0)
-    low, high = percentiles(both_bounds(channel, *replicates.T), level=0.99)
+    low, high = np.quantile(both_bounds(channel, *replicates.T), [0.005, 0.995], axis=0)
     truth, blur = channel.mutual_information, 4 * channel.information_error
     # The report: `pytest -rP` shows it, and `--junit-xml` keeps it.
     for kind, gap, bottom, top in zip(("Fano", "cross-entropy"), truth - estimate, low, high, strict=True):

@@ -34,7 +34,7 @@ UNITS = {
 }
 
 
-def scores(items: pd.DataFrame, *, replicates: int = REPLICATES, seed: int = 0) -> pd.DataFrame:
+def scores(items: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """One row per model, task, quantity, layer and pooling: the score of its `n` items, with a 95 % interval over them
     (`theory.intervals`).
 
@@ -54,7 +54,7 @@ def scores(items: pd.DataFrame, *, replicates: int = REPLICATES, seed: int = 0) 
     for facts, table in items.groupby(list(MODEL), sort=False, dropna=False):
         for outcome in _outcomes(table).values():
             estimates = outcome.estimates()
-            lows, highs = _ends(outcome, estimates, replicates, seed)
+            lows, highs = _ends(outcome, estimates, seed)
             for place, known in enumerate(outcome.rows()):
                 ends = {"estimate": estimates[place], "low": lows[place], "high": highs[place]}
                 rows.append(dict(zip(MODEL, facts, strict=True)) | known | ends)
@@ -73,9 +73,7 @@ def stored_changes(before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame]
     return derived("score_changes", VERSION, [*before, *after], key, lambda: changes(before, after, seed=seed))
 
 
-def changes(
-    before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame], *, replicates: int = REPLICATES, seed: int = 0
-) -> pd.DataFrame:
+def changes(before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame], *, seed: int = 0) -> pd.DataFrame:
     """One row per task, quantity, layer and pooling: the score after minus the score before, of the same items.
 
     `after` are the tables of several runs, one per training seed. `before` is the table of the model from which all of
@@ -102,7 +100,7 @@ def changes(
         scored = np.array([outcome.estimates() for outcome in several])
         old, new = scored[:-runs], scored[-runs:]
         units = first.units()
-        errors = _draws(several, gain, replicates, seed).std(axis=0) * np.sqrt(units / max(1, units - 1))
+        errors = _draws(several, gain, seed).std(axis=0) * np.sqrt(units / max(1, units - 1))
         for place, known in enumerate(first.rows()):
             known |= {"before": old[:, place].mean(), "after": new[:, place].mean(), "clusters": units, "runs": runs}
             differences = new[:, place] - old[:, place]
@@ -171,27 +169,27 @@ def _outcomes(table: pd.DataFrame) -> dict[tuple[str, str], _Outcomes]:
     return outcomes
 
 
-def _ends(outcome: _Outcomes, estimates: Float[np.ndarray, " setting"], replicates: int, seed: int) -> Ends:
+def _ends(outcome: _Outcomes, estimates: Float[np.ndarray, " setting"], seed: int) -> Ends:
     """The interval of each setting's score."""
     ones = np.ones(len(outcome.items))
     match UNITS[outcome.quantity]:
         case "rank correlation":
-            drawn = _draws([outcome], lambda scored: scored[0], replicates, seed)
+            drawn = _draws([outcome], lambda scored: scored[0], seed)
             return derived_interval(drawn, estimates, outcome.units())
         case "bits per pair":
-            return ratio_interval(outcome.values, ones, replicates=replicates, seed=seed)
+            return ratio_interval(outcome.values, ones, seed=seed)
         case _:
             return share_interval(outcome.values, ones)
 
 
 def _draws(
-    outcomes: Sequence[_Outcomes], combine: Callable[[np.ndarray], np.ndarray], replicates: int, seed: int
+    outcomes: Sequence[_Outcomes], combine: Callable[[np.ndarray], np.ndarray], seed: int
 ) -> Float[np.ndarray, "replicate setting"]:
     """Bootstrap replicates of a linear combination of the tables' scores, with the same draws for all tables."""
     first, number = outcomes[0], len(outcomes[0].items)
     values = np.stack([outcome.values for outcome in outcomes])
     if first.quantity != "spearman":
-        return cluster_bootstrap(combine(values), np.ones(number), replicates=replicates, seed=seed)
+        return cluster_bootstrap(combine(values), np.ones(number), replicates=REPLICATES, seed=seed)
 
     def combined(weights: Float[np.ndarray, "item replicate"]) -> Float[np.ndarray, "setting replicate"]:
         return combine(_correlations(values, first.reference, weights))
@@ -201,8 +199,8 @@ def _draws(
     left, right = places.reshape(2, -1)
     estimate = combined(np.ones((number, 1)))
     by_pair, by_text = [], []
-    for start in range(0, replicates, BLOCK):
-        size = min(BLOCK, replicates - start)
+    for start in range(0, REPLICATES, BLOCK):
+        size = min(BLOCK, REPLICATES - start)
         by_pair.append(combined(_counts(rng, number, size)))
         texts = _counts(rng, len(numbers), size)
         by_text.append(combined(texts[left] * texts[right]))

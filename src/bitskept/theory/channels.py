@@ -162,10 +162,9 @@ def erasure(alphabet: int, erased: float) -> DiscreteChannel:
     return _sent_over("erasure", np.full(alphabet, 1 / alphabet), transition)
 
 
-def z_channel(flip: float, ones: float = 0.5) -> DiscreteChannel:
-    """A bit, 1 with probability `ones`: a 0 always arrives, and a 1 turns into 0 with probability `flip`."""
-    prior = np.array([1 - ones, rate("ones", ones)])
-    return _sent_over("Z", prior, np.array([[1.0, 0.0], [rate("flip", flip), 1 - flip]]))
+def z_channel(flip: float) -> DiscreteChannel:
+    """A uniform bit: a 0 always arrives, and a 1 turns into 0 with probability `flip`."""
+    return _sent_over("Z", np.full(2, 0.5), np.array([[1.0, 0.0], [rate("flip", flip), 1 - flip]]))
 
 
 def noisy_zipf(alphabet: int, noise: float) -> DiscreteChannel:

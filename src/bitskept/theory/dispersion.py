@@ -13,16 +13,15 @@ RIDGE = 1e-6
 """Added to the Gram matrix, so that vectors that are the same have a volume too."""
 
 
-def log_volume(vectors: Float[np.ndarray, "vector dim"], ridge: float = RIDGE) -> float:
-    """log2 det(G + ridge · I), where G holds the cosines of all pairs: log2 of the squared volume that the vectors,
+def log_volume(vectors: Float[np.ndarray, "vector dim"]) -> float:
+    """log2 det(G + `RIDGE` · I), where G holds the cosines of all pairs: log2 of the squared volume that the vectors,
     each of length 1, span. This is the semantic volume of Li and others (2025, arXiv 2502.21239), without their
     projection onto principal components.
 
     About 0 for vectors at right angles, and lower the more alike they are: for n vectors with a cosine of c to each
-    other, (n - 1) log2(1 - c + ridge) + log2(1 + (n - 1) c + ridge). ValueError for a vector of zeros.
+    other, (n - 1) log2(1 - c + `RIDGE`) + log2(1 + (n - 1) c + `RIDGE`). ValueError for a vector of zeros.
     """
-    above("ridge", ridge, 0)
-    gram = _cosines(vectors) + ridge * np.eye(len(vectors))
+    gram = _cosines(vectors) + RIDGE * np.eye(len(vectors))
     return float(np.linalg.slogdet(gram).logabsdet / np.log(2))
 
 

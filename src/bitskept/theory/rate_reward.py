@@ -100,7 +100,6 @@ def estimate(
     rewards: Num[np.ndarray, " sample"],
     slopes: Num[np.ndarray, " slope"],
     *,
-    least: float | int = LEAST,
     replicates: int = 1000,
     seed: int,
 ) -> dict[str, np.ndarray]:
@@ -109,7 +108,7 @@ def estimate(
     estimable.
 
     The weights are divided by their sum, so the estimates are consistent but not unbiased. `effective` is how many
-    samples of pi_lambda the weighted ones are worth, (sum w)² / sum w² (Kong 1992). With fewer than `least` a
+    samples of pi_lambda the weighted ones are worth, (sum w)² / sum w² (Kong 1992). With fewer than `LEAST` a
     point is NaN: a law that is 2^bits away needs some 2^bits samples (Chatterjee and Diaconis, arXiv 1511.01437),
     and n samples never show more than log2(n / effective) bits.
 
@@ -119,13 +118,12 @@ def estimate(
     in addition whether a few samples make all the difference: it would keep the draws that lack the long tail, of which
     two thirds of the intervals hold the truth.
 
-    ValueError for fewer than 2 samples, rewards or slopes that are not finite, negative slopes, `least` below 1, and
-    fewer than one replicate.
+    ValueError for fewer than 2 samples, rewards or slopes that are not finite, negative slopes, and fewer than
+    one replicate.
     """
     at_least("the number of samples", len(rewards), 2)
     finite("rewards", rewards)
     at_least("slopes", slopes, 0)
-    at_least("least", least, 1)
     top = rewards.max()
     raised = np.exp(slopes[:, None] * np.minimum(rewards - top, 0))
     effective = raised.sum(1) ** 2 / (raised**2).sum(1)
@@ -139,7 +137,7 @@ def estimate(
     low, high = (estimates + end for end in away)
     low[1] = np.maximum(low[1], 0)
     low[1, slopes == 0] = high[1, slopes == 0] = 0.0  # the prior itself, whatever the samples
-    known = effective >= least
+    known = effective >= LEAST
     sure = known & np.isfinite(low + high).all(0)
     (reward, rate), low, high = np.where(known, estimates, np.nan), *np.where(sure, [low, high], np.nan)
     return {

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Num, Shaped
 from scipy.stats import norm, rankdata
 
-from bitskept.theory.checks import above, at_least, between, finite, rate
+from bitskept.theory.checks import above, at_least, finite, rate
 
 Values = Num[np.ndarray, " unit"]
 Controls = Num[np.ndarray, " unit"] | Num[np.ndarray, "unit control"] | None
@@ -65,19 +65,18 @@ def drawn_sums(
 
 
 def percentiles(
-    replicates: Float[np.ndarray, " replicates *quantities"], level: float = 0.95
+    replicates: Float[np.ndarray, " replicates *quantities"],
 ) -> tuple[float | Float[np.ndarray, " *quantities"], float | Float[np.ndarray, " *quantities"]]:
-    """The ends (low, high) that leave (1 - level) / 2 of the values on either side, over the first axis and without
-    NaN; NaN where there is no value. ValueError unless 0 < level < 1.
+    """The ends (low, high) that leave 2.5 % of the values on either side, over the first axis and without NaN; NaN
+    where there is no value.
 
     As an interval of an estimate they are too narrow over few clusters: see `intervals`.
     """
-    between("level", level, 0, 1)
     known = ~np.isnan(replicates)
     if not known.any(axis=0).all():
         replicates = np.where(known.any(axis=0), replicates, 0.0)
     quantile = np.nanquantile if np.isnan(replicates).any() else np.quantile  # the latter is several times faster
-    low, high = quantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    low, high = quantile(replicates, [(1 - 0.95) / 2, (1 + 0.95) / 2], axis=0)
     return np.where(known.any(axis=0), low, np.nan)[()], np.where(known.any(axis=0), high, np.nan)[()]
 
 

@@ -1,6 +1,7 @@
 """A language with known information: classes follow each other in a Markov chain, and each has synonyms.
 
-The class of a token decides what may follow; which synonym it is matters to nothing after it. All values are in bits.
+The class of a token decides what may follow. Which synonym it is matters to nothing after it, or decides the synonym
+several places later, in part. Synonyms and classes are independent, so their costs add up. All values are in bits.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from bitskept.theory.bottleneck import curve
-from bitskept.theory.checks import at_least
+from bitskept.theory.checks import above, at_least, rate, valid
 from bitskept.theory.corruption import Corruption, Optimum
 from bitskept.theory.markov_chains import MarkovChain, drawn
 
@@ -21,25 +22,31 @@ BATCH = 2**17
 @dataclass(frozen=True, eq=False)
 class SynonymLanguage:
     """Row c of `transitions` is the law of the class after class c. Each class has `synonyms` tokens, drawn evenly:
-    token = class · synonyms + synonym.
+    token = class · synonyms + synonym. The synonym of a token is that of the token `lag` places before, or, with
+    probability `noise`, one drawn evenly. The first `lag` synonyms of a sentence are drawn evenly. With a lag above 1,
+    a synonym tells nothing about the next token.
 
-    ValueError unless `transitions` are those of an ergodic chain and there is at least 1 synonym.
+    ValueError unless `transitions` are those of an ergodic chain, there is at least 1 synonym, lag is a whole number of
+    at least 1, and 0 < noise ≤ 1 (without noise, the synonyms never mix).
     """
 
     transitions: Float[np.ndarray, "class class"]
     synonyms: int
-
-    lag = 1
-    """The places from a synonym to the next one that could depend on it."""
+    lag: int = 1
+    noise: float | int = 1.0
 
     def __post_init__(self) -> None:
         at_least("synonyms", self.synonyms, 1)
+        valid("lag", self.lag, "a whole number of at least 1", lambda v: (v >= 1) & (v == np.round(v)))
+        above("noise", rate("noise", self.noise), 0)
         object.__setattr__(self, "transitions", self.class_chain.transitions)
 
     @classmethod
-    def draw(cls, classes: int, synonyms: int, concentration: float | int, seed: int) -> "SynonymLanguage":
+    def draw(
+        cls, classes: int, synonyms: int, concentration: float | int, seed: int, lag: int = 1, noise: float | int = 1.0
+    ) -> "SynonymLanguage":
         """A language whose rows of transitions are drawn from a symmetric Dirichlet law."""
-        return cls(drawn(classes, concentration, seed).transitions, synonyms)
+        return cls(drawn(classes, concentration, seed).transitions, synonyms, lag, noise)
 
     @cached_property
     def class_chain(self) -> MarkovChain:
@@ -47,8 +54,8 @@ class SynonymLanguage:
 
     @cached_property
     def synonym_chain(self) -> MarkovChain:
-        """The chain of every `lag`-th synonym; here each is drawn afresh."""
-        return MarkovChain(np.full((self.synonyms, self.synonyms), 1 / self.synonyms))
+        """The chain of every `lag`-th synonym K."""
+        return MarkovChain((1 - self.noise) * np.eye(self.synonyms) + self.noise / self.synonyms)
 
     @property
     def types(self) -> int:

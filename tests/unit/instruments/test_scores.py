@@ -58,7 +58,7 @@ def test_one_row_a_model_task_quantity_layer_and_pooling():
         ]
         + [items(np.ones(8), quantity="pair_accuracy", layer=None, pooling=None)]
     )
-    result = scores(table.sample(frac=1, random_state=0), replicates=20)
+    result = scores(table.sample(frac=1, random_state=0))
     assert len(result) == 9
     assert result["layer"].isna().sum() == result["pooling"].isna().sum() == 1
     assert not result.duplicated(["model", "task", "quantity", "layer", "pooling"]).any()
@@ -66,7 +66,7 @@ def test_one_row_a_model_task_quantity_layer_and_pooling():
 
 def test_a_correlation_that_is_not_defined_is_missing():
     table = pd.concat([pairs(), pairs(layer=2).assign(value=0.5)])
-    result = scores(table, replicates=50)
+    result = scores(table)
     assert result.set_index("layer")[["estimate", "low", "high"]].isna().all(axis=1).tolist() == [False, True]
 
 
@@ -104,7 +104,7 @@ def test_missing_or_repeated_items_are_refused(wrong):
 
 @pytest.mark.parametrize("table", [pairs(), pairs(texts=9), items(np.arange(9.0))])
 def test_equal_tables_show_no_change(table):
-    row = changes([table], [table, table, table], replicates=50).iloc[0]
+    row = changes([table], [table, table, table]).iloc[0]
     assert (row["estimate"], row["runs"]) == (0, 3)
     assert row[["low", "high", "p"]].isna().all()  # where nothing differs nothing says how much it could
     assert row["before"] == row["after"]
@@ -132,10 +132,10 @@ def test_the_seeds_of_training_count_as_well():
 
 def test_the_clusters_of_a_change_are_the_items_or_the_texts_of_pairs():
     table = pairs(number=60, texts=9)
-    row = changes([table], [table.assign(value=table["value"] ** 3)], replicates=20).iloc[0]
+    row = changes([table], [table.assign(value=table["value"] ** 3)]).iloc[0]
     assert (row["n"], row["clusters"]) == (60, 9)
     alone = items(np.arange(9.0))
-    row = changes([alone], [alone], replicates=20).iloc[0]
+    row = changes([alone], [alone]).iloc[0]
     assert (row["n"], row["clusters"]) == (9, 9)
 
 
@@ -175,7 +175,7 @@ def test_the_order_of_the_rows_does_not_matter():
 
 
 def test_a_change_that_is_not_defined_is_missing():
-    row = changes([pairs().assign(value=1.0)], [pairs()], replicates=20).iloc[0]
+    row = changes([pairs().assign(value=1.0)], [pairs()]).iloc[0]
     assert row[["before", "estimate", "low", "high", "p"]].isna().all()
     assert np.isfinite(row["after"])
 

@@ -202,7 +202,7 @@ def test_samples_that_do_not_differ_give_no_interval():
 def test_estimates_are_those_of_the_empirical_law():
     sample = np.random.default_rng(0).normal(size=300)
     slopes = np.array([0.0, 0.5, 1.0])
-    found = SimpleNamespace(**estimate(sample, slopes, least=1, seed=0))
+    found = SimpleNamespace(**estimate(sample, slopes, seed=0))
     for slope, reward, rate, effective in zip(slopes, found.reward, found.rate, found.effective, strict=True):
         exact = tilted(np.full(300, 1 / 300), sample, slope)
         assert (reward, rate) == pytest.approx((exact.reward, exact.rate), abs=1e-9)
@@ -238,7 +238,6 @@ def test_what_too_few_samples_show_is_refused():
         (lambda: estimate(np.ones(1), np.ones(1), seed=0), "the number of samples must be at least 2"),
         (lambda: estimate(np.array([1, np.inf]), np.ones(1), seed=0), "rewards must be finite, but is"),
         (lambda: estimate(np.ones(3), np.array([-1.0]), seed=0), "slopes must be at least 0, but is -1"),
-        (lambda: estimate(np.ones(3), np.ones(1), least=0.0, seed=0), "least must be at least 1"),
         (lambda: estimate(np.ones(99), np.ones(1), replicates=0, seed=0), "replicates"),
     ],
 )

@@ -151,7 +151,7 @@ def mixture(given: Float[np.ndarray, "prompt token"]) -> Float[np.ndarray, " tok
     return np.diff(whole, prepend=0.0)
 
 
-def gains(table: pd.DataFrame, *, replicates: int = 1000, seed: int = 0) -> pd.DataFrame:
+def gains(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """What the prompt adds to the prediction of the next token from an answer's own past: the mean density of a table
     of `measure` by marginal, in bits per token, with a 95 % interval over answers. n counts the answers.
 
@@ -164,7 +164,7 @@ def gains(table: pd.DataFrame, *, replicates: int = 1000, seed: int = 0) -> pd.D
     for facts, part in table.groupby(FACTS, dropna=False, sort=False):
         answers = part.groupby("answer")
         sums, sizes = answers[DENSITIES].sum().to_numpy().T, answers.size().to_numpy()
-        lows, highs = ratio_interval(sums, sizes, replicates=replicates, seed=seed)
+        lows, highs = ratio_interval(sums, sizes, seed=seed)
         for marginal, bits, low, high in zip(MARGINALS, sums, lows, highs, strict=True):
             numbers = {"estimate": bits.sum() / sizes.sum(), "low": low, "high": high}
             names = {"marginal": marginal, "quantity": "context_gain"}

@@ -21,7 +21,7 @@ from bitskept.studies.bottleneck.exact_information import (
     soft_information,
     token_states,
 )
-from bitskept.theory.hidden_synonyms import HiddenSynonyms
+from bitskept.theory.synonyms import SynonymLanguage
 
 LAG, FEW, NOISE = 2, 4, 0.1
 """The language with a memory: the lag of its synonyms, how many a class has, and the share that is drawn afresh."""
@@ -41,7 +41,7 @@ def codes(seed: int) -> pd.DataFrame:
         | _shannon(bits[name], spoken.next_information, float(spoken.bottleneck(np.array([bits[name]]))[0]))
         for name, states in zip(bits, (own, centres), strict=True)
     ]  # fmt: skip
-    hidden = HiddenSynonyms.draw(CLASSES, FEW, CONCENTRATION, seed, LAG, NOISE)
+    hidden = SynonymLanguage.draw(CLASSES, FEW, CONCENTRATION, seed, LAG, NOISE)
     chain = hidden.synonym_chain
     laws = assigned(random.standard_normal((FEW, DIM)).astype(np.float32), seed)
     ahead = soft_information(sparse.csr_array(chain.stationary[:, None] * chain.transitions), laws)

@@ -26,7 +26,6 @@ RETAINED = "retained"
 AT_LAST_LAYER = (RETAINED, "late_forgetting", "rankme", "alpha_req")
 OVER_LAYERS = ("complexity", "expressivity", "optimality")
 MEASURES = (*AT_LAST_LAYER, *OVER_LAYERS, *(f"{name}_corrected" for name in OVER_LAYERS))
-RUN = ["run", "twin", "size", "amount", "seed", "weights", "tokens"]
 LEAST = 6
 """Runs that it takes for a correlation, beside one for each name of a twin."""
 CHANCE = {"accuracy": 0.5, "spearman": 0.0}
@@ -37,8 +36,9 @@ SPREAD = {"accuracy": 0.5, "spearman": 1.0}
 
 @makes_table
 def run_measures(table: pd.DataFrame, section: TrainingDynamics) -> pd.DataFrame:
-    """One number a row for each run after its last step: `RUN`, items, quantity, estimate. `tokens` is how many it was
-    trained on, those that it saw again among them; `items`, how many of a task it was asked.
+    """One number a row for each run after its last step: run, twin, size, amount, seed, weights, tokens, items,
+    quantity, estimate. `tokens` is how many it was trained on, those that it saw again among them; `items`, how many of
+    a task it was asked.
 
     Quantities: `MEASURES` (those of the last layer by the centroid, and means over layers at a label width of one
     token), the gain, bits per byte, and scores ("TASK QUANTITY"). Measured by the instruments that

@@ -22,11 +22,12 @@ from bitskept.instruments.training.builds import Build, Vocabulary, class_name, 
 from bitskept.instruments.training.masking import LEFT_OUT, hide
 from bitskept.sources.model_checks import quiet
 from bitskept.theory.corruption import Corruption, Optimum
-from bitskept.theory.hidden_synonyms import HiddenSynonyms
 from bitskept.theory.synonyms import SynonymLanguage
 
 VERSION = 2
 """Raise it when the same plan would give other numbers."""
+NOISE = 0.1
+"""In a language with a lag, the share of synonyms that are drawn afresh."""
 Sentences = Int[Tensor, "sentence token"]
 States = Float[Tensor, "layer sentence token dim"]
 
@@ -44,8 +45,8 @@ class Language:
     @cached_property
     def law(self) -> SynonymLanguage:
         """The language itself."""
-        law = SynonymLanguage.draw(self.classes, self.synonyms, self.concentration, self.seed)
-        return law if self.lag is None else HiddenSynonyms(law.transitions, self.synonyms, self.lag)
+        memory = () if self.lag is None else (self.lag, NOISE)
+        return SynonymLanguage.draw(self.classes, self.synonyms, self.concentration, self.seed, *memory)
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def left_optimum(law: SynonymLanguage, length: int, rule: Corruption) -> Optimum
     Only the nearest visible token matters; it lies k places before with probability (1 - hidden) hidden^(k-1). There
     may be none. ValueError for tokens that are replaced or kept, and for a language with a lag.
     """
-    if rule.masked < 1 or isinstance(law, HiddenSynonyms):
+    if rule.masked < 1 or law.noise < 1:
         raise ValueError("the optimum from the left is known for masks alone, in a language without a lag")
     gaps = law.class_chain.gap_entropies(length)[1:length]
     nearest = (1 - rule.hidden) * rule.hidden ** np.arange(length - 1)
