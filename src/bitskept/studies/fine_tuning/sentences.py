@@ -60,8 +60,8 @@ def above_guessing(table: pd.DataFrame) -> str:
     """Which scores are not clearly above what guessing gives before tuning (from `task_scores.scores`)."""
     before = table[table["arm"] == BEFORE]
     unclear = before["score"].where(~(before["low"] > before["guessing"])).groupby(before["model"], sort=False)
-    said = "; ".join(f"**{model}**: {names_or_none(names.dropna())}" for model, names in unclear)
-    return f"Not clearly above guessing before tuning, so that there is little to lose: {said}."
+    said = " ".join(f"**{model}**: {names_or_none(names.dropna())}." for model, names in unclear)
+    return f"Not clearly above guessing before tuning, so that little can be lost there. {said}"
 
 
 def opponents(differences: pd.DataFrame) -> str:

@@ -154,7 +154,7 @@ def _weak(others: pd.DataFrame, agreeing_doses: pd.DataFrame, changes: pd.DataFr
     if near := near_the_border(others, others["against"] != BEFORE).sum():
         number = others["outcome"].isin(["yes", "no"]).sum()
         said.append(
-            f"Of the {number} *yes* and *no* among all of them, {near} lie near the border, a rule for main rows."
+            f"Of the {number} *yes* and *no* among all of them, {near} lie near the border, which counts for main rows."
         )
     if still := (agreeing_doses["estimate"].abs() < RELEVANT).sum():
         said.append(f"At {still} of the doses that agree, the smallest rise is within {RELEVANT:g} of 0: the score had "

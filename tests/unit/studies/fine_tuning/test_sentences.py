@@ -126,7 +126,7 @@ def test_scores_that_are_not_above_guessing_before_tuning_are_named():
     table = pd.DataFrame(rows, columns=["model", "score", "low"]).assign(arm="before", guessing=0.0)
     tuned = table.assign(arm="recoverability", low=-1.0)
     assert sentences.above_guessing(pd.concat([table, tuned])) == (
-        "Not clearly above guessing before tuning, so that there is little to lose: **m**: b, c; **n**: none."
+        "Not clearly above guessing before tuning, so that little can be lost there. **m**: b, c. **n**: none."
     )
 
 

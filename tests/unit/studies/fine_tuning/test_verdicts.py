@@ -259,7 +259,7 @@ def test_what_the_other_settings_do_not_show_is_said():
     doses = claimed(("b", "no", 0.005, 0.01), ("a", "yes", 0.3, 0.05), train_sentences=32)
     table = pd.concat([main, near, doses], ignore_index=True)
     text = flips(table, elsewhere())
-    assert "Of the 3 *yes* and *no* among all of them, 2 lie near the border, a rule for main rows." in text
+    assert "Of the 3 *yes* and *no* among all of them, 2 lie near the border, which counts for main rows." in text
     assert (
         "At 1 of the doses that agree, the smallest rise is within 0.02 of 0: the score had hardly moved yet."
     ) in text
