@@ -15,7 +15,7 @@ from bitskept.studies.fine_tuning.checks import MASKED
 from bitskept.studies.fine_tuning.claims import RELEVANT, described
 from bitskept.studies.fine_tuning.doses import NAMED, against_before
 from bitskept.studies.fine_tuning.runs import CLAIMED, at_first_rate
-from bitskept.studies.fine_tuning.task_scores import recoverability
+from bitskept.studies.fine_tuning.task_scores import guessing, recoverability
 
 LOOKS = {
     "before": {"color": "black", "marker": "s", "linestyle": "-"},
@@ -97,7 +97,9 @@ def scores(table: pd.DataFrame) -> Figure:
                 points(axes, rows, heights, fmt=look["marker"], color=look["color"], label=arm, markersize=5)
         guessed = table[table["model"] == model].drop_duplicates("score")
         heights = _heights(table, guessed, "score", 0.0)
-        axes.vlines(guessed["guessing"], heights - 0.45, heights + 0.45, color="0.4", linestyle=":", label="guessing")
+        axes.vlines(
+            guessed["score"].map(guessing), heights - 0.45, heights + 0.45, color="0.4", linestyle=":", label="guessing"
+        )
         axes.set_xlabel("score")
     _legend_beside(figure)
     return figure

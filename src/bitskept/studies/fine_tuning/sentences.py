@@ -13,7 +13,7 @@ from bitskept.studies.fine_tuning.doses import NAMED, against_before
 from bitskept.studies.fine_tuning.runs import BEFORE, CLAIMED, CONTROLS, SENTENCE
 from bitskept.studies.fine_tuning.score_changes import LEVEL
 from bitskept.studies.fine_tuning.section import Measuring
-from bitskept.studies.fine_tuning.task_scores import recoverability
+from bitskept.studies.fine_tuning.task_scores import guessing, recoverability
 
 
 def learning(table: pd.DataFrame) -> str:
@@ -59,7 +59,9 @@ def tasks(outcomes: Mapping[str, pd.DataFrame], left_out: Mapping[str, str], mea
 def above_guessing(table: pd.DataFrame) -> str:
     """Which scores are not clearly above what guessing gives before tuning (from `task_scores.scores`)."""
     before = table[table["arm"] == BEFORE]
-    unclear = before["score"].where(~(before["low"] > before["guessing"])).groupby(before["model"], sort=False)
+    unclear = (
+        before["score"].where(~(before["low"] > before["score"].map(guessing))).groupby(before["model"], sort=False)
+    )
     said = " ".join(f"**{model}**: {names_or_none(names.dropna())}." for model, names in unclear)
     return f"Not clearly above guessing before tuning, so that little can be lost there. {said}"
 

@@ -19,8 +19,6 @@ from bitskept.studies.fine_tuning.section import FineTuning, at_main_dose, task_
 
 SUFFIXES = {"spearman": "", "linear_accuracy": " (linear)", "neighbour_accuracy": " (neighbours)", "pair_accuracy": ""}
 """The quantities that count as scores, and what their names add to that of the task."""
-GUESSING = {"spearman": 0.0, "pair_accuracy": 0.5}
-"""What guessing gives; of a classification, one over the number of its classes."""
 
 
 def items(section: FineTuning, runs: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
@@ -81,15 +79,20 @@ def labelled(table: pd.DataFrame, *, pooling: str = "mean") -> pd.DataFrame:
 
 @makes_table
 def scores(table: pd.DataFrame) -> pd.DataFrame:
-    """The scores of `scored` at the last layer, by model and arm, over the seeds, with what `guessing` gives. Computed
-    by `instruments.scores.scores` from items measured by `instruments.understanding.measure`.
+    """The scores of `scored` at the last layer, by model and arm, over the seeds. Computed by
+    `instruments.scores.scores` from items measured by `instruments.understanding.measure`.
     """
-    table = labelled(at_last_layer(table))
-    pairs = zip(table["task"], table["quantity"], strict=True)
-    guessing = [
-        GUESSING[quantity] if quantity in GUESSING else 1 / len(entry(task)["classes"]) for task, quantity in pairs
-    ]
-    return spread(table.assign(guessing=guessing), "model", "arm", "score", "guessing")
+    return spread(labelled(at_last_layer(table)), "model", "arm", "score")
+
+
+def guessing(score: str) -> float:
+    """What guessing gives in a score (as in `labelled`): no correlation, half of the minimal pairs, or one text in as
+    many as there are classes.
+    """
+    task = entry(score.partition(" (")[0])
+    if task["kind"] == "classification":
+        return 1 / len(task["classes"])
+    return 0.5 if task["kind"] == "minimal-pair" else 0.0
 
 
 @makes_table

@@ -74,7 +74,7 @@ def test_of_continued_the_hidden_targets_are_drawn_where_some_are_not():
 
 
 def test_what_guessing_gives_stands_beside_each_score():
-    table = pd.DataFrame({"score": ["a", "b"], "guessing": [0.0, 0.5], "estimate": 0.6, "low": 0.5, "high": 0.7})
+    table = pd.DataFrame({"score": ["lee", "blimp"], "estimate": 0.6, "low": 0.5, "high": 0.7})
     (axes,) = figures.scores(table.assign(model="m", arm="before")).axes
     (lines,) = [drawn for drawn in axes.collections if drawn.get_label() == "guessing"]
     assert [path[0][0] for path in lines.get_segments()] == [0.0, 0.5]

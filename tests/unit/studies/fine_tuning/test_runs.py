@@ -257,3 +257,10 @@ def test_poolings_show_what_recoverability_changed_and_hold_what_the_claims_are_
     assert table["pooling"].tolist() == ["mean", "mean", "mean", "first", "last"]
     assert set(table["arm"]) == {"recoverability"}
     assert task_scores.recoverability(table)["pooling"].tolist() == ["mean", "last"]
+
+
+@pytest.mark.parametrize(
+    ("score", "share"), [("lee", 0), ("blimp", 0.5), ("subj (linear)", 1 / 2), ("trec (neighbours)", 1 / 6)]
+)
+def test_what_guessing_gives_is_that_of_the_task(score, share):
+    assert task_scores.guessing(score) == share

@@ -122,11 +122,12 @@ def test_the_best_dose_is_compared_with_the_controls_as_well():
 
 
 def test_scores_that_are_not_above_guessing_before_tuning_are_named():
-    rows = [("m", "a", 0.1), ("m", "b", -0.1), ("m", "c", float("nan")), ("n", "a", 0.2)]
-    table = pd.DataFrame(rows, columns=["model", "score", "low"]).assign(arm="before", guessing=0.0)
+    rows = [("m", "lee", 0.1), ("m", "sick", -0.1), ("m", "trec (linear)", 0.2), ("m", "stsb", float("nan")),
+            ("n", "lee", 0.2)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["model", "score", "low"]).assign(arm="before")
     tuned = table.assign(arm="recoverability", low=-1.0)
     assert sentences.above_guessing(pd.concat([table, tuned])) == (
-        "Not clearly above guessing before tuning, so that little can be lost there. **m**: b, c. **n**: none."
+        "Not clearly above guessing before tuning, so that little can be lost there. **m**: sick, stsb. **n**: none."
     )
 
 
