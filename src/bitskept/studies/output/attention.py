@@ -33,10 +33,11 @@ from bitskept.theory.statistics import cluster_bootstrap
 SUMS = ("queries", "entropy", "most", "others", "most_of_others", "on_first", "least", "least_of_text")
 """What is summed over the queries of a sentence."""
 COLUMNS = [*MODEL, "corpus", "layer", "head", "item", *SUMS]
+FIRST = "weight on the first"
 RATIOS = {
     "spread": ("entropy", "most"),
     "spread without the first": ("others", "most_of_others"),
-    "weight on the first": ("on_first", "queries"),
+    FIRST: ("on_first", "queries"),
     "least by own scores": ("least", "most"),
     "least by the text's scores": ("least_of_text", "most"),
 }
@@ -162,7 +163,7 @@ def _total(sums: pd.DataFrame, layer: int | None) -> pd.DataFrame:
 
 def _of_heads(sums: pd.DataFrame, seed: int) -> Iterator[dict[str, Any]]:
     for (layer, head), part in sums.groupby(["layer", "head"]):
-        for quantity in (*SPREADS, "weight on the first"):
+        for quantity in (*SPREADS, FIRST):
             numerator, size = (part[name].to_numpy() for name in RATIOS[quantity])
             yield {"weights": "trained", "layer": layer, "head": head, "quantity": quantity} | _ratio(
                 numerator, size, quantity, seed
@@ -173,7 +174,7 @@ def _ratio(
     numerator: Float[np.ndarray, " sentence"], size: Float[np.ndarray, " sentence"], quantity: str, seed: int
 ) -> dict[str, Any]:
     """An estimate with its interval; the weight on the first token is a share of the queries' weight."""
-    counted = quantity == "weight on the first"
+    counted = quantity == FIRST
     low, high = share_interval(numerator, size) if counted else ratio_interval(numerator, size, seed=seed)
     return {"estimate": numerator.sum() / size.sum(), "low": low, "high": high, "n": np.count_nonzero(size)}
 

@@ -6,31 +6,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bitskept.base.figures import curve, shades
-from bitskept.studies.output.attention import SPREADS
+from bitskept.studies.output.attention import FIRST, SPREADS
 
 LOOKS = {"trained": ("C0", "trained"), "random": ("C1", "random weights")}
 
 
 def attention_spread(table: pd.DataFrame) -> Figure:
-    """How widely heads attend, by layer: a dot for each trained head, curves for all heads of a layer."""
-    figure = Figure(figsize=(13, 5.6), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, (quantity, title) in zip(panels, SPREADS.items(), strict=True):
+    """How widely heads attend, by layer, and their weight on the first token: a dot for each trained head, curves for
+    all heads of a layer.
+    """
+    figure = Figure(figsize=(16, 5.6), layout="constrained")
+    panels = figure.subplots(1, 3, sharey=True)
+    for axes, (quantity, title) in zip(panels, (SPREADS | {FIRST: "weight on the first token"}).items(), strict=True):
         rows = table[(table["quantity"] == quantity) & table["layer"].notna()]
         heads, layers = rows[rows["head"].notna()], rows[rows["head"].isna()]
         axes.scatter(heads["layer"].astype(float), heads["estimate"], s=14, color="C0", alpha=0.35, label="one head")
         for weights, (colour, label) in LOOKS.items():
             curve(axes, layers[layers["weights"] == weights], "layer", share=True, color=colour, label=label)
-        axes.set(title=title, xlabel="layer", ylim=(0, 1.02))
-    more = table[table["head"].isna() & table["layer"].notna() & (table["weights"] == "trained")]
-    for quantity, colour, style, label in (
-        ("weight on the first", "grey", "--", "weight on the first token, trained"),
-        ("least by own scores", "black", ":", "least entropy for scores of this size, trained"),
-    ):
-        rows = more[more["quantity"] == quantity]
-        curve(panels[0], rows, "layer", share=True, color=colour, linestyle=style, label=label)
-    panels[0].set_ylabel("entropy of attention\n(share of log2 of the tokens seen)")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        axes.set(title=title, xlabel="layer", ylim=(0, 1.02), ylabel="entropy of attention\n(share of its maximum)")
+    panels[2].set_ylabel("share of the weight")
+    least = (table["quantity"] == "least by own scores") & (table["weights"] == "trained") & table["layer"].notna()
+    label = "least entropy for scores of this size, trained"
+    curve(panels[0], table[least], "layer", share=True, color="black", linestyle=":", label=label)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 

@@ -1,6 +1,7 @@
 """What the tables of attention's entropy show, in words (Markdown), and the claims that they weigh."""
 
 from collections.abc import Iterator
+from math import factorial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy.stats import beta, binom, binomtest
 
 from bitskept.base.words import by_interval, has_interval, quote, reverse
 from bitskept.instruments.claims import CONTROL, LEVEL, UNTESTED, effect
-from bitskept.studies.output.attention import GAP, SPREADS
+from bitskept.studies.output.attention import FIRST, GAP, SPREADS
 from bitskept.studies.output.attention_runs import RISE
 from bitskept.theory.intervals import share_interval
 from bitskept.theory.statistics import detectable_correlation, permutation_p, rank_interval, spearman
@@ -34,7 +35,7 @@ def spread(table: pd.DataFrame) -> str:
     table of `attention.by_layer`.
     """
     trained, random, gap = (_of_all(table, weights) for weights in ("trained", "random", GAP))
-    first, others = trained["weight on the first"], gap["spread without the first"]
+    first, others = trained[FIRST], gap["spread without the first"]
     layers = table[(table["weights"] == GAP) & table["layer"].notna() & (table["quantity"] == "spread")]
     sharper = int((layers["low"] > 0).sum())
     least, own = trained["least by own scores"]["estimate"], trained["spread"]["estimate"]
@@ -44,7 +45,7 @@ def spread(table: pd.DataFrame) -> str:
         f"Trained heads spread their attention over {quote(trained['spread'], clusters='sentences')} of the bits that "
         f"they could, random ones over {quote(random['spread'])}: {_compared(gap['spread'])}. The interval of this "
         f"difference lies above 0 in {sharper} of {len(layers)} layers. The first token alone gets {quote(first)} of "
-        f"the trained heads' weight, {_sink(gap['weight on the first'])} Among the other tokens, trained heads spread "
+        f"the trained heads' weight, {_sink(gap[FIRST])} Among the other tokens, trained heads spread "
         f"over {quote(trained['spread without the first'])}: {_compared(others)}. For scores as large as those of "
         f"the trained heads, the bound is {least:.0%} of the maximum, or {least / own:.0%} of the measured entropy. "
         f"With the largest singular value of all scores of a text, it is {by_text:.2%} of the maximum, {said}."
@@ -77,9 +78,9 @@ def _sink(gap: dict[str, Any]) -> str:
     return "no more for certain than from random ones: it is no sink."
 
 
-def collapse(outcomes: pd.DataFrame) -> str:
-    """Whether attention's entropy collapses with training's divergence, before it, and only with it; a table of
-    `attention_runs.outcomes`.
+def collapse(outcomes: pd.DataFrame, claims: pd.DataFrame) -> str:
+    """Whether attention's entropy collapses with training's divergence, before it, and only with it; tables of
+    `attention_runs.outcomes` and `instruments.claims`.
     """
     free, fixed = outcomes[~outcomes["fixed"]], outcomes[outcomes["fixed"]]
     learned, diverged = (free[free["outcome"] == name] for name in ("learned", "diverged"))
@@ -92,7 +93,8 @@ def collapse(outcomes: pd.DataFrame) -> str:
     if diverged.empty or learned.empty:
         missing = "diverged" if diverged.empty else "learned"
         return f"{counts} As none {missing}, nothing can be said of collapse: take other rates."
-    parts = [_ends(diverged), _limits(free, diverged), _apart(learned, diverged), _of_rates(free), _warning(learned)]
+    parts = [_ends(diverged), _margins(learned), _limits(free, diverged), _apart(learned, diverged)]
+    parts += [_of_rates(free, claims), _warning(learned)]
     parts += [_timing(diverged), _held(free, fixed)]
     return " ".join([counts, *filter(None, parts)])
 
@@ -110,12 +112,26 @@ def _ends(diverged: pd.DataFrame) -> str:
     return f"At the end they stand {low:z.2f} to {high:z.2f} bits above the distribution of single tokens."
 
 
-def _of_rates(free: pd.DataFrame) -> str:
-    """How many rates a correlation over runs stands on."""
-    rates = free["rate"].nunique()
-    return (
+def _margins(learned: pd.DataFrame) -> str:
+    """By how much the runs that learned did so."""
+    below = learned["single"] - learned["loss"]
+    return f"Those that learned end {below.min():.2f} to {below.max():.2f} bits below it."
+
+
+def _of_rates(free: pd.DataFrame, claims: pd.DataFrame) -> str:
+    """How many rates a correlation over runs stands on, and what is left of it with rates as the sample."""
+    rates, rows = free["rate"].nunique(), claims[claims["claim"].str.startswith(UNSTABLE)]
+    over_runs, over_rates = (rows.loc[rows["primary"] == primary, "outcome"].iloc[0] for primary in (True, False))
+    said = (
         f"Both entropy and loss follow the rate, of which there are {rates}: that they go together does not say which "
         "of them drives the other."
+    )
+    if over_runs == "not tested" or over_rates == "not tested":
+        return f"{said} The rates are too few to be a sample."
+    decides = ", so **that runs count as independent decides**" if over_rates != over_runs else ""
+    return (
+        f"{said} Over runs, whose seeds count as independent, the answer is **{over_runs}**. Over rates, of which even "
+        f"a perfect order has p = {2 / factorial(rates):.2g} (two-sided), it is **{over_rates}**{decides}."
     )
 
 
@@ -186,7 +202,12 @@ def _held(free: pd.DataFrame, fixed: pd.DataFrame) -> str:
         f"{int((calm['outcome'] == 'learned').sum())} learned)"
     )
     if diverged == len(wild):
-        return f"{facts} all the same{control}: here the collapse is a companion of the divergence, not what it takes."
+        tried, border = pd.concat([free["rate"], calm["rate"]]), wild["rate"].min()
+        return (
+            f"{facts} all the same{control}: at these rates the collapse is a companion of the divergence, not what it "
+            f"takes. No rate between {tried[tried < border].max():g} and {border:g} was tried, so nothing is known of "
+            "the border, where a collapse could still decide."
+        )
     if diverged:
         return f"{facts}{control}: without the collapse fewer runs diverge, but some do."
     return f"{facts}{control}: without the collapse there is no divergence, and {learned} of them learned."
@@ -213,21 +234,23 @@ def claims(table: pd.DataFrame, outcomes: pd.DataFrame, *, seed: int) -> Iterato
         facts = {"claim": SHARPER, "paper": CONTROL, "reading": reading, "probe": "entropy", "model": model}
         yield facts | {"unit": MAXIMUM, "clusters": gap["n"]} | effect(gap) | {"primary": place == 0}
     free, fixed = outcomes[~outcomes["fixed"]], outcomes[outcomes["fixed"]]
-    yield _correlation(free, seed)
+    runs = free.assign(rise=np.nan_to_num(free["rise"].to_numpy(float), posinf=1e9))
+    by_rate = runs.groupby("rate", as_index=False)[["least_spread", "rise"]].mean()
+    yield _correlation(runs, f"runs at {len(by_rate)} rates, whose seeds count as independent", seed)
+    yield _correlation(by_rate, "rates, each the mean of its runs", seed) | {"primary": False}
     yield _prevention(free, fixed)
 
 
-def _correlation(free: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """Over runs: the rank correlation of the least entropy with the largest rise of the loss, its sign reversed."""
+def _correlation(runs: pd.DataFrame, probe: str, seed: int) -> dict[str, Any]:
+    """The rank correlation of the least entropy with the largest rise of the loss, its sign reversed."""
     facts = {"claim": UNSTABLE, "paper": PAPER, "reading": "least entropy, largest rise of the loss", "unit": RANK}
-    probe = f"runs at {free['rate'].nunique()} rates, whose seeds count as independent"
-    facts |= {"probe": probe, "model": "next token", "clusters": len(free)}
-    least, rise = free["least_spread"].to_numpy(float), np.nan_to_num(free["rise"].to_numpy(float), posinf=1e9)
-    if len(free) < FEW or np.ptp(rise) == 0 or np.ptp(least) == 0:
+    facts |= {"probe": probe, "model": "next token", "clusters": len(runs), "primary": True}
+    least, rise = (runs[name].to_numpy(float) for name in ("least_spread", "rise"))
+    if len(runs) < FEW or np.ptp(rise) == 0 or np.ptp(least) == 0:
         return facts | UNTESTED | {"claim": f"{UNSTABLE} (to be tested: more runs, at more rates)"}
     correlation = -spearman(least, rise)
-    low, high = rank_interval(correlation, len(free))
-    facts |= {"estimate": correlation, "low": low, "high": high, "detectable": detectable_correlation(len(free))}
+    low, high = rank_interval(correlation, len(runs))
+    facts |= {"estimate": correlation, "low": low, "high": high, "detectable": detectable_correlation(len(runs))}
     return facts | {"p": permutation_p(least, rise, seed=seed) if correlation > 0 else 1.0}
 
 
@@ -236,10 +259,10 @@ def _prevention(free: pd.DataFrame, fixed: pd.DataFrame) -> dict[str, Any]:
     where fixed scores do not diverge at calm rates either.
     """
     facts = {"claim": PREVENTED, "paper": PAPER, "reading": "scores fixed in size", "unit": RUNS}
-    facts |= {"probe": "runs that diverge with free scores", "model": "next token"}
     names = ["rate", "seed"]
     pairs = free[free["outcome"] == "diverged"][names].merge(fixed[[*names, "outcome"]], on=names)
     saved = (pairs["outcome"] != "diverged").to_numpy(float)
+    facts |= {"probe": f"runs that diverge with free scores (rates {_rates(pairs)})", "model": "next token"}
     facts |= {"clusters": len(pairs)}
     if not len(pairs):
         return facts | UNTESTED | {"claim": f"{PREVENTED} (to be tested: rates at which runs diverge)"}

@@ -87,17 +87,15 @@ def orders(costs: pd.DataFrame, constants: list[float], *, replicates: int, seed
 
     Columns: first, second, text, quantity, constant, estimate, low, high, n; an interval without 0 decides the order.
     """
-    tables, rows = dict(by_text(costs)), []
+    tables, rows, options = dict(by_text(costs)), [], {"replicates": replicates, "seed": seed}
     texts = list(dict.fromkeys(text for _, text in tables))
     for first, second in combinations(costs["model"].unique(), 2):
         for text in texts:
             pair = [tables[model, text] for model in (first, second)]
             facts = {"first": first, "second": second, "text": text, "n": len(pair[0])}
-            options = {"replicates": replicates, "seed": seed}
             for constant in with_usual(constants):
-                rows.append(
-                    facts | {"quantity": CAPACITY, "constant": constant} | _difference(pair, constant, **options)
-                )
+                kind = {"quantity": CAPACITY, "constant": constant}
+                rows.append(facts | kind | _difference(pair, constant, **options))
             rows.append(facts | {"quantity": PER_BYTE} | _difference(pair, None, **options))
     return pd.DataFrame(rows)
 

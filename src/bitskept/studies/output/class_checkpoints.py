@@ -16,6 +16,8 @@ from bitskept.theory.intervals import EVEN, ratio_interval, share_interval
 
 COLUMNS = ["model", "weights", "step", "layer", "reading", "quantity", "estimate", "low", "high", "unit", "n"]
 DEPTH, TRAINING, RANDOM = "last layer − layer 0", "last step − first", "trained − random"
+SINCE_FIRST, SINCE_RANDOM = "last layer − layer 0 of the first step", "last layer − layer 0 of random weights"
+"""The last layer against layer 0 without training, which before a word is nothing but the token before it."""
 QUANTITIES = ("right", "shuffled", "discrimination")
 
 
@@ -52,7 +54,8 @@ def by_layer(trained: pd.DataFrame, randoms: Sequence[pd.DataFrame], twins: pd.D
 
     Quantities: `right` and `shuffled`, the mean over words of the share of their uses; `discrimination`, without an
     interval; and the difference of `right` between the last layer and layer 0 (`DEPTH`), between the trained model and
-    its random copies (`RANDOM`) and between the last checkpoint and the first (`TRAINING`) in the last layer.
+    its random copies (`RANDOM`) and between the last checkpoint and the first (`TRAINING`) in the last layer, and
+    against their layer 0 (`SINCE_RANDOM`, `SINCE_FIRST`).
     """
     model = {"trained": trained, "random": pd.concat(randoms)}
     tables = [(trained["model"].iloc[0], weights, table.assign(step=pd.NA)) for weights, table in model.items()]
@@ -85,18 +88,20 @@ def _differences(
     start, end = (twins[twins["step"] == step] for step in (first, last))
     name = trained["model"].iloc[0]
     of_model, of_twin = {"model": name, "weights": "trained"}, {"model": twin, "weights": "twin", "step": last}
-    yield of_model | {"quantity": DEPTH} | _difference(trained, trained, reading, seed, -1, 0)
-    yield of_model | {"quantity": RANDOM} | _difference(trained, random, reading, seed, -1, -1)
-    yield of_twin | {"quantity": DEPTH} | _difference(end, end, reading, seed, -1, 0)
-    yield of_twin | {"quantity": TRAINING} | _difference(end, start, reading, seed, -1, -1)
+    for facts, table, kinds in (
+        (of_model, trained, ((DEPTH, trained, 0), (RANDOM, random, -1), (SINCE_RANDOM, random, 0))),
+        (of_twin, end, ((DEPTH, end, 0), (TRAINING, start, -1), (SINCE_FIRST, start, 0))),
+    ):
+        for quantity, less, lower in kinds:
+            yield facts | {"quantity": quantity} | _difference(table, less, reading, seed, lower)
 
 
-def _difference(
-    more: pd.DataFrame, less: pd.DataFrame, reading: str, seed: int, upper: int, lower: int
-) -> dict[str, Any]:
-    """The mean over words of the difference in `right`, between two tables and places in their lists of layers."""
+def _difference(more: pd.DataFrame, less: pd.DataFrame, reading: str, seed: int, lower: int) -> dict[str, Any]:
+    """The mean over words of the difference in `right` between the last layer of a table and a layer of another one, by
+    its place in the list of layers.
+    """
     sides = []
-    for table, place in ((more, upper), (less, lower)):
+    for table, place in ((more, -1), (less, lower)):
         layer = sorted(table["layer"].unique())[place]
         rows = table[(table["layer"] == layer) & (table["reading"] == reading)]
         sides.append(rows.groupby("word")["right"].mean())

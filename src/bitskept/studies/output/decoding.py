@@ -84,13 +84,8 @@ def usual(parameters: Decoding) -> dict[str, float]:
 
 
 def _settings(parameters: Decoding) -> Iterator[tuple[str, float]]:
-    lists = {
-        TOP_K: parameters.top_k,
-        NUCLEUS: parameters.nucleus,
-        TYPICAL: parameters.typical,
-        TOP_H: parameters.top_h,
-        MIROSTAT: parameters.mirostat,
-    }
+    lists = {TOP_K: parameters.top_k, NUCLEUS: parameters.nucleus, TYPICAL: parameters.typical}
+    lists |= {TOP_H: parameters.top_h, MIROSTAT: parameters.mirostat}
     for name, settings in lists.items():
         yield from ((name, float(setting)) for setting in settings)
 

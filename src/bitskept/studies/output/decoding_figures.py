@@ -20,7 +20,8 @@ def decoding_along(table: pd.DataFrame) -> Figure:
     of them.
     """
     figure = Figure(figsize=(15, 6.6), layout="constrained")
-    panels = figure.subplots(2, 4, sharex=True, sharey=True).ravel()
+    grid = figure.subplots(2, 4, sharex=True, sharey=True).ravel()
+    panels = np.delete(grid, 3)  # the legend's place, above a panel that has its own axis
     parts = dict(list(table.groupby("decoder", sort=False)))
     people = parts[PEOPLE][parts[PEOPLE]["quantity"] == "surprisal"]
     for axes, (name, rows) in zip(panels, parts.items(), strict=False):
@@ -29,10 +30,9 @@ def decoding_along(table: pd.DataFrame) -> Figure:
         for quantity, look in (("entropy", ":"), ("surprisal", "-")):
             curve(axes, rows[rows["quantity"] == quantity], "position", color=COLOURS[name], linestyle=look)
         axes.set_title(_title(name, rows["setting"].iloc[0]))
-    panels[3].tick_params(labelbottom=True)
-    for axes in panels[3:]:
+    for axes in grid[4:]:
         axes.set_xlabel("tokens after the prompt")
-    for axes in panels[::4]:
+    for axes in grid[::4]:
         axes.set_ylabel("bits a token")
     panels[0].set_ylim(0, None)
     looks = {"surprisal of the tokens": ("black", "-"), "entropy of the model's distribution": ("black", ":")}
@@ -41,9 +41,9 @@ def decoding_along(table: pd.DataFrame) -> Figure:
         Line2D([], [], color=colour, linestyle=dash, label=label, linewidth=1.4 if colour == COLOURS[PEOPLE] else 2.2)
         for label, (colour, dash) in looks.items()
     ]
-    for axes in panels[len(parts) :]:
+    for axes in (grid[3], *panels[len(parts) :]):
         axes.axis("off")
-    panels[-1].legend(handles=lines, loc="center")
+    grid[3].legend(handles=lines, loc="center", fontsize=11).set_in_layout(False)
     return figure
 
 

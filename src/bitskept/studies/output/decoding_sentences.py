@@ -50,7 +50,7 @@ def claims(contrasts: pd.DataFrame, model: str) -> Iterator[dict[str, Any]]:
         if row["quantity"] == "fewer" and row["used"]:
             arm = f"{row['decoder']} ({SYMBOLS[row['decoder']]} = {row['used']})"
         facts = {"model": model, "unit": row["unit"], "clusters": row["n"], "primary": bool(row["primary"])}
-        facts |= {"paper": paper, "claim": claim, "reading": arm + against, "probe": None, "train_sentences": None}
+        facts |= {"paper": paper, "claim": claim, "reading": arm + against}
         yield facts | ends
 
 
@@ -74,6 +74,8 @@ def along(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
         neither="no nearer than a draw, nor further from it, as far as can be told",
         unknown="too few texts to tell whether that is nearer than a draw",
     )
+    if near["high"] < 0 and people["low"] > 0:
+        said += f", unless the model's misfit to people's text, {people['estimate']:.2f} bits a token, is the cause"
     seen = "" if pd.isna(near["detectable"]) else f"; {near['detectable']:.2f} bits nearer would have been seen"
     return (
         "A draw from a distribution has the distribution's entropy as its mean surprisal, so along sampled text the "
@@ -150,7 +152,8 @@ def mirostat(by_decoder: pd.DataFrame, contrasts: pd.DataFrame) -> str:
         mean = _of(by_decoder, MIROSTAT, "surprisal", target)
         off = {end: mean[end] - target for end in ("estimate", "low", "high")}
         most = max(abs(off["low"]), abs(off["high"]))
-        verdict = f"off by at most {most:.2f} bits (whether by less than {HOLDS:g} cannot be told)"
+        side = by_interval(off, above="above it for sure, ", below="below it for sure, ", neither="")
+        verdict = f"{side}off by at most {most:.2f} bits (whether by less than {HOLDS:g} cannot be told)"
         if not has_interval(off):
             verdict = "too few texts to tell"
         elif off["low"] > -HOLDS and off["high"] < HOLDS:

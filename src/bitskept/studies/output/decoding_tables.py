@@ -92,16 +92,10 @@ def along(tokens: pd.DataFrame, parameters: Decoding, *, seed: int) -> pd.DataFr
     rows: list[dict[str, Any]] = []
     for (name, setting, position), texts in means.groupby([*ARM, "position"], dropna=False, sort=False):
         low, high = ratio_interval(texts.to_numpy().T, np.ones(len(texts)), seed=seed)
-        facts = {
-            "decoder": name,
-            "setting": setting,
-            "position": position,
-            "n": len(texts),
-            "unit": "bits of surprisal",
-        }
+        facts = {"decoder": name, "setting": setting, "position": position, "n": len(texts)}
         for place, quantity in enumerate(texts):
             ends = {"estimate": texts[quantity].mean(), "low": low[place], "high": high[place]}
-            rows.append(facts | {"quantity": quantity} | ends)
+            rows.append(facts | {"quantity": quantity, "unit": MEANS[quantity]} | ends)
     return pd.DataFrame(rows)
 
 
@@ -156,11 +150,9 @@ class _Differences:
         for name in (TYPICAL, TOP_H):
             every = [(name, setting) for setting in self._settings(name)]
             arms = [arm for arm in every if min(reached) <= self._arms[arm]["surprisal"].mean() <= max(reached)]
-            used, left_out = (
-                ", ".join(f"{arm[1]:g}" for arm in every if (arm in arms) == kept) for kept in (True, False)
-            )
             facts = {"other": NUCLEUS, "unit": SHARES["repeated"], "primary": True}
-            facts |= {"used": used, "left_out": left_out}
+            for column, kept in (("used", True), ("left_out", False)):
+                facts[column] = ", ".join(f"{arm[1]:g}" for arm in every if (arm in arms) == kept)
             if not arms:
                 yield self._row("fewer", name, None, np.nan, np.nan, np.nan, **facts)
                 continue
@@ -214,14 +206,8 @@ class _Differences:
         self, quantity: str, decoder: str, setting: float | None, estimate: float, low: Any, high: Any, **facts: Any
     ) -> dict[str, Any]:
         weighed = effect({"estimate": estimate, "low": low, "high": high})
-        defaults = {
-            "other": None,
-            "other_setting": None,
-            "unit": "bits of surprisal",
-            "n": len(self._arms[PEOPLE, None]),
-        }
-        named = {"quantity": quantity, "decoder": decoder, "setting": setting}
-        return named | weighed | defaults | facts
+        named = {"quantity": quantity, "decoder": decoder, "setting": setting, "other": None, "other_setting": None}
+        return named | weighed | {"unit": MEANS["surprisal"], "n": len(self._arms[PEOPLE, None])} | facts
 
 
 def _how_much_nearer(means: Float[np.ndarray, " three"]) -> float:

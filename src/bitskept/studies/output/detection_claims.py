@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from scipy.stats import binomtest
 
-from bitskept.instruments.claims import CONTROL, UNTESTED, effect
+from bitskept.instruments.claims import CONTROL, effect
 from bitskept.studies.output.detection import NAMES, OWN, TEXT
 from bitskept.studies.output.detection_errors import (
     LESS_ENTROPY,
@@ -19,7 +19,7 @@ from bitskept.studies.output.detection_errors import (
     rejected,
     wrong_by_constant,
 )
-from bitskept.theory.intervals import EVEN, derived_interval, ratio_interval, share_interval
+from bitskept.theory.intervals import derived_interval, ratio_interval, share_interval
 from bitskept.theory.statistics import cluster_bootstrap
 
 PAPER = "Radvand et al. 2025"
@@ -29,14 +29,11 @@ SIZE = "the test rejects more of the model's own texts than its size"
 TOLD = "the test tells the model's texts from those of others"
 FALLS = "the errors of the test fall exponentially with the length of the text"
 HELPS = "subtracting the entropy makes the test miss fewer texts"
-ABOVE_SIZE, FOUND, SAVED, BEND = "share of own texts", "share of others' texts", "share of texts saved", "halvings"
-RELEVANT = {ABOVE_SIZE: 0.05, FOUND: 0.8, SAVED: 0.1, BEND: 0.25}
+ABOVE_SIZE, FOUND, SAVED, HALVINGS = "share of own texts", "share of others' texts", "share of texts saved", "halvings"
+RELEVANT = {ABOVE_SIZE: 0.05, FOUND: 0.8, SAVED: 0.1, HALVINGS: 0.25}
 """The smallest effect that matters, by unit, fixed before the run: false alarms at 5 % above the size; the power that
-one usually asks of a test; a tenth of the texts; a quarter of a halving (see `bend`).
+one usually asks of a test; a tenth of the texts; a quarter of a halving (see `fall`).
 """
-
-FEW = 5
-"""Of fewer errors no fall can be seen."""
 
 
 def claims(scores: pd.DataFrame, alpha: float, *, replicates: int, seed: int) -> Iterator[dict[str, Any]]:
@@ -54,62 +51,33 @@ def claims(scores: pd.DataFrame, alpha: float, *, replicates: int, seed: int) ->
             yield row | {"paper": CONTROL, "claim": SIZE, "model": facts["evaluator"]} | _above(called, alpha)
             continue
         row |= {"paper": PAPER, "model": f"{facts['writer']}{TESTED_BY}{facts['evaluator']}"}
-        yield row | {"claim": TOLD} | _above(called, alpha, of=0.0, unit=FOUND)
+        yield row | {"claim": f"{TOLD} ({longest} tokens)"} | _above(called, alpha, of=0.0, unit=FOUND)
         for error, wrong in wrong_by_constant(scores, facts).items():
-            yield (
-                row
-                | {"probe": f"constant, {PLURAL[error]}"}
-                | _fall(wrong, part, scores["length"].unique(), replicates, seed)
-            )
+            halvings = fall(wrong, scores["length"].unique(), replicates=replicates, seed=seed)
+            yield row | {"claim": FALLS, "probe": f"constant, {PLURAL[error]}"} | halvings
         yield row | {"paper": CONTROL, "claim": HELPS, "probe": "equal size"} | _saved(scores, facts, alpha, seed)
 
 
-def bend(wrong: Bool[np.ndarray, "length text"], lengths: Any, *, replicates: int, seed: int) -> dict[str, Any]:
-    """By how many halvings more the errors fall over the last doubling of the length than over the doubling before it.
+def fall(wrong: Bool[np.ndarray, "length text"], lengths: Any, *, replicates: int, seed: int) -> dict[str, Any]:
+    """The halvings by which errors fall as an exponential does: the smaller of two numbers, which for one at r bits per
+    token are both r · n/4 at the longest length n.
 
-    An exponential fall at r bits per token gives r · n/4 for the longest length n: it halves errors twice as often over
-    the second doubling. A power of the length gives 0, a floor under the errors a negative number. Counts have 1/2
-    added.
+    One is the bend: by how many halvings more they fall over the last doubling of the length than over that before. A
+    power of the length gives 0, a floor a negative number. The other is half of the fall over the last doubling:
+    without it, errors that rise less and less would pass. Counts have 1/2 added.
     """
-    counts = wrong[_thirds(lengths)].astype(float)
+    order = np.sort(lengths)
+    counts = wrong[[int(np.abs(order - order[-1] * share).argmin()) for share in (0.25, 0.5, 1)]].astype(float)
     texts = counts.shape[1]
     drawn = cluster_bootstrap(counts, np.ones(texts), replicates=replicates, seed=seed)
-    estimate, replicate = (_bend(shares, texts) for shares in (counts.mean(1), drawn))
+    estimate, replicate = (_fall(shares, texts) for shares in (counts.mean(1), drawn))
     low, high = derived_interval(replicate, float(estimate), texts)
-    return effect({"estimate": estimate, "low": low, "high": high}) | {"unit": BEND}
+    return effect({"estimate": float(estimate), "low": low, "high": high}) | {"unit": HALVINGS}
 
 
-def _fall(
-    wrong: Bool[np.ndarray, "length text"], part: pd.DataFrame, lengths: Any, replicates: int, seed: int
-) -> dict[str, Any]:
-    """The row of one error. It is tested only if the writer's mean T is surely off 0, as the threshold is half of it,
-    and if the error fell enough over the last doubling for an exponential to show the `RELEVANT` bend: twice as much.
-    Where hardly a text was wrong before that doubling, it takes more texts to see a fall, and elsewhere longer ones.
-    """
-    values = ((part["surprisal"] - part["entropy"]) / part["length"]).to_numpy()
-    low, high = ratio_interval(values, np.ones(len(values)), least=EVEN, seed=seed)
-    if not (low > 0 or high < 0):
-        return {"claim": f"{FALLS} (to be tested: a writer whose mean is off 0)", "unit": BEND} | UNTESTED
-    half, whole = _logs(wrong[_thirds(lengths)].mean(1), wrong.shape[1])[1:]
-    if whole - half < 2 * RELEVANT[BEND]:
-        scarce = wrong[_thirds(lengths)[1]].sum() < FEW
-        return {"claim": f"{FALLS} (to be tested: {'more' if scarce else 'longer'} texts)", "unit": BEND} | UNTESTED
-    return {"claim": FALLS} | bend(wrong, lengths, replicates=replicates, seed=seed)
-
-
-def _thirds(lengths: Any) -> list[int]:
-    """The places of the lengths nearest to a quarter, a half and all of the longest, in their order of size."""
-    order = np.sort(lengths)
-    return [int(np.abs(order - order[-1] * share).argmin()) for share in (0.25, 0.5, 1)]
-
-
-def _logs(shares: Float[np.ndarray, "*batch length"], texts: int) -> Float[np.ndarray, "*batch length"]:
-    return -np.log2((shares * texts + 0.5) / (texts + 1))
-
-
-def _bend(shares: Float[np.ndarray, "*batch length"], texts: int) -> Float[np.ndarray, "*batch"] | np.floating:
-    logs = _logs(shares, texts)
-    return logs[..., 2] - 2 * logs[..., 1] + logs[..., 0]
+def _fall(shares: Float[np.ndarray, "*batch length"], texts: int) -> Float[np.ndarray, "*batch"] | np.floating:
+    before, last = np.moveaxis(-np.diff(np.log2(shares * texts + 0.5)), -1, 0)
+    return np.minimum(last - before, last / 2)
 
 
 def _above(called: Bool[np.ndarray, " text"], alpha: float, of: float | None = None, unit: str = ABOVE_SIZE) -> dict:

@@ -31,10 +31,7 @@ def summary(scores: pd.DataFrame, alpha: float, *, replicates: int, seed: int) -
     """What the figure shows: `concentration` and `errors` of a table of `detection.scores`, in one table with a column
     `panel`.
     """
-    parts = {
-        "concentration": concentration(scores, replicates=replicates, seed=seed),
-        "errors": errors(scores, alpha),
-    }
+    parts = {"concentration": concentration(scores, replicates=replicates, seed=seed), "errors": errors(scores, alpha)}
     return pd.concat([table.assign(panel=name) for name, table in parts.items()], ignore_index=True)
 
 
@@ -68,9 +65,7 @@ def rejected(texts: pd.DataFrame, own: pd.DataFrame, test: str, alpha: float) ->
     """
     limit = norm.isf(alpha / 2)
     if test == Z:
-        return (texts["surprisal"] - texts["entropy"]).abs().to_numpy() > limit * np.sqrt(
-            texts["varentropy"].to_numpy()
-        )
+        return ((texts["surprisal"] - texts["entropy"]).abs() > limit * np.sqrt(texts["varentropy"])).to_numpy()
     value, known = (_mean(table) if test == LESS_ENTROPY else _mean(table, entropy=0) for table in (texts, own))
     folds, known_folds = texts["text"].to_numpy() % 2, own["text"].to_numpy() % 2
     others = [known[known_folds != fold] for fold in (0, 1)]
@@ -94,14 +89,11 @@ def concentration(scores: pd.DataFrame, *, replicates: int, seed: int) -> pd.Dat
         shared = facts | {"unit": "bits per token", "n": len(values)}
         uncertain = (part["entropy"] / length).to_numpy()
         least, most = ratio_interval(uncertain, np.ones(len(values)), least=EVEN, replicates=replicates, seed=seed)
-        rows += [
-            shared | {"quantity": "entropy", "estimate": uncertain.mean(), "low": least, "high": most},
-            shared | {"quantity": "mean", "estimate": values.mean(), "low": low, "high": high},
-            shared | {"quantity": "spread", "estimate": values.std(), "low": spread[0, 0], "high": spread[1, 0]},
-            shared
-            | {"quantity": "spread by theory", "estimate": np.sqrt(expected.mean()), "low": spread[0, 1]}
-            | {"high": spread[1, 1]},
-        ]
+        found = {"entropy": (uncertain.mean(), least, most), "mean": (values.mean(), low, high)}
+        theory = np.sqrt(expected.mean())
+        found |= {"spread": (values.std(), *spread[:, 0]), "spread by theory": (theory, *spread[:, 1])}
+        for quantity, (estimate, *ends) in found.items():
+            rows.append(shared | {"quantity": quantity, "estimate": estimate, "low": ends[0], "high": ends[1]})
     return pd.DataFrame(rows)
 
 

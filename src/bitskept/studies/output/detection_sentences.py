@@ -7,7 +7,7 @@ from scipy.stats import norm
 from bitskept.base.words import has_interval, quote
 from bitskept.instruments.claims import verdict
 from bitskept.studies.output.detection import HIDDEN, OWN, TEXT, TOKENS
-from bitskept.studies.output.detection_claims import FALLS, HELPS, RELEVANT, SAVED, SIZE, TESTED_BY, TOLD
+from bitskept.studies.output.detection_claims import FALLS, HALVINGS, HELPS, RELEVANT, SAVED, SIZE, TESTED_BY, TOLD
 from bitskept.studies.output.detection_errors import ALARM, CONSTANT, LESS_ENTROPY, MISS, PLAIN, PLURAL, Z
 from bitskept.theory.error_exponents import Errors
 from bitskept.theory.intervals import POWER
@@ -145,27 +145,27 @@ def falls(table: pd.DataFrame, claims: pd.DataFrame) -> str:
     `detection_errors.summary` and `instruments.claims`.
     """
     constant = table[table["test"] == CONSTANT]
-    rows = claims[claims["claim"].str.startswith(FALLS)].copy()
-    rows["error"] = rows["probe"].str.rpartition(", ")[2]
-    judged, lines = rows.set_index(["model", "error"]), []
-    first, last = constant["length"].min(), constant["length"].max()
+    rows = claims[claims["claim"] == FALLS]
+    judged = rows.set_index(["model", rows["probe"].str.rpartition(", ")[2]])
+    lengths, lines = np.sort(constant["length"].unique()), []
+    read = [lengths[0], lengths[np.abs(lengths - lengths[-1] / 2).argmin()], lengths[-1]]
     for (evaluator, writer, error), part in constant.groupby(["evaluator", "writer", "error"], sort=False):
-        start, end = (part[part["length"] == length].iloc[0] for length in (first, last))
+        first, half, last = (part[part["length"] == length].iloc[0] for length in read)
         row = judged.loc[(f"{writer}{TESTED_BY}{evaluator}", PLURAL[str(error)])]
         lines.append(
-            f"{evaluator} | {writer} | {PLURAL[str(error)]} | {start['estimate']:.0%} | {quote(end)} | {_bends(row)}"
+            f"{evaluator} | {writer} | {PLURAL[str(error)]} | {first['estimate']:.0%} | {half['estimate']:.0%} | "
+            f"{quote(last)} | {_halvings(row)}{'' if last['estimate'] < half['estimate'] else '; they did not fall'}"
         )
-    head = ["tested by", "against", "errors", f"at {first} tokens", f"at {last} tokens", "faster than any power?"]
-    title = "With a constant threshold, do errors fall faster than any power of the length, as an exponential does?"
+    head = ["tested by", "against", "errors", *(f"at {length} tokens" for length in read), "exponentially?"]
+    title = f"With a constant threshold, do errors fall as exponentials do, by {RELEVANT[HALVINGS]:g} halvings or more?"
     return _markdown(title, head, lines)
 
 
-def _bends(row: pd.Series) -> str:
-    """Whether an error falls exponentially, with what would have been seen, or what a test would take."""
-    if row["outcome"] == "not tested":
-        return f"not tested, which would take {row['claim'].partition('to be tested: ')[2].rstrip(')')}"
-    seen = f", where {row['detectable']:.1f} would have been seen" if row["outcome"] == "cannot tell" else ""
-    return f"{row['outcome']}: a bend of {quote(row, '.1f')} halvings{seen}"
+def _halvings(row: pd.Series) -> str:
+    """Whether an error falls exponentially, with what would have been seen."""
+    seen = row["outcome"] == "cannot tell" and has_interval(row)
+    power = f", where {row['detectable']:.1f} would have been seen" if seen else ""
+    return f"{row['outcome']}: {quote(row, 'z.1f')} halvings{power}"
 
 
 def detection_verdict(claims: pd.DataFrame) -> str:
@@ -173,7 +173,7 @@ def detection_verdict(claims: pd.DataFrame) -> str:
     names = {
         TOLD: "**Four in five texts of others are found** at this length",
         SIZE: "**False alarms go well beyond the size**",
-        FALLS: "**Errors fall exponentially**",
+        FALLS: "**Errors fall exponentially** over these lengths",
         HELPS: "**Subtracting the entropy helps**",
     }
     primary = claims[claims["primary"]]

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bitskept.base.figures import curve, points
@@ -43,7 +42,8 @@ def retrieval(table: pd.DataFrame) -> Figure:
         for axes, quantity in ((left, SAVED), (right, LOSING)):
             rows = part[part["quantity"] == quantity]
             rows = rows[[name in heights for name in rows.index]]
-            _points(axes, rows, [heights[name] for name in rows.index], colour, marker, label)
+            look = {"color": colour, "fmt": marker, "markersize": 6, "label": label, "linestyle": "none"}
+            points(axes, rows, [heights[name] for name in rows.index], **look)
     left.axvline(0, color="grey", linewidth=1)
     right.axvline(0.5, color="grey", linewidth=1, linestyle="--")
     left.set(yticks=np.arange(len(ROWS)), yticklabels=[row[2] for row in ROWS], xlabel="bits per token")
@@ -56,10 +56,6 @@ def retrieval(table: pd.DataFrame) -> Figure:
         axes.grid(visible=False, axis="y")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
-
-
-def _points(axes: Axes, rows: pd.DataFrame, heights: list[float], colour: str, marker: str, label: str) -> None:
-    points(axes, rows, heights, color=colour, fmt=marker, markersize=6, label=label, linestyle="none")
 
 
 def retrieval_drift(table: pd.DataFrame) -> Figure:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bitskept.base.words import has_interval, quote
-from bitskept.instruments.claims import CONTROL, effect, outcome
+from bitskept.instruments.claims import CONTROL, effect
 from bitskept.studies.output.retrieval import OTHER, PEOPLE, SAME, SHUFFLED
 from bitskept.studies.output.retrieval_tables import (
     ABSENT,
@@ -63,15 +63,8 @@ def claims(gains: pd.DataFrame, changes: pd.DataFrame) -> Iterator[dict[str, Any
 
 
 def _claim(paper: str, claim: str, row: dict[str, Any] | pd.Series, probe: str) -> dict[str, Any]:
-    facts = {
-        "paper": paper,
-        "claim": claim,
-        "model": row["model"],
-        "probe": probe,
-        "unit": row["unit"],
-        "clusters": row["n"],
-    }
-    return facts | effect(row) | {"primary": paper != CONTROL}
+    facts = {"paper": paper, "claim": claim, "model": row["model"], "probe": probe, "unit": row["unit"]}
+    return facts | {"clusters": row["n"], "primary": paper != CONTROL} | effect(row)
 
 
 def _row(gains: pd.DataFrame, store: str, by: str = ALL, group: str = ALL, quantity: str = SAVED) -> pd.Series:
@@ -79,8 +72,10 @@ def _row(gains: pd.DataFrame, store: str, by: str = ALL, group: str = ALL, quant
     return names.loc[(store, by, group, quantity)].rename(None)
 
 
-def retrieval(gains: pd.DataFrame) -> str:
-    """What retrieval saves of which tokens, whether the controls bite, and how many tokens lose."""
+def retrieval(gains: pd.DataFrame, claims: pd.DataFrame) -> str:
+    """What retrieval saves of which tokens, whether the controls bite, and how many tokens lose; `claims` is the table
+    of `instruments.claims`.
+    """
     saved, losing = _row(gains, SAME), _row(gains, SAME, ALL, ALL, LOSING)
     if saved["weight"] == 0:
         return (
@@ -89,14 +84,15 @@ def retrieval(gains: pd.DataFrame) -> str:
         )
     start = (
         f"With weight {saved['weight']:g} and temperature {saved['temperature']:g}, both chosen on validation texts, "
-        f"retrieval saves {quote(saved, 'z.3f', 'texts')} bits a token: {_answer(saved)}. {_controls(gains)}"
+        f"retrieval saves {quote(saved, 'z.3f', 'texts')} bits a token: {_answer(claims, SAVES, SAME)}. "
+        f"{_controls(gains)}"
     )
     most = "**Most tokens lose all the same**" if losing["low"] > 0.5 else "It is not sure that most tokens lose"
     if losing["high"] < 0.5:
         most = "**Most tokens gain**"
     floor = -np.log2(1 - saved["weight"])
     lost = f"{quote(losing)} of them, each at most −log2(1 − w) = {floor:.2f} bits"
-    return f"{start} {most}: {lost}. {_which(gains)}"
+    return f"{start} {most}: {lost}. {_which(gains, claims)}"
 
 
 def _controls(gains: pd.DataFrame) -> str:
@@ -120,7 +116,7 @@ def _controls(gains: pd.DataFrame) -> str:
     )
 
 
-def _which(gains: pd.DataFrame) -> str:
+def _which(gains: pd.DataFrame, claims: pd.DataFrame) -> str:
     """Which tokens gain: by frequency in the store, and by the entropy of the model's distribution."""
     difference = _row(gains, SAME, FREQUENCY, RARE_LESS_FREQUENT)
     if not has_interval(difference):
@@ -133,7 +129,7 @@ def _which(gains: pd.DataFrame) -> str:
     names = gains[(gains["store"] == SAME) & (gains["quantity"] == SAVED)].set_index("group")
     if ABSENT in names.index:
         share = names.loc[ABSENT, "tokens"] / names.loc[ALL, "tokens"]
-        frequency += f" The {share:.0%} that are not in the store lose, as they must.{_with_absent(gains, difference)}"
+        frequency += f" The {share:.0%} that are not in the store lose, as they must.{_with_absent(gains, claims)}"
     part = gains[(gains["store"] == SAME) & (gains["by"] == ENTROPY) & (gains["quantity"] == SAVED)]
     part = part.set_index("group")["estimate"].reindex(list(ENTROPIES)).dropna()
     return f"{frequency} By the model's own entropy, tokens {part.idxmax()} bits gain most ({part.max():z.2f} bits)."
@@ -143,32 +139,35 @@ def _side(difference: pd.Series) -> str:
     return "rare" if difference["low"] > 0 else "frequent" if difference["high"] < 0 else "neither of them surely"
 
 
-def _with_absent(gains: pd.DataFrame, without: pd.Series) -> str:
+def _with_absent(gains: pd.DataFrame, claims: pd.DataFrame) -> str:
     """Whether the answer is another one if tokens that are not in the store count as rare."""
     rarer = _row(gains, SAME, FREQUENCY, RARER_LESS_FREQUENT)
-    if not (has_interval(rarer) and has_interval(without)):
+    if not has_interval(rarer):
         return ""
-    before, after = (_answer(row).split("**")[1] for row in (without, rarer))
+    before, after = (_of(claims, claim, SAME)["outcome"] for claim in (RARELY, WITH_ABSENT))
     return (
         f" If they count as rare, rare tokens gain {quote(rarer, 'z.2f')} more than frequent ones. Do rare tokens gain "
         f"more, by the measure of {RELEVANT[rarer['unit']]:g} bits? **{before}** without them, **{after}** with them."
     )
 
 
-def _answer(row: pd.Series) -> str:
+def _answer(claims: pd.DataFrame, claim: str, probe: str) -> str:
     """Whether an effect is there and large enough, in words."""
-    of = effect(row)
-    answer = outcome(of["estimate"], of["low"], of["high"], of["p"], RELEVANT[row["unit"]])
-    if answer != "cannot tell":
-        return f"**{answer}**, by the measure of {RELEVANT[row['unit']]:g} {row['unit']}"
+    row = _of(claims, claim, probe)
+    if row["outcome"] != "cannot tell":
+        return f"**{row['outcome']}**, by the measure of {RELEVANT[row['unit']]:g} {row['unit']}"
     if not has_interval(row):
         return "**cannot tell** (no interval)"
-    return f"**cannot tell** ({of['detectable']:.2f} {row['unit']} would have been seen)"
+    return f"**cannot tell** ({row['detectable']:.2f} {row['unit']} would have been seen)"
 
 
-def retrieval_drift(changes: pd.DataFrame) -> str:
+def _of(claims: pd.DataFrame, claim: str, probe: str) -> pd.Series:
+    return claims[(claims["claim"] == claim) & (claims["probe"] == probe)].iloc[0]
+
+
+def retrieval_drift(changes: pd.DataFrame, claims: pd.DataFrame) -> str:
     """Whether the entropy of the retrieval distribution rises along the kNN-LM's text: above that along people's, and
-    faster than that of the model's distribution.
+    faster than that of the model's distribution; `claims` is the table of `instruments.claims`.
     """
     people = _change(changes, SLOPE, PEOPLE, RETRIEVAL)
     usual = f"{quote(people, 'z.2f', 'texts')} bits in 100 tokens"
@@ -177,17 +176,17 @@ def retrieval_drift(changes: pd.DataFrame) -> str:
     for writer in _writers(changes):
         higher = _change(changes, LATER, f"{writer} − {PEOPLE}", RETRIEVAL)
         faster = _change(changes, SLOPE, writer, RETRIEVAL_LESS_MODEL)
-        answers.add(_answer(faster).partition("**,")[0])
+        answers.add(_of(claims, OF_MODEL, writer)["outcome"])
         slope, of_model = (_change(changes, SLOPE, writer, law) for law in (RETRIEVAL, MODEL))
         rises = "" if slope["low"] > 0 else ", though it does not surely rise"
         lines.append(
             f"Along the text of the {writer}, which begins with the same state, it is {quote(higher, 'z.2f')} bits "
-            f"higher in the second half than along people's: {_answer(higher)}. In 100 tokens it changes by "
-            f"{quote(slope, 'z.2f')} bits{rises}, and the entropy of the model's distribution by "
+            f"higher in the second half than along people's: {_answer(claims, OF_PEOPLE, writer)}. In 100 tokens it "
+            f"changes by {quote(slope, 'z.2f')} bits{rises}, and the entropy of the model's distribution by "
             f"{quote(of_model, 'z.2f')}. Does it rise faster, or fall less? By {quote(faster, 'z.2f')}: "
-            f"{_answer(faster)}."
+            f"{_answer(claims, OF_MODEL, writer)}."
         )
-    if len(answers) > 1:
+    if answers >= {"yes", "no"}:
         lines.append("So the comparison with the model's distribution depends on how the kNN-LM draws its tokens.")
     return "\n- ".join(lines)
 

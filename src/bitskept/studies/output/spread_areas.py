@@ -34,7 +34,7 @@ def areas(measured: pd.DataFrame, seed: int) -> pd.DataFrame:
     the probability that a question with a wrong answer has the higher value. Columns: `COLUMNS`.
 
     Against CHANCE, `estimate` is the area, and `null_low` to `null_high` holds 95 % of the areas with right and wrong
-    permuted over questions (over those of one kind, for SAME). Against ENTROPY and MEAN_ENTROPY it is the difference of
+    permuted over questions (over those of one kind, for SAME). Against the measures of PLAIN it is the difference of
     two areas. `error` and the 95 % interval are from drawing `n` questions again, with the same draws for all measures;
     p is one-sided: that of the permutations, or Student's for a difference. `right` is the share of right answers.
     Measured by `studies.output.spread.measure`.
@@ -49,8 +49,8 @@ def areas(measured: pd.DataFrame, seed: int) -> pd.DataFrame:
             scored[key] = roc.area(scores, wrong, within), roc.areas(scores, wrong, counts, within)
             null = roc.permuted(scores, wrong, within, permutations=PERMUTATIONS, seed=seed)
             rows.append(_name(key, pairs) | _against_chance(*scored[key], null, len(values)))
-        for key, name in product(values, (ENTROPY, MEAN_ENTROPY)):
-            if key[0] != name and not (key[0] == ENTROPY and name == MEAN_ENTROPY):
+        for key, name in product(values, PLAIN):
+            if key[0] in SPREAD or (name == ENTROPY and key[0] != ENTROPY):
                 pair = scored[key], scored[name, -1]
                 rows.append(_name(key, pairs, name) | _difference(*pair, len(values)))
     table = pd.DataFrame(rows).assign(model=measured["model"].iloc[0], n=len(values), right=1 - wrong.mean())

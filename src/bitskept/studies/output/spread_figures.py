@@ -24,10 +24,7 @@ NAMES = {
     WORDING: "information of the wording",
 }
 """Each measure as the axis names it; the first three need no spread."""
-LOOK = {
-    ALL: {"color": "C0", "fmt": "o"},
-    SAME: {"color": "C1", "fmt": "s", "markerfacecolor": "white"},
-}
+LOOK = {ALL: {"color": "C0", "fmt": "o"}, SAME: {"color": "C1", "fmt": "s", "markerfacecolor": "white"}}
 APART = 0.17
 """How far the two kinds of pairs are above and below the line of their measure."""
 

@@ -1,13 +1,14 @@
 """What the tables of the section on semantic spread show, in words (Markdown), and its claims."""
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pandas as pd
 
 from bitskept.base.words import has_interval, quote
 from bitskept.instruments.claims import UNTESTED
-from bitskept.studies.output.spread import ANSWERS, DISAGREEMENT, ENTROPY, INVERSE, SAMPLES, SPREAD, STATES
+from bitskept.studies.output.spread import ANSWERS, DISAGREEMENT, ENTROPY, INVERSE, SAMPLES, SPREAD, STATES, SURPRISAL
 from bitskept.studies.output.spread_areas import ALL, CHANCE, MEAN_ENTROPY, PLAIN, SAME, by_layer, main
 from bitskept.theory.intervals import ONE_SIDED
 
@@ -19,7 +20,12 @@ ABOVE, MORE = "AUROC above .5", "difference of AUROC"
 RELEVANT = {ABOVE: 0.05, MORE: 0.02}
 """The least effect that counts, by unit."""
 TELLS = "the spread of states or answers tells wrong answers from right ones"
-TELLS_MORE = "the spread tells more of wrong answers than the entropy of the first token"
+TELLS_MORE = {
+    ENTROPY: "the spread tells more of wrong answers than the entropy of the first token",
+    MEAN_ENTROPY: "the spread tells more of wrong answers than the mean entropy over the wordings",
+    SURPRISAL: "the spread tells more of wrong answers than the surprisal of the answer",
+}
+"""The claim against each measure that needs no spread."""
 TAKES = f"a model that answers {BETWEEN[0]:.0%} to {BETWEEN[1]:.0%} of the questions right"
 PAPERS = {
     STATES: "Semantic Volume 2025",
@@ -46,10 +52,12 @@ def answered(table: pd.DataFrame) -> str:
 
 
 def verdict(table: pd.DataFrame) -> str:
-    """Which measures tell wrong answers, and which tell more than plain entropy."""
+    """Which measures tell wrong answers, and which tell more than those without any spread."""
     if not _can_tell(table):
         return "Nothing follows about the spread."
-    areas = main(table)
+    areas, within = main(table), main(table, SAME)
+    names = {ENTROPY: "one plain entropy", MEAN_ENTROPY: "the mean entropy of the same passes"}
+    names |= {SURPRISAL: "the surprisal of the answer"}
     plain = ", ".join(f"{name} {quote(areas.loc[name], '.2f')}" for name in PLAIN)
     telling = [name for name in SPREAD if areas.loc[name, "low"] > 0.5]
     lines = [
@@ -58,10 +66,13 @@ def verdict(table: pd.DataFrame) -> str:
         + "; ".join(f"{name} {quote(areas.loc[name], '.2f')}" for name in SPREAD)
         + ".",
     ]
-    for against, name in ((ENTROPY, "one plain entropy"), (MEAN_ENTROPY, "the mean entropy of the same passes")):
-        lines.append(f"- **Against {name}**: {_compared(main(table, ALL, against))}")
+    lines += [f"- **Against {name}**: {_compared(main(table, ALL, against))}" for against, name in names.items()]
+    for against in (ENTROPY, SURPRISAL):
+        compared = _compared(main(table, SAME, against))
+        lines.append(f"- **Among questions of one kind**, against {names[against]}: {compared}")
+    over_all, same = (f"{rows.idxmax()} ({rows.max():.2f})" for rows in (areas["estimate"], within["estimate"]))
     lines.append(
-        f"- **Among questions of one kind**, against one plain entropy: {_compared(main(table, SAME, ENTROPY))}"
+        f"- **The largest area** is that of {over_all} over all questions, and of {same} among those of a kind."
     )
     return "\n".join(lines)
 
@@ -94,11 +105,17 @@ def wordings(measured: pd.DataFrame) -> str:
     same = (rows.groupby("fact")["answer"].nunique() == 1).mean()
     said = (
         f"By wording, from {right.min():.0%} to {right.max():.0%} of the answers are right, and {same:.0%} of the "
-        "questions get one answer in all wordings"
+        "questions get one answer in all wordings: "
     )
-    if right.max() - right.min() < ALIKE:
-        return f"{said}: no wording is much harder than another."
-    return f"{said}: some wordings are harder, so the spread is about them too, not only about what the model knows."
+    said += (
+        "no wording is much harder than another."
+        if right.max() - right.min() < ALIKE
+        else "some wordings are harder, so the spread is about them too, not only about what the model knows."
+    )
+    return (
+        f"{said} Which answers are wrong is judged by the first wording alone, with {right.loc[0]:.0%} right; no other "
+        "wording was tried for that."
+    )
 
 
 def _can_tell(table: pd.DataFrame) -> bool:
@@ -124,13 +141,13 @@ def _listed(rows: pd.DataFrame) -> str:
 
 
 def claims(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Rows for `instruments.claims.table`: each measure against chance and against the plain entropy. Primary are those
-    of the papers over all questions; other rows compare questions of one kind, or with the mean entropy.
+    """Rows for `instruments.claims.table`: each measure against chance and against those without any spread. Primary
+    are those of the papers over all questions, against chance and the plain entropy.
     """
-    for pairs, against in ((ALL, CHANCE), (ALL, ENTROPY), (ALL, MEAN_ENTROPY), (SAME, CHANCE), (SAME, ENTROPY)):
+    for pairs, against in product((ALL, SAME), (CHANCE, *PLAIN)):
         rows = main(table, pairs, against)
         for name, paper in PAPERS.items():
-            primary = pairs == ALL and against != MEAN_ENTROPY and name not in SECONDARY
+            primary = pairs == ALL and against in (CHANCE, ENTROPY) and name not in SECONDARY
             yield _claim(rows.loc[name], against, _can_tell(table)) | {
                 "paper": paper,
                 "reading": f"{name}, {pairs}",
@@ -143,8 +160,7 @@ def _claim(row: pd.Series, against: str, can_tell: bool) -> dict[str, Any]:
     level, unit = (0.5, ABOVE) if against == CHANCE else (0.0, MORE)
     effect = {name: row[name] - level for name in ("estimate", "low", "high")}
     effect |= {"p": row["p"], "detectable": ONE_SIDED * row["error"]}
-    claim = TELLS if against == CHANCE else TELLS_MORE
+    claim = TELLS if against == CHANCE else TELLS_MORE[against]
     if not can_tell:
         claim, effect = f"{claim} (to be tested: {TAKES})", dict(UNTESTED)
-    facts = {"claim": claim, "model": row["model"], "unit": unit, "clusters": row["n"], "train_sentences": float("nan")}
-    return facts | effect
+    return {"claim": claim, "model": row["model"], "unit": unit, "clusters": row["n"]} | effect

@@ -1,12 +1,12 @@
-"""What switches between two twins save, in words, and the claim about them."""
+"""What switches between two twins save, in words, and the claims about them."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
-from bitskept.base.words import quote
-from bitskept.instruments.claims import CONTROL, UNTESTED, effect, outcome
+from bitskept.base.words import by_interval, quote, reverse
+from bitskept.instruments.claims import CONTROL, UNTESTED, effect
 from bitskept.studies.output.switch_curve import ENTROPY, GAIN, ONE, ORACLE, SAVED, SAVED_EQUAL, SURPRISAL, UNIT
 
 PAPER = "Simonds 2025"
@@ -56,8 +56,8 @@ def _claim(claim: str, row: pd.Series, tested: bool) -> dict[str, Any]:
     return facts | ({name: row[name] for name in names} if tested else UNTESTED)
 
 
-def switching(checks: pd.DataFrame, curve: pd.DataFrame, advantages: pd.DataFrame) -> str:
-    """What the switches save, why, and what that is worth."""
+def switching(checks: pd.DataFrame, curve: pd.DataFrame, advantages: pd.DataFrame, claims: pd.DataFrame) -> str:
+    """What the switches save, why, and what that is worth; `claims` is the table of `instruments.claims`."""
     small, large, better = (row for _, row in checks.iterrows())
     saved = f"Per token, the large twin saves {quote(better, BITS, 'texts')} bits of what text costs the small one"
     if not passed(checks):
@@ -67,34 +67,46 @@ def switching(checks: pd.DataFrame, curve: pd.DataFrame, advantages: pd.DataFram
             f"Both have to be above {LEARNED:g} for sure, and the large twin has to be better: train them for longer."
         )
     best = advantages[advantages["chosen"]].set_index(["policy", "quantity"])
-    entropy, equal, one = (best.loc[names] for names in CLAIMS)
-    oracle = best.loc[(ORACLE, SAVED), "estimate"]
+    by_entropy, oracle = best.loc[(ENTROPY, SAVED)], best.loc[(ORACLE, SAVED), "estimate"]
+    entropy, equal, one = (_row(claims, claim) for claim in CLAIMS.values())
     gains = curve[curve["quantity"] == GAIN].sort_values("level")
+    windows, of_one = (_windows(curve, advantages, claims, *names) for names in ((ENTROPY, SAVED), (ONE, SAVED_EQUAL)))
     return (
-        f"{saved}. With the window that validation texts choose ({_tokens(entropy['window'])}), a switch by the small "
-        f"twin's entropy saves at most {quote(entropy, BITS)} bits more than a random switch with the same share "
-        f"({entropy['share']:.0%} of the tokens): {_verdict(entropy)}. {_windows(curve)} The oracle saves at most "
+        f"{saved}. With the window that validation texts choose ({_tokens(by_entropy['window'])}), a switch by the "
+        f"small twin's entropy {_saves(entropy)} against a random switch with the same share "
+        f"({by_entropy['share']:.0%} of the tokens): {_verdict(entropy)}. {windows} The oracle saves at most "
         f"{oracle:.3f} bits more than chance, so entropy finds {max(0, entropy['estimate']) / oracle:.0%} of what a "
         f"choice of tokens could save (a ratio over the same texts, without an interval). {_why(gains)} Its price is "
-        f"that the small twin reads every token. At the same computation it saves at most {quote(equal, BITS)} bits "
-        f"beyond chance or, where that costs more, beyond the large twin alone: {_verdict(equal)}. Where only one twin "
-        f"runs at a time there is no such price, and at most {quote(one, BITS)} bits are saved: {_verdict(one)}. All "
-        "of this is of one pair of twins, and no computation is counted for the tokens that the large twin has to "
-        "catch up on."
+        f"that the small twin reads every token. At the same computation it {_saves(equal)} against chance or, where "
+        f"that costs more, against the large twin alone: {_verdict(equal)}. Where only one twin runs at a time there "
+        f"is no such price, and the switch {_saves(one)}: {_verdict(one)}. {of_one} All of this is of one pair of "
+        "twins, and no computation is counted for the tokens that the large twin has to catch up on."
     )
 
 
-def _windows(curve: pd.DataFrame) -> str:
-    """What the switch by the small twin's entropy saves at most by window, and whether the window decides if that
-    matters. The windows are those of `switch_curve.curve`.
+def _row(claims: pd.DataFrame, claim: str, primary: bool = True) -> pd.Series:
+    return claims[(claims["claim"] == claim) & (claims["primary"] == primary)].iloc[0]
+
+
+def _saves(row: pd.Series) -> str:
+    if row["estimate"] < 0:
+        return f"loses {quote(reverse(row), BITS)} bits at its best threshold"
+    return f"saves at most {quote(row, BITS)} bits"
+
+
+def _windows(curve: pd.DataFrame, advantages: pd.DataFrame, claims: pd.DataFrame, policy: str, quantity: str) -> str:
+    """What a switch saves at most by window (of `switch_curve.curve`), and whether the best of all windows would give
+    another answer than the one that validation texts choose.
     """
-    rows = curve[(curve["policy"] == ENTROPY) & (curve["quantity"] == SAVED)]
-    most = rows.groupby("window")["estimate"].max()
-    listed = ", ".join(f"{value:{BITS}} ({_tokens(window)})" for window, value in most.items())
-    said = f"At the best threshold of each window it is {listed}"
-    if most.min() < RELEVANT <= most.max():
-        return f"{said}: **whether it is {RELEVANT:g} bits depends on the window**."
-    return f"{said}: the window does not decide whether it is {RELEVANT:g} bits."
+    rows = curve[(curve["policy"] == policy) & (curve["quantity"] == quantity)]
+    listed = ", ".join(
+        f"{most:{BITS}} ({_tokens(window)})" for window, most in rows.groupby("window")["estimate"].max().items()
+    )
+    best = advantages[~advantages["chosen"]].set_index(["policy", "quantity"]).loc[(policy, quantity)]
+    found, other = (_row(claims, CLAIMS[policy, quantity], primary)["outcome"] for primary in (True, False))
+    said = f"At the best threshold of each window it is {listed}. With the best of all windows "
+    said += f"({_tokens(best['window'])}), the answer is **{other}**"
+    return f"{said}: **it depends on the window**." if other != found else f"{said} as well."
 
 
 def _tokens(window: float) -> str:
@@ -103,12 +115,12 @@ def _tokens(window: float) -> str:
 
 def _verdict(row: pd.Series) -> str:
     """Whether an advantage is there, and as large as it has to be."""
-    answer = outcome(row["estimate"], row["low"], row["high"], row["p"], RELEVANT)
-    if answer == "yes":
+    if row["outcome"] == "yes":
         return f"**enough to matter** (at least {RELEVANT:g} bits)"
-    if answer == "cannot tell":
+    if row["outcome"] == "cannot tell":
         return f"**cannot tell** whether that matters ({RELEVANT:g} bits would, {row['detectable']:.3f} would be seen)"
-    return f"**too little to matter** ({RELEVANT:g} bits would)" if row["low"] > 0 else "**no more than chance**"
+    little = f"**too little to matter** ({RELEVANT:g} bits would)"
+    return by_interval(row, above=little, below="**less than chance**", neither="**no more than chance**")
 
 
 def _why(gains: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bitskept.base.words import has_interval, quote, reverse
 from bitskept.instruments.claims import CONTROL, effect
-from bitskept.studies.output.class_checkpoints import DEPTH, RANDOM, TRAINING
+from bitskept.studies.output.class_checkpoints import DEPTH, RANDOM, SINCE_FIRST, SINCE_RANDOM, TRAINING
 from bitskept.studies.output.word_classes import READINGS
 
 PAPER = "Surendra 2023"
@@ -16,9 +16,8 @@ DEEPER = "words' classes grow with depth"
 WORDS = "share of words"
 RELEVANT = {WORDS: 0.1}
 """The smallest effect that would matter."""
-CLAIMS = {RANDOM: (EMERGE, PAPER), TRAINING: (EMERGE, PAPER), DEPTH: (DEEPER, CONTROL)}
-ENDS = (("trained", 0), ("trained", -1), ("random", -1))
-"""Weights and places in the list of layers whose discrimination values are given."""
+CLAIMS = {name: (EMERGE, PAPER) for name in (RANDOM, TRAINING, SINCE_RANDOM, SINCE_FIRST)} | {DEPTH: (DEEPER, CONTROL)}
+"""The claim that each difference weighs, and its paper."""
 NOTES = {
     "before": "In the state before a word, which predicts it,",
     "at": "In the state at a word, which knows the word itself,",
@@ -33,22 +32,28 @@ def word_classes(table: pd.DataFrame) -> str:
 
 
 def _reading(rows: pd.DataFrame, note: str) -> str:
-    model = rows.loc[rows["weights"] == "trained", "model"].iloc[0]
-    last = _ends(rows[rows["weights"] == "trained"])[1]
+    trained, random = (rows[rows["weights"] == weights] for weights in ("trained", "random"))
+    (start, last), (random_start, random_last) = _ends(trained), _ends(random)
+    named = f"{note} {trained['model'].iloc[0]}'s last layer names the class of"
     if not _told(last):
         return (
-            f"{note} {model}'s last layer names the class of {quote(last['right'], clusters='words')} of the words "
-            f"right, no more for certain than where classes are shuffled ({last['shuffled']['estimate']:.0%}): nothing "
-            "can be said of how classes come about."
+            f"{named} {quote(last['right'], clusters='words')} of the words right, no more for certain than where "
+            f"classes are shuffled ({last['shuffled']['estimate']:.0%}): nothing can be said of how classes come about."
         )
-    start = _ends(rows[rows["weights"] == "trained"])[0]
+    changes = rows[rows["layer"].isna()].set_index(["weights", "quantity"])
+    of_model, of_twin = (
+        [_change(changes.loc[(weights, name)]) for name in names]
+        for weights, names in (("trained", (DEPTH, RANDOM, SINCE_RANDOM)), ("twin", (TRAINING, SINCE_FIRST, DEPTH)))
+    )
+    values = [ends["discrimination"]["estimate"] for ends in (start, last, random_last)]
+    grows = bool(changes.loc[("trained", DEPTH), "low"] > 0)
     return (
-        f"{note} {model}'s last layer names the class of {quote(last['right'], clusters='words')} of the words right, "
-        f"and {last['shuffled']['estimate']:.0%} where classes are shuffled. Layer 0 names {quote(start['right'])}: "
-        f"{_change(_row(rows, 'trained', DEPTH), 'with depth the share')}. Against random weights, "
-        f"{_change(_row(rows, 'trained', RANDOM), 'with training the share')}. In the twin, "
-        f"{_change(_row(rows, 'twin', TRAINING), 'from the first to the last step the share')}, and "
-        f"{_change(_row(rows, 'twin', DEPTH), 'with depth the share')}. {_paper(rows)}"
+        f"{named} {quote(last['right'], clusters='words')} of the words right, and {last['shuffled']['estimate']:.0%} "
+        f"where classes are shuffled. Layer 0 names {quote(start['right'])}: with depth the share {of_model[0]}. "
+        f"Against random weights, whose last layer names {random_last['right']['estimate']:.0%}, the share "
+        f"{of_model[1]}; against their layer 0, which names {random_start['right']['estimate']:.0%}, it {of_model[2]}. "
+        f"In the twin, from the first to the last step the share {of_twin[0]}, against layer 0 of the first step it "
+        f"{of_twin[1]}, and with depth it {of_twin[2]}. {_paper(rows, *values, grows)}"
     )
 
 
@@ -64,43 +69,40 @@ def _told(level: dict[str, dict[str, Any]]) -> bool:
     return has_interval(level["right"]) and level["right"]["low"] > level["shuffled"]["estimate"]
 
 
-def _row(rows: pd.DataFrame, weights: str, quantity: str) -> dict[str, Any]:
-    return rows[(rows["weights"] == weights) & (rows["quantity"] == quantity)].to_dict("records")[0]
-
-
-def _change(row: dict[str, Any], what: str) -> str:
+def _change(row: pd.Series) -> str:
     falls = row["high"] < 0
     size = reverse(row) if falls else row
     percent = {name: 100 * size[name] for name in ("estimate", "low", "high")}
     points = f"{quote(percent, 'z.0f')} percentage points"
     if not has_interval(row):
-        return f"{what} changes by {points}, from too few words to judge"
+        return f"changes by {points}, from too few words to judge"
     if falls or row["low"] > 0:
-        return f"{what} {'falls' if falls else 'rises'} by {points}"
-    return f"{what} changes by {points}, which may be nothing"
+        return f"{'falls' if falls else 'rises'} by {points}"
+    return f"changes by {points}, which may be nothing"
 
 
-def _paper(rows: pd.DataFrame) -> str:
-    """What the paper's own statistic says of depth and of training."""
-    values = rows[rows["quantity"] == "discrimination"]
-    first, last, random = (
-        part.sort_values("layer")["estimate"].iloc[place]
-        for part, place in ((values[values["weights"] == name], end) for name, end in ENDS)
-    )
-    twin = values[values["weights"] == "twin"].sort_values(["step", "layer"])["estimate"].iloc[-1]
+def _paper(rows: pd.DataFrame, first: float, last: float, random: float, share_grows: bool) -> str:
+    """What the paper's own statistic says of depth and of training, beside a share that surely grows or does not."""
+    twins = rows[(rows["quantity"] == "discrimination") & (rows["weights"] == "twin")]
+    twin = twins.sort_values(["step", "layer"])["estimate"].iloc[-1]
+    grow = last < first  # perfect clusters have -1
+    unlike = ", unlike the share that is named right" if share_grows != grow else ""
     return (
         "The paper's discrimination value, which has no interval here and so decides nothing, is "
         f"{first:z.3f} at layer 0, {last:z.3f} in the last layer, {random:z.3f} with random weights and {twin:z.3f} in "
-        "the trained twin."
+        f"the trained twin: by it classes {'grow' if grow else 'do not grow'} with depth{unlike}."
     )
 
 
 def claims(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """The rows for `instruments.claims`, from `class_checkpoints.by_layer`. The state before a word is primary."""
+    """The rows for `instruments.claims`, from `class_checkpoints.by_layer`. Primary is the state before a word, against
+    the same layer without training.
+    """
     for row in table[table["quantity"].isin(list(CLAIMS))].to_dict("records"):
         claim, paper = CLAIMS[row["quantity"]]
-        of_twin, primary = row["weights"] == "twin", row["reading"] == "before"
+        of_twin, since = row["weights"] == "twin", row["quantity"] in (SINCE_RANDOM, SINCE_FIRST)
         facts = {"claim": claim, "paper": paper, "reading": f"{row['reading']} the word", "unit": WORDS}
-        facts |= {"probe": f"nearest class, {row['quantity']}", "clusters": row["n"], "primary": primary}
+        facts |= {"probe": f"nearest class, {row['quantity']}", "clusters": row["n"]}
+        facts |= {"primary": row["reading"] == "before" and not since}
         facts |= {"model": f"{row['model']} twin" if of_twin else row["model"]}
         yield facts | effect(row)

@@ -85,6 +85,13 @@ def test_how_near_people_are_to_the_entropy(ends, said):
     assert "would have been seen" not in sentences.along(means(), near(ends, detectable=np.nan))
 
 
+def test_a_misfit_of_the_model_may_be_why_people_are_far_from_its_entropy():
+    said = "unless the model's misfit to people's text, 0.30 bits a token, is the cause (the difference"
+    assert said in sentences.along(means(), near(BELOW))
+    assert said not in sentences.along(means(), near(ABOVE))
+    assert "misfit" not in sentences.along(means({(PEOPLE, None, "excess"): (0.1, -0.1, 0.3)}), near(BELOW))
+
+
 @pytest.mark.parametrize(
     ("ends", "said"),
     [
@@ -140,7 +147,9 @@ def test_settings_that_no_nucleus_reaches_are_named(level):
     ("mean", "said"),
     [
         ((3.02, 2.98, 3.06), "τ = 3: mean surprisal 3.02 [2.98, 3.06] bits, **held** within 0.1 bits."),
-        ((3.02, 2.8, 3.1), "off by at most 0.20 bits (whether by less than 0.1 cannot be told)"),
+        ((3.02, 2.8, 3.1), "bits, off by at most 0.20 bits (whether by less than 0.1 cannot be told)"),
+        ((2.9, 2.7, 2.94), "bits, below it for sure, off by at most 0.30 bits (whether by less than 0.1 cannot"),
+        ((3.1, 3.05, 3.2), "bits, above it for sure, off by at most 0.20 bits (whether by less than 0.1 cannot"),
         ((2.5, 2.4, 2.6), "**missed**."),
         ((3.5, 3.4, 3.6), "**missed**."),
         ((3.0, np.nan, np.nan), "too few texts to tell"),

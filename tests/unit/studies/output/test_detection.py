@@ -13,16 +13,16 @@ from bitskept.studies.output import figures
 from bitskept.studies.output.detection import HIDDEN, NAMES, OWN, PEOPLE, TEXT, TOKENS, jobs, writing_plans
 from bitskept.studies.output.detection_claims import (
     ABOVE_SIZE,
-    BEND,
     FALLS,
     FOUND,
+    HALVINGS,
     HELPS,
     RELEVANT,
     SAVED,
     SIZE,
     TOLD,
-    bend,
     claims,
+    fall,
 )
 from bitskept.studies.output.detection_errors import (
     ALARM,
@@ -132,46 +132,41 @@ def test_the_spread_of_own_texts_is_that_of_theory(scores):
         ((2**-1.0, 2**-2.0, 2**-4.0), 1.0),  # exponential: twice as many halvings in the second doubling
         ((2**-1.0, 2**-2.0, 2**-3.0), 0.0),  # a power of the length
         ((2**-1.0, 2**-2.0, 2**-2.0), -1.0),  # a floor
+        ((2**-4.0, 2**-2.0, 2**-1.5), -0.25),  # errors that rise less and less: a bend of 1.5, but no fall
     ],
 )
-def test_the_bend_of_known_curves(shares, expected):
+def test_the_fall_of_known_curves(shares, expected):
     number = 4096
     wrong = np.stack([np.arange(number) < share * number for share in shares])
-    found = bend(wrong, LENGTHS, replicates=200, seed=0)
+    found = fall(wrong, LENGTHS, replicates=200, seed=0)
     assert found["estimate"] == pytest.approx(expected, abs=0.01)
     assert found["low"] < expected < found["high"]
     assert (found["p"] < 0.01) == (expected > 0)
 
 
-def test_the_bend_has_no_p_without_an_interval():
-    found = bend(np.zeros((3, 50), dtype=bool), LENGTHS, replicates=50, seed=0)
+def test_a_fall_has_no_p_without_an_interval():
+    found = fall(np.zeros((3, 50), dtype=bool), LENGTHS, replicates=50, seed=0)
     assert np.isnan(found["low"])
     assert np.isnan(found["p"])
 
 
-def test_claims_are_weighed_where_they_can_be(claimed):
+def test_every_claim_is_weighed(claimed):
     by = claimed.set_index(["claim", "model", "reading"])["outcome"]
-    assert by[TOLD, "a twin tested by m", TEXT] == "yes"
-    assert by[TOLD, "people tested by m", TEXT] == "no"
+    assert by[f"{TOLD} (40 tokens)", "a twin tested by m", TEXT] == "yes"
+    assert by[f"{TOLD} (40 tokens)", "people tested by m", TEXT] == "no"
     assert by[SIZE, "m", HIDDEN] == "yes"
     assert by[SIZE, "m", TEXT] in ("no", "cannot tell")
-    untested = claimed[claimed["claim"].str.contains("to be tested")]
-    assert (untested["outcome"] == "not tested").all()
-    assert set(untested["model"]) == {"people tested by m"}
-    assert untested["claim"].str.contains("a writer whose mean is off 0").all()
-    assert set(claimed.loc[claimed["unit"].notna(), "unit"]) == {ABOVE_SIZE, FOUND, SAVED, BEND}
+    assert set(claimed["unit"]) == {ABOVE_SIZE, FOUND, SAVED, HALVINGS}
 
 
-def test_errors_that_hardly_fall_cannot_be_judged():
+def test_errors_that_do_not_fall_are_no_less_of_a_test():
     slow = pd.concat([texts(OWN, 0.0, 400, seed=1), texts("a twin", 0.1, 400, seed=2)], ignore_index=True)
-    found = pd.DataFrame(claims(slow, 0.05, replicates=100, seed=0))
-    assert found["claim"].str.contains("longer texts").sum() == 2
-
-
-def test_where_hardly_a_text_is_wrong_it_takes_more_of_them():
-    far = pd.concat([texts(OWN, 0.0, seed=1), texts("a twin", 5.0, seed=2)], ignore_index=True)
-    found = pd.DataFrame(claims(far, 0.05, replicates=100, seed=0))
-    assert found["claim"].str.contains("more texts").sum() == 2
+    rows = outcomes.table(pd.DataFrame(claims(slow, 0.05, replicates=100, seed=0)), relevant=RELEVANT)
+    assert (rows.loc[rows["claim"] == FALLS, "outcome"] == "no").all()
+    said = sentences.falls(summary(slow, 0.05, replicates=100, seed=0), rows)
+    misses = next(line for line in said.splitlines() if "| misses |" in line)
+    assert "| no: -0." in misses
+    assert misses.endswith("halvings; they did not fall |")
 
 
 def test_texts_by_others(table, claimed):
@@ -265,18 +260,22 @@ def test_a_model_that_has_learned_too_little(own):
     assert own(types=16).endswith(" of 4.0 bits.")
 
 
-def test_how_errors_fall(table, claimed):
-    said = sentences.falls(table, claimed)
-    assert "| tested by | against | errors | at 10 tokens | at 40 tokens | faster than any power? |" in said
-    assert "| m | people | false alarms |" in said
-    assert "| not tested, which would take a writer whose mean is off 0 |" in said
-    for outcome, ending in (("cannot tell", "halvings, where 1.5 would have been seen |"), ("yes", "halvings |")):
-        rows = claimed["claim"].eq(FALLS)
-        changed = claimed.assign(outcome=claimed["outcome"].mask(rows, outcome))
-        changed.loc[rows, "detectable"] = 1.5
-        line = next(line for line in sentences.falls(table, changed).splitlines() if "| a twin | false alarms" in line)
-        assert f"| {outcome}: a bend of " in line
-        assert line.endswith(ending)
+@pytest.mark.parametrize(
+    ("outcome", "ending"),
+    [("cannot tell", "halvings, where 1.5 would have been seen |"), ("yes", "halvings |"), ("no", "halvings |")],
+)
+def test_how_errors_fall(table, claimed, outcome, ending):
+    rows = claimed["claim"].eq(FALLS)
+    changed = claimed.assign(outcome=claimed["outcome"].mask(rows, outcome))
+    changed.loc[rows, "detectable"] = 1.5
+    said = sentences.falls(table, changed)
+    assert "| tested by | against | errors | at 10 tokens | at 20 tokens | at 40 tokens | exponentially? |" in said
+    assert "by 0.25 halvings or more?" in said
+    line = next(line for line in said.splitlines() if "| a twin | false alarms" in line)
+    assert f"| {outcome}: " in line
+    assert line.endswith(ending)
+    changed.loc[rows, ["low", "high"]] = np.nan
+    assert "(no interval) halvings |" in sentences.falls(table, changed)
 
 
 def test_the_verdict_names_every_claim(claimed):

@@ -16,7 +16,7 @@ def table(area=0.7, more=0.0, right=0.6, error=0.02):
         {"measure": name, "pairs": pairs, "against": against, "layer": 30 if name == STATES else None}
         | {"estimate": more if against != CHANCE else 0.65 if name in PLAIN else area}
         for pairs in (ALL, SAME)
-        for against in (CHANCE, ENTROPY, MEAN_ENTROPY)
+        for against in (CHANCE, *PLAIN)
         for name in [*PLAIN, *SPREAD]
         if name != against
     ]
@@ -57,8 +57,20 @@ def test_a_spread_that_tells_less():
     assert "(-0.10) less." in said
 
 
+def test_a_measure_without_spread_may_have_the_largest_area():
+    said = sentences.verdict(table()).splitlines()[-1]
+    assert said.startswith(
+        f"- **The largest area** is that of {STATES} (0.70) over all questions, and of {STATES} (0.70)"
+    )
+    surprised = table(area=0.6)
+    surprised.loc[surprised["measure"].eq(SURPRISAL) & surprised["pairs"].eq(SAME), "estimate"] = 0.8
+    assert sentences.verdict(surprised).endswith(f"and of {SURPRISAL} (0.80) among those of a kind.")
+
+
 def test_a_difference_that_could_be_either():
     said = sentences.verdict(table(more=0.01))
+    for line in ("- **Against the surprisal of the answer**: for", "kind**, against the surprisal of the answer: for"):
+        assert f"{line} {STATES} (+0.01)" in said
     assert f"**Against the mean entropy of the same passes**: for {STATES} (+0.01)" in said
     assert f"we cannot tell (a difference of {0.02 * ONE_SIDED:.2f} would have been seen)." in said
 
@@ -67,7 +79,7 @@ def test_some_more_some_open():
     mixed = table(more=0.01)
     rows = (mixed["measure"] == SAMPLES) & (mixed["against"] == ENTROPY) & (mixed["pairs"] == SAME)
     mixed.loc[rows, ["estimate", "low"]] = 0.2, 0.1
-    said = sentences.verdict(mixed).splitlines()[-1]
+    said = next(line for line in sentences.verdict(mixed).splitlines() if "one kind**, against one plain" in line)
     assert said.startswith(
         f"- **Among questions of one kind**, against one plain entropy: {SAMPLES} (+0.20) more; for "
     )
@@ -112,8 +124,9 @@ def test_wordings_may_differ_in_how_hard_they_are():
     said = sentences.wordings(pd.concat([measured, measured.assign(quantity=SURPRISAL, answer="x", right=False)]))
     assert said.startswith("By wording, from 50% to 100% of the answers are right, and 50% of the questions get one")
     assert "some wordings are harder, so the spread is about them too" in said
+    assert said.endswith("judged by the first wording alone, with 100% right; no other wording was tried for that.")
     alike = sentences.wordings(measured.assign(right=True))
-    assert alike.endswith("in all wordings: no wording is much harder than another.")
+    assert "in all wordings: no wording is much harder than another. Which answers" in alike
 
 
 def test_layers_without_enough_answers():
@@ -127,7 +140,8 @@ def test_claims_are_weighed():
     assert set(found.loc[found["primary"], "paper"]) == set(sentences.PAPERS.values())
     assert (found.loc[found["claim"] == sentences.TELLS, "estimate"].round(6) == 0.2).all()
     open_ = outcomes.table(sentences.claims(table(more=0.01)), relevant=sentences.RELEVANT)
-    assert set(open_.loc[open_["claim"] == sentences.TELLS_MORE, "outcome"]) == {"cannot tell"}
+    for claim in sentences.TELLS_MORE.values():
+        assert set(open_.loc[open_["claim"] == claim, "outcome"]) == {"cannot tell"}
     assert SURPRISAL not in " ".join(open_["reading"])
     less = outcomes.table(sentences.claims(table(area=0.5, more=-0.1)), relevant=sentences.RELEVANT)
     assert set(less["outcome"]) == {"no"}

@@ -82,25 +82,34 @@ def advantages(entropy=0.03, equal=0.03, one=0.03, reach=0.005):
 
 def curve(gains=(0.1, 0.6, 0.4, 0.5), windows=(0.03, 0.01)):
     rows = [{"quantity": GAIN, "level": place, "estimate": gain} for place, gain in enumerate(gains)]
-    for window, saved in zip((1.0, 4.0), windows, strict=True):
-        known = {"quantity": SAVED, "policy": ENTROPY, "window": window, "chosen": window == 4}
-        rows += [known | {"level": level, "estimate": saved - level} for level in (0, 0.01)]
+    for (policy, quantity), more in (((ENTROPY, SAVED), 0), ((ONE, SAVED_EQUAL), 0.001)):
+        for window, saved in zip((1.0, 4.0), windows, strict=True):
+            known = {"quantity": quantity, "policy": policy, "window": window, "chosen": window == 4}
+            rows += [known | {"level": level, "estimate": saved + more - level} for level in (0, 0.01)]
     return pd.DataFrame(rows).assign(
         low=lambda rows: rows["estimate"] - 0.01, high=lambda rows: rows["estimate"] + 0.01
     )
 
 
+def switched(table, of_checks=None, of_curve=None, **changes):
+    """What is said of these advantages, with some columns of the table of claims replaced."""
+    known = checks() if of_checks is None else of_checks
+    weighed = outcomes.table(sentences.claims(known, table), relevant=sentences.RELEVANT).assign(**changes)
+    return sentences.switching(known, curve() if of_curve is None else of_curve, table, weighed)
+
+
 def test_what_is_saved_and_why():
-    said = sentences.switching(checks(), curve(), advantages())
+    said = switched(advantages())
     assert "the large twin saves 0.400 ([0.300, 0.500], 95 %, 50 texts) bits" in said
-    assert "at most 0.030 [0.025, 0.035] bits more than a random switch with the same share (79% of the tokens)" in said
+    assert "saves at most 0.030 [0.025, 0.035] bits against a random switch with the same share (79% of the" in said
     assert said.count("With the window that validation texts choose (mean of 4), a switch by the small twin's") == 1
     assert "oracle saves at most 0.300 bits more than chance, so entropy finds 10% of what" in said
+    assert "it loses 0.010 [0.005, 0.015] bits at its best threshold against" in switched(advantages(equal=-0.01))
 
 
 @pytest.mark.parametrize("wrong", [{"gathered": 0.9}, {"better": 0.05}])
 def test_twins_that_have_not_learned_weigh_nothing(wrong):
-    said = sentences.switching(checks(**wrong), curve(), advantages())
+    said = switched(advantages(), checks(**wrong))
     assert said.startswith("**This run cannot weigh the claim.**")
     assert "enough to matter" not in said
     rows = list(sentences.claims(checks(**wrong), advantages()))
@@ -112,14 +121,16 @@ def test_twins_that_have_not_learned_weigh_nothing(wrong):
     ("value", "reach", "said"),
     [
         (0.03, 0.005, "**enough to matter** (at least 0.02 bits)"),
-        (0.015, 0.01, "**cannot tell** whether that matters (0.02 bits would, 0.010 would be seen)"),
+        (0.015, 0.01, "**cannot tell** whether that matters (0.02 bits would, 0.012 would be seen)"),
         (0.01, 0.005, "**too little to matter** (0.02 bits would)"),
         (0.0, 0.005, "**no more than chance**"),
+        (-0.01, 0.005, "**less than chance**"),
     ],
 )
-def test_each_verdict(value, reach, said):
+def test_each_verdict_is_that_of_the_table(value, reach, said):
     table = advantages(entropy=value, equal=value, one=value, reach=reach)
-    assert sentences.switching(checks(), curve(), table).count(said) == 3
+    assert switched(table, detectable=0.012).count(said) == 3
+    assert switched(table, outcome="cannot tell").count("**cannot tell** whether that matters") == 3
 
 
 @pytest.mark.parametrize(
@@ -131,20 +142,22 @@ def test_each_verdict(value, reach, said):
     ],
 )
 def test_each_reason(gains, said):
-    assert said in sentences.switching(checks(), curve(gains), advantages())
+    assert said in switched(advantages(), of_curve=curve(gains))
 
 
 @pytest.mark.parametrize(
-    ("windows", "said"),
+    ("value", "said"),
     [
-        ((0.03, 0.01), "**whether it is 0.02 bits depends on the window**."),
-        ((0.03, 0.02), "the window does not decide whether it is 0.02 bits."),
-        ((0.01, 0.01), "the window does not decide whether it is 0.02 bits."),
+        (0.03, "the answer is **yes** as well."),
+        (0.014, "the answer is **yes**: **it depends on the window**."),
+        (0.0, "the answer is **no** as well."),
     ],
 )
-def test_the_window_may_decide(windows, said):
-    text = sentences.switching(checks(), curve(windows=windows), advantages())
-    assert f"of each window it is {windows[0]:.3f} (one token), {windows[1]:.3f} (mean of 4): {said}" in text
+def test_the_window_may_decide(value, said):
+    text = switched(advantages(entropy=value, one=value))
+    start = "At the best threshold of each window it is"
+    assert f"{start} 0.030 (one token), 0.010 (mean of 4). With the best of all windows (one token), {said}" in text
+    assert f"{start} 0.031 (one token), 0.011 (mean of 4). With the best of all windows (one token), {said}" in text
 
 
 def test_claims_in_their_form():

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from bitskept.sources import corpora
-from bitskept.studies.output.class_checkpoints import DEPTH, RANDOM, TRAINING, by_layer
+from bitskept.studies.output.class_checkpoints import DEPTH, RANDOM, SINCE_FIRST, SINCE_RANDOM, TRAINING, by_layer
 from bitskept.studies.output.word_classes import (
     COLUMNS,
     Plan,
@@ -139,13 +139,14 @@ def raw(rights, *, weights="trained", words=24, **facts):
 
 
 def test_differences_between_layers_steps_and_weights():
-    twins = pd.concat([raw([0.3, 0.3], step=0, twin="next token"), raw([0.3, 0.6], step=8, twin="next token")])
-    table = by_layer(raw([0.3, 0.4, 0.7]), [raw([0.3, 0.3, 0.3], weights="random")], twins, 0)
+    twins = pd.concat([raw([0.2, 0.3], step=0, twin="next token"), raw([0.3, 0.6], step=8, twin="next token")])
+    table = by_layer(raw([0.3, 0.4, 0.7]), [raw([0.2, 0.3, 0.3], weights="random")], twins, 0)
     assert table.attrs["made by"].endswith("by_layer")
     differences = table[table["reading"] == "before"].set_index(["weights", "quantity"])
     jitter = np.random.default_rng(0).uniform(-0.1, 0.1, size=24).mean()
     expected = {("trained", DEPTH): 0.4 + 2 * jitter, ("trained", RANDOM): 0.4}
     expected |= {("twin", DEPTH): 0.3 + jitter, ("twin", TRAINING): 0.3}
+    expected |= {("trained", SINCE_RANDOM): 0.5 + 2 * jitter, ("twin", SINCE_FIRST): 0.4 + jitter}
     for place, value in expected.items():
         row = differences.loc[[place]].iloc[0]
         assert row["estimate"] == pytest.approx(value)
