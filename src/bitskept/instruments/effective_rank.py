@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from scipy.stats import t as student
 
-from bitskept.instruments.measurement import MODEL, label, measurement, to_table
+from bitskept.instruments.measurement import MODEL, at_least, label, measurement, to_table
 from bitskept.instruments.states import StateBatch, encode, resolve_layers, stream
 from bitskept.sources import corpora
 from bitskept.sources.language_model import LanguageModel
@@ -56,8 +56,7 @@ class Plan:
             raise ValueError(f"ranks must be a first and a later one, counted from 1, but are {self.ranks}")
         if not 2 <= self.groups <= self.sentences:
             raise ValueError(f"groups must be 2 to {self.sentences}, the number of sentences, but is {self.groups}")
-        if self.layers is not None and self.layers < 1:
-            raise ValueError(f"layers must be at least 1, but is {self.layers}")
+        at_least(self, layers=1)
 
 
 @measurement("effective_rank", 2)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bitskept.instruments.likelihood import diffusion_bound, heads, surprisal
-from bitskept.instruments.measurement import measurement, model_facts
+from bitskept.instruments.measurement import at_least, measurement, model_facts
 from bitskept.sources import corpora
 from bitskept.sources.language_model import LanguageModel
 from bitskept.theory.intervals import ratio_interval
@@ -37,8 +37,7 @@ class Plan:
     def __post_init__(self) -> None:
         if self.way not in ("likelihood", "diffusion"):
             raise ValueError(f"there is no way {self.way!r} to measure: choose likelihood or diffusion")
-        if self.sentences < 1:
-            raise ValueError(f"sentences must be at least 1, but is {self.sentences}")
+        at_least(self, sentences=1)
 
 
 @measurement("bits_per_byte", 2)

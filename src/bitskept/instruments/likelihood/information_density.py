@@ -32,7 +32,7 @@ from bitskept.instruments.likelihood.answers import (
     read_prompts,
     warn_of_seams,
 )
-from bitskept.instruments.measurement import measurement, model_facts
+from bitskept.instruments.measurement import at_least, measurement, model_facts
 from bitskept.sources import prompts as prompt_sets
 from bitskept.sources.language_model import LanguageModel
 from bitskept.theory.intervals import ratio_interval
@@ -60,10 +60,7 @@ class Plan:
     dtype: str = "auto"
 
     def __post_init__(self) -> None:
-        for name, least in (("pairs", 1), ("others", 1), ("context", 0), ("length", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name} must be at least {least}, but is {value}")
+        at_least(self, pairs=1, others=1, context=0, length=1)
 
 
 @measurement("information_density", 3, source=prompt_sets)

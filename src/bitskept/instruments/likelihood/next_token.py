@@ -17,7 +17,7 @@ from jaxtyping import Float
 from bitskept.instruments.embeddings import with_special_tokens
 from bitskept.instruments.likelihood import heads, surprisal
 from bitskept.instruments.likelihood.information_density import require_decoder
-from bitskept.instruments.measurement import measurement, model_facts
+from bitskept.instruments.measurement import at_least, measurement, model_facts
 from bitskept.instruments.states import Encoding, encode, stream
 from bitskept.sources import corpora
 from bitskept.sources.language_model import LanguageModel
@@ -46,8 +46,7 @@ class Plan:
     dtype: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.sentences < 1 or self.counted < 1:
-            raise ValueError(f"sentences and counted must be at least 1, but are {self.sentences} and {self.counted}")
+        at_least(self, sentences=1, counted=1)
 
 
 @measurement("next_token", 2)

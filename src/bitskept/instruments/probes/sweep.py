@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int
 
 from bitskept.instruments.masks import visible_among_masks
-from bitskept.instruments.measurement import MODEL, label, measurement, to_table
+from bitskept.instruments.measurement import MODEL, at_least, label, measurement, to_table
 from bitskept.instruments.probes.bounds_by_layer import Outcome, certificate_rows, group_rows, word_rows
 from bitskept.instruments.probes.readings import OTHERS, POOLINGS, token_reading
 from bitskept.instruments.probes.sentence_vectors import Question, SentenceVectors, place_questions
@@ -72,9 +72,7 @@ class Plan:
     hidden: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("train", "validation", "test", "side_layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+        at_least(self, train=1, validation=1, test=1, side_layers=1)
         if wrong := [size for size in self.smaller if not 1 <= size < self.train]:
             raise ValueError(
                 f"smaller numbers of training sentences lie between 1 and {self.train - 1}, not {wrong[0]}"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 import transformers
 
+from bitskept.instruments.measurement import at_least
+
 CLASSES = {
     # Norm before each part, rotary positions, gated feed-forward. Both-sided, it is EuroBERT.
     ("llama", True): "LlamaForCausalLM",
@@ -47,9 +49,7 @@ class Build:
     def __post_init__(self) -> None:
         if self.family not in (families := {family for family, _ in CLASSES}):
             raise ValueError(f"there is no family {self.family!r}: choose one of {', '.join(sorted(families))}")
-        for name in ("width", "depth", "heads", "feed_forward", "state"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+        at_least(self, width=1, depth=1, heads=1, feed_forward=1, state=1)
         if self.width % (2 * self.heads):  # rotary positions turn pairs
             raise ValueError(f"a width of {self.width} cannot be split into {self.heads} heads of an even size")
         if not self.initial > 0:

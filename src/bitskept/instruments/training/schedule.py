@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from bitskept.instruments.measurement import at_least
 from bitskept.instruments.states import Encoding
 
 WINDOW = 16
@@ -40,9 +41,7 @@ class Schedule:
         return cls(steps, batch, rate, warmup=-(-steps // 20), measure_every=-(-steps // 8), **others)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "accumulate", "save_every", "measure_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+        at_least(self, steps=1, batch=1, accumulate=1, save_every=1, measure_every=1)
         if self.batch % self.accumulate:
             raise ValueError(f"a batch of {self.batch} items cannot be split into {self.accumulate} equal parts")
         if not self.rate > 0:
