@@ -18,7 +18,7 @@ def without_paths(
 ) -> tuple[dict[str, Any], dict[str, str], pd.DataFrame]:
     """Parameters, the fingerprints of models, and a table, with names in place of paths wherever they occur."""
     of_models = table["model"].dropna().astype(str).unique() if "model" in table else ()
-    values = [*_strings(parameters), *of_models]
+    values = [*strings(parameters), *of_models]
     given = [value for value in values if not _is_path(value) or on_disk(value)]  # others are texts: "b = 1/√d"
     gone = [value for value in of_models if _is_absolute(value)]
     names = names_of_paths([*given, *gone, *fingerprints], fingerprints)
@@ -50,15 +50,15 @@ def _replaced(value: Any, names: Mapping[str, str]) -> Any:
     return type(value)(_replaced(item, names) for item in value) if isinstance(value, list | tuple) else value
 
 
-def _strings(value: Any) -> Iterator[str]:
-    """All strings in parameters."""
+def strings(value: Any) -> Iterator[str]:
+    """All strings in nested lists and mappings, names included."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        yield from _strings([*value.keys(), *value.values()])
+        yield from strings([*value.keys(), *value.values()])
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _strings(item)
+            yield from strings(item)
 
 
 def _is_path(value: str) -> bool:

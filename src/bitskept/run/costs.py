@@ -4,7 +4,7 @@ The times are those of the last run of all notebooks that began with an empty st
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from bitskept import root
 from bitskept.base import provenance, publishing
 from bitskept.base.files import locked, write_whole
 from bitskept.base.params import Section
+from bitskept.base.path_names import strings
 from bitskept.base.store import home
 from bitskept.run import run_record
 from bitskept.run.forecast import BYTES
@@ -130,7 +131,7 @@ def announcement(profile: str, sections: Mapping[str, Section], core_speed: floa
 
 def downloads(sections: Collection[Section]) -> list[str]:
     """In words: the models, texts and tasks that these sections name and that are not here, and their size."""
-    named = set(_strings([section.model_dump() for section in sections]))
+    named = {text.partition("@")[0] for text in strings([section.model_dump() for section in sections])}
     sizes: dict[str, int] = {}  # of packages, which entries share, and of models on the hub
     sized, others = dict[str, None](), dict[str, None]()
     for kind, source in (("models", model_files), ("corpora", corpora), ("tasks", tasks)):
@@ -158,14 +159,3 @@ def _wheels(entry: Entry) -> list[dict[str, Any]]:
     texts = registry("corpora")
     parts = [texts[id] for id in (*entry.get("mixed", []), *([entry["package_of"]] if "package_of" in entry else []))]
     return [*entry.get("packages", []), *(part["package"] for part in (entry, *parts) if "package" in part)]
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """All strings in nested lists and dicts, names included; of a model at a revision the model."""
-    if isinstance(value, str):
-        yield value.partition("@")[0]
-    elif isinstance(value, dict):
-        yield from _strings([*value, *value.values()])
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _strings(item)
