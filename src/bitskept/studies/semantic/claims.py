@@ -25,7 +25,7 @@ RELEVANT = {PER_TOKEN: 0.1, PER_ANSWER: 1.0, PER_SYMBOL: 0.01, BITS: 0.1}
 NAMES = {"mixture": "mixture over prompts", "left_out": "own prompt left out", "promptless": "no prompt"}
 DIRECTS = "a prompt adds to what an answer's own past predicts"
 MORE = "more context adds more"
-RISES = "along answers by people the flow of bits still rises in their second half"
+ARRIVES = "along answers by people bits still arrive in their second half"
 DRIFTS = "along answers by people a prompt tells less than the model expects"
 PAST = "errors cost less where the past is known"
 GATHERS = "the context of a token saves bits"
@@ -110,7 +110,7 @@ def _people(people: pd.DataFrame, section: SemanticInformation) -> Iterator[dict
     rises = people[(people["quantity"] == RISE) & (people["whose"] == "people")]
     for row in rises.to_dict("records"):
         facts = {"reading": NAMES[row["marginal"]], "primary": row["marginal"] == "left_out"}
-        yield _row(RISES, model, PER_TOKEN, effect(row), row["n"], **facts)
+        yield _row(ARRIVES, model, PER_TOKEN, effect(row), row["n"], **facts)
     last = people[(people["position"] == people["position"].max()) & (people["quantity"] == "M")]
     for row in last[last["whose"] == DIFFERENCE].to_dict("records"):
         facts = {"reading": NAMES[row["marginal"]], "primary": row["marginal"] == "mixture"}

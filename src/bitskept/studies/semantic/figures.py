@@ -88,7 +88,7 @@ def context(table: pd.DataFrame) -> Figure:
 
 
 def flow(table: pd.DataFrame) -> Figure:
-    """S and its expected part A; and M, the part due to chance, for single samples and on average."""
+    """S and its expected part A under the mixture; and M, the part due to chance, for single samples and on average."""
     mixture = table[table["marginal"] == "mixture"].assign(tokens=lambda rows: rows["position"] + 1)
     by_quantity = dict(list(mixture.groupby("quantity")))
     figure, (left, right) = _panels(2)
@@ -99,6 +99,7 @@ def flow(table: pd.DataFrame) -> Figure:
         right.plot(rows["tokens"], rows["estimate"], color="grey", alpha=0.35, linewidth=0.8)
     curve(right, by_quantity["M"], "tokens", color=FLOW["M"], label="mean of M, 95 %")
     right.axhline(0, color="black", linewidth=1)
+    figure.suptitle(MARGINALS["mixture"][1])
     left.set(title="expected to rise", xlabel="tokens", ylabel="bits, mean over samples", ylim=(0, None))
     right.set(title=f"luck: M along {len(samples)} samples", xlabel="tokens", ylabel="bits")
     figure.legend(loc="outside lower center", ncols=3)
@@ -106,19 +107,24 @@ def flow(table: pd.DataFrame) -> Figure:
 
 
 def people(table: pd.DataFrame) -> Figure:
-    """S, A and M along human answers and along the model's; and the difference of M, prompt by prompt."""
-    mixture = table[table["marginal"] == "mixture"].assign(tokens=lambda rows: rows["position"] + 1)
-    figure, panels = _panels(3, figsize=(15, 4.8), sharey=True)
+    """S, A and M along human answers and along the model's; and the difference of M, prompt by prompt. Above, under the
+    mixture, as the verdict on M; below, with the own prompt left out, as the verdict on the second half.
+    """
+    table = table.assign(tokens=table["position"] + 1)
+    figure = Figure(figsize=(15, 8), layout="constrained")
+    panels = figure.subplots(2, 3, sharey="row")
     titles = {"people": "answers by people", "model": "the model's own", DIFFERENCE: "people less the model: M"}
-    for axes, (whose, title) in zip(panels, titles.items(), strict=True):
-        for quantity, colour in FLOW.items():
-            rows = mixture[(mixture["whose"] == whose) & (mixture["quantity"] == quantity)]
-            if whose != DIFFERENCE or quantity == "M":
+    for axes_of_marginal, marginal in zip(panels, ("mixture", "left_out"), strict=True):
+        for axes, (whose, title) in zip(axes_of_marginal, titles.items(), strict=True):
+            for quantity, colour in FLOW.items() if whose != DIFFERENCE else [("M", FLOW["M"])]:
+                rows = table[(table["whose"] == whose) & (table["quantity"] == quantity)]
+                rows = rows[rows["marginal"] == marginal]
                 curve(axes, rows, "tokens", color=colour, marker=".", label=WORDS[quantity])
-        axes.axhline(0, color="black", linewidth=1)
-        axes.set(title=title, xlabel="tokens")
-    panels[0].set_ylabel("bits, mean over prompts, 95 %")
-    _legend(figure, panels[0], ncols=3)
+            axes.axhline(0, color="black", linewidth=1)
+            axes.set(title=title, xlabel="tokens")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        axes_of_marginal[0].set_ylabel(f"{MARGINALS[marginal][1]}\nbits, mean over prompts, 95 %")
+    _legend(figure, panels[0, 0], ncols=3)
     return figure
 
 

@@ -180,23 +180,27 @@ def people(drift: pd.DataFrame) -> str:
 
 
 def rise(drift: pd.DataFrame, section: SemanticInformation) -> str:
-    """Whether S still rises in the second half of human answers, by marginal, next to the model's own; a table of
-    `human_answers.drift`.
+    """Whether bits still arrive in the second half of human answers, by marginal, next to the first half and to the
+    model's own; a table of `human_answers.drift`.
     """
     lines, rises = [], drift[drift["quantity"] == RISE]
+    middle = int(drift["position"].max()) // 2
+    first = drift[(drift["quantity"] == "S") & (drift["position"] == middle)].set_index(["marginal", "whose"])
+    before = first["estimate"] / (middle + 1)
     for name in MARGINALS:
         rows = rises[rises["marginal"] == name].set_index("whose").to_dict("index")
         human, model = (rows[whose] for whose in WHOSE)
         verdict = by_interval(
             human,
-            above="**still rises**",
-            below="**falls**",
-            neither="is not shown to rise any more",
-            unknown="cannot be judged on so few",
+            above="**bits still arrive**",
+            below="**bits are lost**",
+            neither="bits are not shown to arrive any more",
+            unknown="on so few this cannot be judged",
         )
         lines.append(
-            f"- **{NAMES[name]}**: {quote(human, BITS)} bits per token, so S {verdict}; along the model's own answers "
-            f"{quote(model, BITS)}."
+            f"- **{NAMES[name]}**: {quote(human, BITS)} bits per token, after {before[name, 'people']:.2f} in the "
+            f"first half: {verdict}. Along the model's own answers {quote(model, BITS)}, after "
+            f"{before[name, 'model']:.2f}."
         )
     bank = 1 + section.flow_others
     lines.append(

@@ -38,15 +38,19 @@ def _barely(table: pd.DataFrame) -> list[str]:
 
 def _luck(table: pd.DataFrame) -> list[str]:
     """What it means where M drifts along the model's own answers, or where that cannot be told."""
-    rows = table[(table["claim"] == LUCK) & table["primary"]]
+    rows = table[table["claim"] == LUCK]
     lines = []
     for outcome, meaning in (
         ("yes", "there is a **mistake** in samples, densities or divergences"),
         ("cannot tell", "a mistake of the size that counts could go unseen there"),
     ):
-        part = rows[rows["outcome"] == outcome]
-        if len(part):
-            lines.append(f"The control of M ({'; '.join(part.apply(outcomes.setting, axis=1))}): {meaning}.\n")
+        for primary, name in (
+            (True, "The control of M"),
+            (False, "The control of drift along human answers"),
+        ):
+            part = rows[(rows["outcome"] == outcome) & (rows["primary"] == primary)]
+            if len(part):
+                lines.append(f"{name} ({'; '.join(part.apply(outcomes.setting, axis=1))}): {meaning}.\n")
     return lines
 
 

@@ -107,7 +107,7 @@ def test_where_all_is_there_the_paper_is_right_and_the_controls_are_passed(table
         ({"prompt": 0.09}, claims.DIRECTS, "cannot tell"),
         ({"own": -0.3}, claims.OWN, "no"),
         ({"more": 0.0}, claims.MORE, "no"),
-        ({"rise": -0.2}, claims.RISES, "no"),
+        ({"rise": -0.2}, claims.ARRIVES, "no"),
         ({"fall": 3.0}, claims.DRIFTS, "no"),
         ({"fall": -0.9}, claims.DRIFTS, "cannot tell"),
         ({"luck": -3.0}, claims.LUCK, "yes"),
@@ -145,7 +145,7 @@ def test_primary_is_the_mixture_but_where_it_reaches_its_ceiling(table):
     main = table().query("primary")
     assert main.loc[claims.DIRECTS, "reading"] == claims.NAMES["mixture"]
     assert main.loc[claims.DRIFTS, "reading"] == claims.NAMES["mixture"]
-    assert main.loc[claims.RISES, "reading"] == claims.NAMES["left_out"]
+    assert main.loc[claims.ARRIVES, "reading"] == claims.NAMES["left_out"]
     assert main.loc[claims.MORE, "reading"] == f"{claims.NAMES['left_out']}, 8 against 1 tokens"
     assert main.loc[claims.BEST_OF, "reading"] == "N = 4"
 
@@ -163,6 +163,6 @@ def test_the_primary_claims_pay_for_their_number_and_the_others_do_not(table, mo
     monkeypatch.setitem(claims.RELEVANT, claims.PER_TOKEN, 0.01)
     unsure = 0.05 / norm.isf(0.025) * norm.isf(0.02)
     found = table(prompt=unsure, more=unsure, rise=unsure, short=unsure)
-    for claim in (claims.DIRECTS, claims.MORE, claims.RISES):
+    for claim in (claims.DIRECTS, claims.MORE, claims.ARRIVES):
         assert outcomes(found, claim) == {"cannot tell"}
         assert outcomes(found, claim, primary=False) == {"yes"}

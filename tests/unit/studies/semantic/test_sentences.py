@@ -201,20 +201,25 @@ def test_people_drift_if_the_difference_is_sure(drift, said):
 @pytest.mark.parametrize(
     ("ends", "said"),
     [
-        ((0.1, 0.5), "so S **still rises**"),
-        ((-0.1, 0.5), "so S is not shown to rise any more"),
-        ((-0.5, -0.1), "so S **falls**"),
-        ((np.nan, np.nan), "so S cannot be judged on so few"),
+        ((0.1, 0.5), ": **bits still arrive**. Along"),
+        ((-0.1, 0.5), ": bits are not shown to arrive any more. Along"),
+        ((-0.5, -0.1), ": **bits are lost**. Along"),
+        ((np.nan, np.nan), ": on so few this cannot be judged. Along"),
     ],
 )
-def test_whether_s_still_rises_is_decided_by_the_interval(section, ends, said):
+def test_whether_bits_still_arrive_is_decided_by_the_interval(section, ends, said):
     by_whose = [("people", 0.2, *ends), ("model", 0.7, 0.6, 0.8), (DIFFERENCE, -0.5, -0.6, 0.0)]
     rows = pd.DataFrame(by_whose, columns=["whose", "estimate", "low", "high"]).assign(n=40)
-    every = [rows.assign(marginal=name, quantity=quantity) for name in MARGINALS for quantity in ("M", RISE)]
+    every = [
+        rows.assign(marginal=name, quantity=quantity, position=15) for name in MARGINALS for quantity in ("S", RISE)
+    ]
+    half = pd.DataFrame({"whose": ["people", "model"], "estimate": [8.0, 12.0], "position": 7, "quantity": "S"})
+    every += [half.assign(marginal=name) for name in MARGINALS]
     found = sentences.rise(pd.concat(every), section.model_copy(update={"flow_others": 7}))
     assert found.startswith("In the second half of 40 human answers:")
     assert found.count(said) == len(MARGINALS)
-    assert found.count("; along the model's own answers 0.70 [0.60, 0.80].") == len(MARGINALS)
+    assert found.count(" bits per token, after 1.00 in the first half: ") == len(MARGINALS)
+    assert found.count(" Along the model's own answers 0.70 [0.60, 0.80], after 1.50.") == len(MARGINALS)
     assert "- **no prompt**: 0.20 " in found
     assert "The mixture over 8 prompts can show 3.00 bits in the whole answer" in found
 
@@ -393,13 +398,21 @@ def test_a_bank_that_cannot_show_what_would_have_been_seen_is_too_small(ceiling,
             "The control of M (no prompt): a mistake of the size that counts could go unseen",
         ),
         ({"estimate": -1.0}, None),
-        ({"estimate": 2.0, "primary": False}, None),
+        ({"estimate": -1.0, "primary": False}, None),
+        (
+            {"estimate": 2.0, "primary": False},
+            "The control of drift along human answers (no prompt): there is a",
+        ),
+        (
+            {"estimate": 0.1, "p": 0.5, "primary": False},
+            "The control of drift along human answers (no prompt): a mistake of the size that counts could go unseen",
+        ),
     ],
 )
 def test_what_the_control_of_m_means(luck, said):
     rows = [claim(LUCK, outcomes.CONTROL, reading="no prompt", **luck), claim("a adds", "P3", 2.0)]
     found = verdict(rows)
-    assert (said in found) if said else ("The control of M" not in found)
+    assert (said in found) if said else ("The control o" not in found)
 
 
 def test_what_few_samples_cannot_tell_is_not_told():
