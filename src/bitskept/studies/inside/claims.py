@@ -35,10 +35,12 @@ THEOREMS = "the theorems on training, embedding, attention and generalisation (t
 LAW = "(to be tested: a distribution of the next token, which masked diffusion does not give)"
 SLOPES = "(to be tested: dimensions that tell the laws of growth apart)"
 ROOM = "(to be tested: a control that leaves room for more)"
+LEARNED = "(to be tested: a network that has learned more than how frequent tokens are)"
 
 ARRIVED, BITS, GAIN, DISTORTION = "of the bank's bits", "bits", "bits per token", "of a squared distance"
 DISTANCE, QUERIES, SLOPE = "of a mean distance", "of the queries", "bits per dimension"
 BELOW = "bits per token below the uniform distribution"
+GAINS = {"left_out": "gain over other prompts", "promptless": "gain over no prompt"}
 NEAR = 0.9
 """The share of the bank's bits from which a bound counts as tight."""
 RELEVANT = {
@@ -114,13 +116,15 @@ def _halves(halves: pd.DataFrame) -> Iterator[Row]:
 
 def _prompt(twins: pd.DataFrame) -> Iterator[Row]:
     for twin, rows in twins.groupby("twin", sort=False):
-        facts = _facts(PROMPT, "gain over other prompts", f"{twin} (twin)", GAIN, None)
+        facts = _facts(PROMPT, GAINS["left_out"], f"{twin} (twin)", GAIN, None)
         if not twin_runs.is_causal(twin):
             yield facts | UNTESTED | {"claim": f"{PROMPT} {LAW}"}
             continue
-        gains = rows[rows["marginal"] == "left_out"]
-        spread = {"estimate": gains["estimate"].mean(), "low": gains["low"].min(), "high": gains["high"].max()}
-        yield facts | {"clusters": gains["n"].iloc[0]} | effect(spread)
+        for marginal, reading in GAINS.items():
+            gains = rows[rows["marginal"] == marginal]
+            spread = {"estimate": gains["estimate"].mean(), "low": gains["low"].min(), "high": gains["high"].max()}
+            facts |= {"reading": reading, "clusters": gains["n"].iloc[0], "primary": marginal == "left_out"}
+            yield facts | effect(spread)
 
 
 def _fewer(distortions: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
@@ -134,9 +138,11 @@ def _fewer(distortions: pd.DataFrame, section: InsideTransformer) -> Iterator[Ro
         spared = {"estimate": section.distortion - row["estimate"]}
         spared |= {"low": section.distortion - row["high"], "high": section.distortion - row["low"]}
         reading = f"{section.distortion:g} minus the worst pair's, {row['dimension']} of {width} dimensions"
-        facts = _facts(claim, reading, section.model, DISTORTION, section.projections)
+        model = f"{section.model} ({section.points:,} of {rows['types'].iloc[0]:,} tokens)"
+        facts = _facts(claim, reading, model, DISTORTION, section.projections)
         if points != EMBEDDINGS:
-            facts |= {"paper": CONTROL, "claim": "points need fewer dimensions than they have", "model": points}
+            model = f"{section.points:,} {points}"
+            facts |= {"paper": CONTROL, "claim": "points need fewer dimensions than they have", "model": model}
         yield facts | effect(spared)
 
 
@@ -203,7 +209,7 @@ def _bound(table: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
     """The gain over the uniform distribution on the training text, with the interval that the code leaves. p is the
     least failure rate at which the bound would be below the uniform distribution. Primary are networks of the usual
     size and text. The claim says so where the control, a distribution without context, is bounded below the uniform
-    distribution too.
+    distribution too. A network that costs its training text no less than this control has nothing to weigh.
     """
     usual, networks = (section.training.width, section.training.sentences), wide(table)
     control = networks[networks["kind"] == COUNTS].iloc[0]
@@ -220,5 +226,9 @@ def _bound(table: pd.DataFrame, section: InsideTransformer) -> Iterator[Row]:
                 "paper": CONTROL,
                 "claim": "the training text alone bounds the cost of a distribution without context",
             }
+        elif row["training"] >= control["training"]:
+            yield facts | UNTESTED | {"claim": f"{claim} {LEARNED}", "clusters": None}
+            continue
         ends = {"estimate": gain, "low": gain - excess, "high": gain + excess}
-        yield facts | ends | {"p": float(2.0**power), "detectable": excess}
+        detectable = excess if excess < row["uniform"] else np.inf  # no gain can be larger than all
+        yield facts | ends | {"p": float(2.0**power), "detectable": detectable}

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from bitskept.base.figures import curve
 from bitskept.instruments import claims_figure
+from bitskept.instruments.claims import CONTROL
 from bitskept.instruments.training.twin_runs import COLOURS
 from bitskept.studies.inside.claims import RELEVANT
 from bitskept.studies.inside.generalisation_figures import generalisation as generalisation
@@ -27,11 +28,13 @@ def elbo(table: pd.DataFrame, section: InsideTransformer) -> Figure:
     for place, (corpus, rows) in enumerate(table.groupby("corpus", sort=False)):
         gap = rows["mixture"] - rows["elbo"]
         left.plot(-rows["given_prompt"], gap, "o", color=f"C{place}", alpha=0.7, label=corpus)
-        curve(right, rows.dropna(subset="estimate"), "tokens", marker=".", color=f"C{place}")
-    left.axhline(0, color="black", linewidth=1)
+        beside = rows.dropna(subset="estimate").assign(tokens=rows["tokens"] + 0.2 * (place - 1))
+        curve(right, beside, "tokens", bars=True, marker=".", color=f"C{place}")
+    for axes in (left, right):
+        axes.axhline(0, color="black", linewidth=1)
     right.axhline(np.log2(section.bank), color="black", linestyle=":", label="log2 of the bank")
     left.set(xlabel="what the answer costs, given its prompt (bits)", ylabel="log2 p(answer) − ELBO", title="the gap")
-    right.set(xlabel="tokens of the answer", ylabel="bits so far, mean", title="how the bits arrive", ylim=(0, None))
+    right.set(xlabel="tokens of the answer", ylabel="bits so far, mean", title="how the bits arrive")
     figure.legend(loc="outside lower center", ncols=4)
     return figure
 
@@ -122,15 +125,21 @@ def geometry(table: pd.DataFrame) -> Figure:
 
 
 def energy(table: pd.DataFrame) -> Figure:
-    """The share of queries whose energy a step does not raise, by layer, for two energies."""
+    """The share of queries whose energy a step does not raise, by layer, for two energies. Steps stand side by side,
+    since many of them lower the first energy of all queries.
+    """
     figure = Figure(figsize=(13, 4.8), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
+    panels = figure.subplots(1, 2)
     layers = table.dropna(subset="layer")
+    names = sorted(set(layers["layer"].astype(int)))
     for axes, (form, title) in zip(panels, FORMS.items(), strict=True):
-        for (weights, step), rows in layers[layers["form"] == form].groupby(["weights", "step"], sort=False):
-            look = {"color": STEPS[step], "linestyle": "-" if weights == "trained" else ":"}
-            curve(axes, rows, "layer", share=True, label=f"{step}, {weights}", **look)
-        axes.set(title=title, xlabel="layer", ylim=(-0.03, 1.05), xticks=sorted(set(layers["layer"])))
+        parts = layers[layers["form"] == form].groupby(["weights", "step"], sort=False)
+        for place, ((weights, step), rows) in enumerate(parts):
+            look = {"color": STEPS[step], "linestyle": "none", "markerfacecolor": None if weights == "trained" else "w"}
+            beside = rows.assign(layer=rows["layer"].map(names.index) + 0.09 * (place - 3.5))
+            curve(axes, beside, "layer", share=True, bars=True, marker="o", label=f"{step}, {weights}", **look)
+        axes.set(title=title, xlabel="layer", xticks=range(len(names)), xticklabels=names)
+        axes.grid(visible=False, axis="x")
     panels[0].set_ylabel("queries whose energy does not rise")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
@@ -167,5 +176,6 @@ def memory(table: pd.DataFrame) -> Figure:
 
 
 def claims(table: pd.DataFrame) -> Figure:
-    """The primary claims, and those that could not be tested."""
-    return claims_figure.draw(table[table["primary"]], relevant=RELEVANT)
+    """The primary claims, and those that could not be tested; controls are named as such."""
+    names = ("control: " + table["claim"]).where(table["paper"] == CONTROL, table["claim"])
+    return claims_figure.draw(table.assign(claim=names)[table["primary"]], relevant=RELEVANT)

@@ -108,7 +108,7 @@ def few_numbers(table: pd.DataFrame) -> str:
         f"{text} The control, a distribution without any context, has a bound of {control['bound']:.2f} bits with a "
         f"code of {control['code']:,.0f}: {better}. By the same inequality the control costs at least {least:.2f} "
         f"bits, so the bound **{shown}** that the network has learned more than how frequent tokens are. "
-        f"{_trade(networks)}{_not_trained(networks)}"
+        f"{_trade(networks)}{_not_trained(networks)}{_learned_less(networks, control)}"
     )
 
 
@@ -140,6 +140,19 @@ def _not_trained(networks: pd.DataFrame) -> str:
         f" Even before rounding, the network with {_series(worse['numbers'], ',.0f')} numbers costs more on its "
         f"training text than one with fewer ({_series(worse['training'])} against {ordered['training'].min():.2f} "
         "bits): it was **not trained to its end**, and its bound does not tell what so many numbers could do."
+    )
+
+
+def _learned_less(networks: pd.DataFrame, control: pd.Series) -> str:
+    """Networks that cost no less on their training text than the distribution without any context."""
+    worse = networks[networks["training"] >= control["training"]].sort_values("numbers")
+    if worse.empty:
+        return ""
+    return (
+        f" With {_series(worse['numbers'], ',.0f')} numbers training has **not learned more than how frequent tokens "
+        f"are**: {_series(worse['training'])} bits on its text, where the control costs {control['training']:.2f} (as "
+        f"written down {_series(worse['coded_training'])} and {control['coded_training']:.2f}). So section 7 gives no "
+        f"verdict there: the bound is {_series(worse['bound'])} bits, and the control's {control['bound']:.2f}."
     )
 
 

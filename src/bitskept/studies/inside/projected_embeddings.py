@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy.stats import chi2
 
 from bitskept.base import store
 from bitskept.base.publishing import makes_table
@@ -49,6 +50,14 @@ def _control(section: InsideTransformer, types: int, width: int) -> pd.DataFrame
 
     made = store.stored("squeezed random points", 1, key, compute, logged=False)
     return made.assign(types=types, width=width, points=RANDOM)
+
+
+def share_beyond(dimension: int, distortion: float) -> float:
+    """The share of pairs of any points whose squared distance a Gaussian projection is expected to change by more: it
+    multiplies each by a chi-squared number divided by its degrees of freedom, the `dimension`.
+    """
+    ends = dimension * (1 - distortion), dimension * (1 + distortion)
+    return float(chi2.cdf(ends[0], dimension) + chi2.sf(ends[1], dimension))
 
 
 def at_half(rows: pd.DataFrame) -> pd.Series:

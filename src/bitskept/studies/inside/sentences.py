@@ -11,14 +11,16 @@ from bitskept.instruments import claims as outcomes
 from bitskept.instruments.claims import CONTROL
 from bitskept.studies.inside import projected_embeddings
 from bitskept.studies.inside.attention_energy import lowered_overall
-from bitskept.studies.inside.capacity import TOLD
-from bitskept.studies.inside.claims import DISTANCE, RELEVANT, beyond_sampling, leaves_room
+from bitskept.studies.inside.capacity_sentences import memory as memory
+from bitskept.studies.inside.claims import DISTANCE, PROMPT, RELEVANT, beyond_sampling, leaves_room
 from bitskept.studies.inside.infonce import Plan as Pairs
 from bitskept.studies.inside.projected_embeddings import EMBEDDINGS, RANDOM
 from bitskept.studies.inside.section import InsideTransformer
 from bitskept.theory import johnson_lindenstrauss
 
 BITS = ".2f"
+EARLY = 1 / 8
+"""A twin has hardly begun to learn if another one is as good after this part of the steps."""
 ROUNDING = 1e-6
 """Bits by which rounding may put an answer below its bound."""
 FINDINGS = (("short", "keys"), ("full", "values"), ("full", "zero"))
@@ -28,15 +30,18 @@ FINDINGS = (("short", "keys"), ("full", "values"), ("full", "zero"))
 def elbo(table: pd.DataFrame, section: InsideTransformer) -> str:
     """Whether the bound holds, how close it is, and how much of the ceiling is used; a table of `elbo.bounds`."""
     gap, arriving = _gap(table), table.dropna(subset="tokens")
+    near = table.assign(near=table["mixture"] - table["elbo"] < 0.1).dropna(subset="mixture")
+    by_corpus = near.groupby("corpus", sort=False)["near"].agg(["sum", "size"])
+    away = ", ".join(f"{corpus} {count} of {number}" for corpus, count, number in by_corpus.itertuples())
     last = arriving.groupby("corpus", sort=False)[["estimate", "low", "high", "n"]].last()
     last[["estimate", "low", "high"]] /= np.log2(section.bank)
     shares = ", ".join(f"{corpus} {quote(row, clusters='answers')}" for corpus, row in last.to_dict("index").items())
     return (
         f"{(gap < -ROUNDING).sum()} of {len(gap)} answers lie below the bound; the smallest gap is {gap.min():.3f} "
-        f"bits, the largest {gap.max():.2f}. In {(gap < 0.1).sum()} answers it is below a tenth of a bit. On average "
-        f"the first {section.length} tokens of an answer contain this share of the bits that single out its prompt: "
-        f"{shares}. Where it is near 100 %, the mixture has reached its ceiling, and with a larger bank the prompt "
-        "would direct more bits into an answer."
+        f"bits, the largest {gap.max():.2f}. In {(gap < 0.1).sum()} answers it is below a tenth of a bit ({away}). On "
+        f"average the first {section.length} tokens of an answer contain this share of the bits that single out its "
+        f"prompt: {shares}. Where it is near 100 %, the mixture has reached its ceiling, and with a larger bank the "
+        "prompt would direct more bits into an answer."
     )
 
 
@@ -61,11 +66,11 @@ def infonce(bounds: pd.DataFrame) -> str:
 
 
 def architectures(table: pd.DataFrame) -> str:
-    """What text costs each twin and what a prompt adds, from the rows of a table of `architectures.by_checkpoint` for
-    the last step: means over seeds, with the outermost ends of their intervals.
+    """What text costs each twin after its last step, and what a prompt adds; a table of `architectures.by_checkpoint`.
+    Numbers are means over seeds, with the outermost ends of their intervals.
     """
     lines = []
-    for twin, rows in table.groupby("twin", sort=False):
+    for twin, rows in table[table["step"] == table["step"].max()].groupby("twin", sort=False):
         cost = rows[rows["quantity"].str.contains("bits_per_byte")]
         bound = " at most" if cost["quantity"].str.endswith("bound").all() else ""
         text = f"- **{twin}**: a byte costs{bound} {_spread(cost, 'sentences')} bits"
@@ -73,8 +78,22 @@ def architectures(table: pd.DataFrame) -> str:
         if len(left_out):
             text += f"; the prompt adds {_spread(left_out, 'answers')} bits per token against other prompts"
             text += f", and {_spread(promptless)} against no prompt"
-        lines.append(f"{text}.")
+        lines.append(f"{text}.{_hardly_begun(table, twin)}")
     return "\n".join(lines)
+
+
+def _hardly_begun(table: pd.DataFrame, twin: str) -> str:
+    """Whether another twin has come as far as this one in an `EARLY` part of the steps."""
+    costs = table[table["quantity"].str.contains("bits_per_byte")].pivot_table("estimate", "step", "twin")
+    steps, end = costs.index[-1], costs[twin].iloc[-1]
+    reached = costs.index[(costs.drop(columns=twin) <= end).any(axis=1)]
+    if not len(reached) or reached[0] > EARLY * steps:
+        return ""
+    moved = end - costs[twin].iloc[-2]
+    return (
+        f" Another twin got there by step {reached[0]} of {steps}, and since step {costs.index[-2]} this one has moved "
+        f"by {moved:+.2f} bits: it has **hardly begun to learn**, and its cost says little about its kind."
+    )
 
 
 def dimension(table: pd.DataFrame, section: InsideTransformer) -> str:
@@ -96,7 +115,7 @@ def dimension(table: pd.DataFrame, section: InsideTransformer) -> str:
         f"{table['n'].iloc[0]:,} pairs is reached {first}; by the formulas {short[0]} and {exact[0]} are enough. For "
         f"all {types:,} types {short[1]} and {exact[1]} would be; the model has {width}. So at this distortion the "
         f"lemma **{verdict}** the model's width. This depends on the distortion: {_least_distortion(types, width)}. "
-        f"{_against_random_points(table)}"
+        f"{_of_all_types(table, section)} {_against_random_points(table)}"
     )
 
 
@@ -107,6 +126,26 @@ def _least_distortion(types: int, width: int) -> str:
     if not enough:
         return "for all types, no distortion below 1 would let the lemma promise that"
     return f"for all types, the lemma promises that from a distortion of {enough[0]:.2f}"
+
+
+def _of_all_types(table: pd.DataFrame, section: InsideTransformer) -> str:
+    """Whether the number of points decides what half of the width can do."""
+    rows = table[table["points"] == EMBEDDINGS]
+    types, dimension = int(rows["types"].iloc[0]), int(projected_embeddings.at_half(rows)["dimension"])
+    share = projected_embeddings.share_beyond(dimension, section.distortion)
+    drawn, every = (share * points * (points - 1) / 2 for points in (section.points, types))
+    counted = f"{every:,.0f}" if every >= 10 else f"{every:.2g}"
+    text = (
+        f"A random projection into {dimension} dimensions is expected to distort {drawn:.2g} of these pairs by more "
+        f"than {section.distortion:g}, whichever points they are of, and {counted} of the pairs of all types"
+    )
+    if every < 1:
+        return f"{text}: {dimension} dimensions would do for all of them."
+    turn = np.ceil((1 + np.sqrt(1 + 8 / share)) / 2)
+    return (
+        f"{text}: they would need more dimensions, so an outcome for {section.points} points holds for **this number "
+        f"of points**. From {turn:,.0f} points on, at least one pair is expected."
+    )
 
 
 def _against_random_points(table: pd.DataFrame) -> str:
@@ -168,59 +207,28 @@ def energy(energies: pd.DataFrame) -> str:
     for weights, rows in lowered_overall(energies).groupby("weights", sort=False):
         by_step = rows.set_index(["form", "step"]).to_dict("index")
         short, values, zero = (by_step[finding] for finding in FINDINGS)
-        compared = "neither significantly more nor significantly less often than"
-        if values["high"] < zero["low"]:
-            compared = "significantly less often than"
-        if values["low"] > zero["high"]:
-            compared = "significantly more often than"
         lines.append(
             f"- {weights.capitalize()} weights: the first term falls as well for "
             f"{quote(short, clusters='sentences')} of the queries. What "
-            f"the head adds up, its values, lowers E for {quote(values)}, {compared} setting the query to 0 does: "
-            f"{quote(zero)}."
+            f"the head adds up, its values, lowers E for {quote(values)}, {_compared(values, zero)} setting the query "
+            f"to 0 does: {quote(zero)}."
         )
         if not leaves_room(zero):
             lines[-1] += " That is so near to all that **no head could be above it by what counts**."
     return "\n".join(lines)
 
 
-def memory(table: pd.DataFrame, growth: pd.DataFrame) -> str:
-    """How the capacity of each memory grows with the dimension, which law of growth fits, and at which loads the
-    perceptron learns about half of the labellings; tables of `capacity.capacities` and `capacity.growth`.
+def _compared(values: Mapping[str, Any], zero: Mapping[str, Any]) -> str:
+    """How often the values lower E, next to the control. Where that lowers E for every query, no query is left that
+    only the values could lower: the paired difference is the first share less 1, with its interval.
     """
-    lines = [
-        f"- {scale}: {_capacity(rows)}. {_law(growth[growth['scale'] == scale])}"
-        for scale, rows in table[table["quantity"] == "capacity"].groupby("scale", sort=False)
-    ]
-    learnt = table[table["quantity"] == "learnt"].sort_values("load")
-    half = learnt["estimate"] >= 0.5
-    around = pd.concat([learnt[half].tail(1), learnt[~half].head(1)]).to_dict("records")
-    shares = " and ".join(
-        f"{quote(row, clusters='labellings')} at {row['load']:.1f} points per weight" for row in around
-    )
-    inside = ((learnt["low"] <= learnt["expected"]) & (learnt["expected"] <= learnt["high"])).sum()
-    lines.append(
-        f"- perceptron: the share of labellings learned is {shares}. Cover's count lies in {inside} of the "
-        f"{len(learnt)} intervals."
-    )
-    return "\n".join(lines)
-
-
-def _law(fits: pd.DataFrame) -> str:
-    """Which laws of growth a memory's capacities can tell apart."""
-    if fits.empty:
-        return "With fewer than three dimensions that have an interval, no law of growth can be compared with another."
-    best = fits.loc[fits["worse"].idxmin()]
-    close = fits[(fits["worse"] < TOLD) & (fits["law"] != best["law"])]
-    far = fits[fits["worse"] >= TOLD]
-    text = f"Of the laws {', '.join(fits['law'])}, **{best['law']}** fits best to {best['n']} values of d"
-    if len(close):
-        text += f", but the sample **cannot tell** it from {' or '.join(close['law'])}"
-    if len(far):
-        text += f"; {' and '.join(far['law'])} {'is' if len(far) == 1 else 'are'} more than a hundred times less likely"
-    if best["p"] < 0.05:
-        text += f". Even the best misses the points by more than their errors (p = {best['p']:.1g})"
-    return f"{text}."
+    if zero["estimate"] == 1:
+        return f"query by query {'significantly less' if values['high'] < 1 else 'no more'} often than"
+    if values["high"] < zero["low"]:
+        return "significantly less often than"
+    if values["low"] > zero["high"]:
+        return "significantly more often than"
+    return "neither significantly more nor significantly less often (the intervals are not paired) than"
 
 
 def verdict(bounds: pd.DataFrame, energies: pd.DataFrame, claims: pd.DataFrame) -> str:
@@ -236,6 +244,7 @@ def verdict(bounds: pd.DataFrame, energies: pd.DataFrame, claims: pd.DataFrame) 
     papers = claims[claims["primary"] & (claims["paper"] != CONTROL)]
     tested = papers[papers["outcome"] != "not tested"]
     said = [f"- {claim}: **{outcomes.verdict(rows)}**" for claim, rows in tested.groupby("claim", sort=False)]
+    said += _against_no_prompt(claims)
     left = len(papers) - len(tested)
     same = claims[(claims["paper"] == CONTROL) & (claims["outcome"] == "yes")]
     warned = [f"A control says yes too: {row['claim']} ({row['model']})." for row in same.to_dict("records")]
@@ -247,10 +256,24 @@ def verdict(bounds: pd.DataFrame, energies: pd.DataFrame, claims: pd.DataFrame) 
         [
             f"{held}: {counts}. This tests the program and not the theory. What can be tested by measuring:\n",
             *said,
-            f"\n{left} row{'' if left == 1 else 's'} of the table could not be tested. Nothing here measures whether "
-            "the theory's theorems are true.",
+            f"\n{left} primary row{'' if left == 1 else 's'} of the table could not be tested. Nothing here measures "
+            "whether the theory's theorems are true.",
         ]
     )
+
+
+def _against_no_prompt(claims: pd.DataFrame) -> list[str]:
+    """The outcomes about prompts that are others if an answer is compared with that to no prompt."""
+    rows = claims[claims["claim"] == PROMPT]
+    main, rest = (rows[rows["primary"] == primary] for primary in (True, False))
+    others = rest[rest["outcome"] != rest["model"].map(main.set_index("model")["outcome"])]
+    if others.empty:
+        return []
+    return [
+        f"\nWhether a prompt directs information depends on what it is compared with: against *no prompt* in place of "
+        f"other prompts the outcome is **{outcomes.verdict(others)}**. But any prompt may give such a gain, whether it "
+        "is the answer's own or another."
+    ]
 
 
 def _gap(table: pd.DataFrame) -> pd.Series:
@@ -263,28 +286,6 @@ def _raised(energies: pd.DataFrame) -> tuple[int, int]:
     whole = lowered_overall(energies)
     keys = whole[(whole["form"] == "full") & (whole["step"] == "keys")]
     return round(((1 - keys["estimate"]) * keys["queries"]).sum()), int(keys["queries"].sum())
-
-
-def _capacity(rows: pd.DataFrame) -> str:
-    """The capacities of one memory in its least and its most dimensions, and how near they are to what is expected."""
-    known = rows.dropna(subset="estimate").sort_values("dimension")
-    ends = known.iloc[sorted({0, len(known) - 1})].to_dict("records")
-    text = " and ".join(f"{row['estimate']:,.0f} {_ends(row)} patterns at d = {row['dimension']}" for row in ends)
-    text += f" (95 %, {known['n'].iloc[0]:.0f} draws)"
-    if beyond := sorted(set(rows["dimension"]) - set(known["dimension"])):
-        text += f"; more than was tried at d = {', '.join(map(str, beyond))}"
-    if len(known) > 1:
-        share = known["estimate"] / known["expected"]
-        text += f". That is {share.min():.2f} to {share.max():.2f} times what is expected"
-    return text
-
-
-def _ends(row: Mapping[str, Any]) -> str:
-    """The interval of a capacity, whose upper end may be more than was tried."""
-    if np.isnan(row["low"]):
-        return "(no interval)"
-    low, high = (f"{row[end]:,.{0 if row[end] > 100 else 1}f}" for end in ("low", "high"))
-    return f"[{low}, {'more' if np.isnan(row['high']) else high}]"
 
 
 def _spread(rows: pd.DataFrame, clusters: str = "") -> str:

@@ -29,12 +29,15 @@ def found(
     halves=2.0,
     shuffled=-1.0,
     gain=0.5,
+    promptless=0.5,
     distortion=0.3,
     apart=0.9,
     values=0.9,
     zero=0.5,
     slope=0.8,
     loss=6.0,
+    added=1.0,
+    learned=5.0,
     reach=0.02,
 ):
     """The notebook's tables, with one number for each claim."""
@@ -47,10 +50,12 @@ def found(
         for layer, mixed, bits in pairs
     ]
     gains = [("next token", "left_out", gain), ("next token", "mixture", 9.0), ("diffusion", None, 2.0)]
+    gains.append(("next token", "promptless", promptless))
     twins = [{"twin": twin, "marginal": marginal} | within(bits, reach) for twin, marginal, bits in gains]
     worst = [("embeddings", 8, 2.0), ("embeddings", 50, distortion), ("embeddings", 99, 0.01), (RANDOM, 50, 0.25)]
     distortions = [
-        {"points": points, "dimension": size, "quantity": "max_distortion", "width": 100} | within(value, reach)
+        {"points": points, "dimension": size, "quantity": "max_distortion", "width": 100, "types": 2000}
+        | within(value, reach)
         for points, size, value in worst
     ]
     distances = [
@@ -77,7 +82,7 @@ def found(
     growth = [{"scale": "b = 1", "law": law, "worse": worse} | within(slope, reach) for law, worse in laws]
     values = {
         "coded_training": loss,
-        "bound": loss + 1,
+        "bound": loss + added,
         "uniform": 9.0,
         "code": 100.0,
         "longest_code": 100 + 400 * (8 - loss),
@@ -95,7 +100,7 @@ def found(
             "estimate": value,
         }
         for kind in (ALL, FEW, COUNTS)
-        for name, value in values.items()
+        for name, value in (values | {"training": 7.0 if kind == COUNTS else learned}).items()
     ]
     tables = answers, infonce, twins, distortions, shapes, energies, growth, bounds
     made = Found(*(pd.DataFrame(table).assign(n=30) for table in tables))
@@ -105,9 +110,14 @@ def found(
 
 
 def outcomes(section, **numbers):
-    """The outcome of each claim, by its text up to a comma that names a control."""
+    """The outcome of each claim, by its text up to a comma that names a control; its main reading."""
     table = claims.claims(found(**numbers), section)
+    table = table[table["reading"] != "gain over no prompt"]
     return {(row["claim"].partition(", as ")[0], row["model"]): row for row in table.to_dict("records")}
+
+
+def few_tokens(section):
+    return f"{section.model} ({section.points} of 2,000 tokens)"
 
 
 def test_large_effects_are_found(section):
@@ -165,8 +175,10 @@ def test_an_effect_without_an_interval_cannot_be_told(section):
 def test_readings_are_fixed_and_not_chosen_by_the_result(section):
     rows = outcomes(section)
     assert rows[claims.HALVES, "e"]["estimate"] == 2.0
-    assert rows[claims.FEWER, section.model]["reading"] == "0.5 minus the worst pair's, 50 of 100 dimensions"
-    assert rows[claims.FEWER, section.model]["estimate"] == pytest.approx(0.2)
+    fewer = rows[claims.FEWER, few_tokens(section)]
+    assert fewer["reading"] == "0.5 minus the worst pair's, 50 of 100 dimensions"
+    assert fewer["estimate"] == pytest.approx(0.2)
+    assert ("points need fewer dimensions than they have", f"{section.points} random points") in rows
     assert rows[claims.SHAPES, "m"]["estimate"] == pytest.approx(0.6)
     assert rows[claims.ENERGY, "m (trained)"]["primary"]
     assert not rows[claims.ENERGY, "m (random)"]["primary"]
@@ -177,6 +189,30 @@ def test_a_vacuous_bound_cannot_tell(section):
     assert {row["outcome"] for row in rows} == {"cannot tell"}
     assert all((row["estimate"], row["low"], row["detectable"]) == (0.5, -0.5, 1.0) for row in rows)
     assert [row["paper"] for row in rows].count(CONTROL) == 1
+
+
+@pytest.mark.parametrize(("added", "seen"), [(8.9, 8.9), (9.1, np.inf)])
+def test_no_gain_can_be_larger_than_what_the_uniform_distribution_costs(section, added, seen):
+    row = outcomes(section, loss=8.5, added=added)[claims.BOUND, "all weights"]
+    assert (row["outcome"], row["detectable"]) == ("cannot tell", pytest.approx(seen))
+
+
+@pytest.mark.parametrize(("learned", "tested"), [(6.9, True), (7.0, False), (8.0, False)])
+def test_a_network_that_knows_no_more_than_frequencies_has_no_verdict(section, learned, tested):
+    rows = outcomes(section, learned=learned).values()
+    told = {row["model"]: row["outcome"] for row in rows if row["unit"] == claims.BELOW}
+    network = "yes" if tested else "not tested"
+    assert told == {"all weights": network, "5 numbers": network, "token counts": "yes"}
+    assert {claims.LEARNED in row["claim"] for row in rows if row["model"] == "5 numbers"} == {not tested}
+
+
+def test_what_a_prompt_adds_to_none_is_not_the_main_reading(section):
+    table = claims.claims(found(gain=0.0, promptless=0.4), section)
+    rows = table[table["claim"] == claims.PROMPT]
+    assert rows[["reading", "outcome", "primary"]].to_numpy().tolist() == [
+        ["gain over other prompts", "no", True],
+        ["gain over no prompt", "yes", False],
+    ]
 
 
 def test_without_enough_dimensions_growth_is_not_tested(section):

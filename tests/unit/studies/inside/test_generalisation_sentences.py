@@ -132,6 +132,16 @@ def test_a_network_that_training_has_left_behind_one_with_fewer_numbers_is_named
     assert "6.00 bits): it was **not trained to its end**" in found
 
 
+def test_a_network_that_has_learned_no_more_than_frequencies_is_named():
+    """The control costs 5.00 bits on its training text."""
+    parts = [network(FEW, 100, 8.5, loss=5.5), network(FEW, 10, 9.0, loss=6.2), network(FEW, 5, 9.5, loss=6.0)]
+    found = sentences.few_numbers(pd.concat([*parts, network(COUNTS, 512, 8.25)]))
+    assert "With 5, 10 numbers training has **not learned more than how frequent tokens are**: 5.00, 5.20 bits" in found
+    assert "on its text, where the control costs 5.00 (as written down 6.00, 6.20 and 6.00). So section 7" in found
+    assert found.endswith("gives no verdict there: the bound is 9.50, 9.00 bits, and the control's 8.25.")
+    assert "how frequent tokens are**" not in sentences.few_numbers(pd.concat([parts[0], network(COUNTS, 512, 8.25)]))
+
+
 def test_choices_at_an_end_of_what_was_tried_are_counted():
     table = pd.concat([network(FEW, 10, 8.5), network(FEW, 100, 8.0).assign(levels=5, alpha=0.2)])
     tried = Bounds.model_construct(levels=[3, 5, 9], smoothings=[0.1, 0.2, 0.5])

@@ -42,6 +42,14 @@ def test_random_points_are_the_control(section):
     assert control["estimate"].to_numpy() == pytest.approx(expected, rel=0.1)
 
 
+@pytest.mark.parametrize(("dimension", "distortion"), [(4, 0.9), (8, 0.5), (32, 0.5)])
+def test_the_share_of_pairs_beyond_a_distortion_is_that_of_any_points(dimension, distortion):
+    points = np.random.default_rng(0).lognormal(size=(12, 50))
+    found = johnson_lindenstrauss.distortions(points, [dimension], seeds=range(400))[dimension]
+    share = projected_embeddings.share_beyond(dimension, distortion)
+    assert (found > distortion).mean() == pytest.approx(share, abs=0.03)
+
+
 def test_half_of_the_width_is_the_most_that_counts():
     rows = pd.DataFrame({"dimension": [8, 50, 51, 50], "width": 100, "estimate": [3.0, 2.0, 1.0, 9.0]})
     rows["quantity"] = ["max_distortion"] * 3 + ["median_distortion"]

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from bitskept.studies.inside import sentences
+from bitskept.studies.inside.claims import PROMPT
 from bitskept.studies.inside.section import InsideTransformer
 
 
@@ -26,6 +27,9 @@ def test_answers_below_their_bound_are_counted(section):
     assert "0 of 3 answers lie below the bound; the smallest gap is 0.000 bits, the largest 1.50. In 2 answers" in said
     assert "the first 2 tokens" in said
     assert "bits that single out its prompt: c 50% ([25%, 75%], 95 %, 30 answers)." in said
+    assert "In 2 answers it is below a tenth of a bit (c 2 of 3). On average" in said
+    two = pd.concat([answers(0.05, 1.5, 0.0).assign(corpus="d"), answers(1.5, 2.5)])
+    assert "a tenth of a bit (d 2 of 3, c 0 of 2). On" in sentences.elbo(two, section)
     assert "1 of 2 answers lie below the bound" in sentences.elbo(answers(-0.05, 1.5), section)
 
 
@@ -59,12 +63,40 @@ def test_a_bound_is_called_one():
         {"twin": "diffusion", "quantity": "bits_per_byte_bound", "marginal": np.nan, "estimate": 3.0},
     ]
     table = pd.DataFrame(rows)
-    table = table.assign(low=table["estimate"] - 0.125, high=table["estimate"] + 0.25, n=40)
+    table = table.assign(low=table["estimate"] - 0.125, high=table["estimate"] + 0.25, n=40, step=8)
+    table = pd.concat([table.assign(step=4, estimate=9.0), table])
     following, diffusion = sentences.architectures(table).split("\n")
     assert "**next token**: a byte costs 2.50 ([1.88, 3.25], 95 %, 40 sentences) bits; the prompt adds " in following
     assert "0.50 ([0.38, 0.75], 95 %, 40 answers) bits per token against" in following
     assert " and 0.25 [0.12, 0.50] against no prompt." in following
     assert diffusion == "- **diffusion**: a byte costs at most 3.00 ([2.88, 3.25], 95 %, 40 sentences) bits."
+
+
+@pytest.mark.parametrize(
+    ("early", "end", "said"),
+    [
+        (
+            3.0,
+            3.5,
+            "Another twin got there by step 2 of 16, and since step 4 this one has moved by -0.75 bits: it has ",
+        ),
+        (3.5, 3.5, "**hardly begun to learn**, and its cost says little about its kind."),
+        (3.6, 3.5, None),
+        (3.0, 1.5, None),
+    ],
+)
+def test_a_twin_that_another_one_passes_early_has_hardly_begun(early, end, said):
+    costs = {"next token": (5.0, early, 2.5, 2.0), "diffusion": (5.0, 4.5, end + 0.75, end)}
+    rows = [
+        {"twin": twin, "seed": seed, "step": step, "estimate": cost + shift}
+        for twin, values in costs.items()
+        for step, cost in zip((0, 2, 4, 16), values, strict=True)
+        for seed, shift in ((0, -0.1), (1, 0.1))
+    ]
+    table = pd.DataFrame(rows).assign(quantity="bits_per_byte", marginal=np.nan, low=1.0, high=9.0, n=40)
+    following, diffusion = sentences.architectures(table).split("\n")
+    assert "hardly" not in following or end < 2
+    assert said in diffusion if said else "hardly" not in diffusion
 
 
 def distortions(worst, types=1000, width=1000, random=0.5):
@@ -81,6 +113,21 @@ def test_a_dimension_is_enough_or_none_is(section):
     assert "worst of 1,225 pairs is reached first at 32 dimensions; by the formulas 126 and 188 are enough" in said
     assert "all 1,000 types 222 and 332 would be; the model has 1000" in said
     assert "reached at none of the dimensions tried" in sentences.dimension(distortions(0.51), few)
+
+
+@pytest.mark.parametrize(
+    ("types", "said"),
+    [
+        (2_000, "of the pairs of all types: 256 dimensions would do for all of them."),
+        (4_000, "expected to distort 0.00046 of these pairs by more than 0.5, whichever points they are of, and 3 of"),
+        (4_000, "so an outcome for 50 points holds for **this number of points**. From 2,310 points on, at least"),
+        (50_000, "and 469 of the pairs of all types: they would need more dimensions, so"),
+    ],
+)
+def test_the_number_of_points_may_decide_about_dimensions(section, types, said):
+    """Both tails of the chi-squared law of 256 degrees beyond 0.5 hold 3.75e-7."""
+    table = distortions(0.5, types=types).replace({"dimension": {32: 256}})
+    assert said in sentences.dimension(table, section.model_copy(update={"points": 50, "distortion": 0.5}))
 
 
 @pytest.mark.parametrize(
@@ -159,13 +206,23 @@ def test_a_theorem_that_fails_is_called_a_mistake():
     ("values", "said"),
     [
         (0.9, ", significantly more often than"),
-        (0.55, ", neither significantly more nor significantly less often than"),
+        (0.55, ", neither significantly more nor significantly less often (the intervals are not paired) than"),
         (0.1, ", significantly less often than"),
     ],
 )
 def test_a_head_beats_the_control_if_their_intervals_are_apart(values, said):
     found = sentences.energy(energies(1.0, values))
     assert f"{values:.0%} [{values - 0.05:.0%}, {values + 0.05:.0%}]{said} setting the query to 0" in found
+
+
+@pytest.mark.parametrize(("values", "said"), [(0.9, "significantly less"), (1.0, "no more")])
+def test_where_the_control_lowers_all_queries_the_comparison_is_paired(values, said):
+    table = energies(1.0, values)
+    table.loc[table["step"] == "zero", ["estimate", "low", "high"]] = [1.0, 0.85, 1.0]
+    table["high"] = table["high"].clip(upper=1)
+    assert f", query by query {said} often than setting the query to 0 does: 100% [85%, 100%]" in sentences.energy(
+        table
+    )
 
 
 def test_a_control_that_leaves_no_room_is_said_so():
@@ -265,12 +322,30 @@ def test_the_verdict_says_whether_theorems_hold(gap, keys, said):
 def test_the_verdict_counts_what_was_tested():
     said = sentences.verdict(answers(0.0), energies(1.0, 0.9), weighed("yes", "not tested"))
     assert "- c: **yes for m**" in said
-    assert "\n1 row of the table could not be tested." in said
+    assert "\n1 primary row of the table could not be tested." in said
     control = weighed("no").assign(paper="control", claim="x")
     said = sentences.verdict(answers(0.0), energies(1.0, 0.9), pd.concat([weighed("cannot tell"), control]))
     assert "- c: **cannot tell for m (a difference of 0.50 bits would have been seen)**" in said
     assert "- x" not in said
-    assert "\n0 rows of the table could not be tested." in said
+    assert "\n0 primary rows of the table could not be tested." in said
+    random = weighed("not tested").assign(primary=False)
+    said = sentences.verdict(answers(0.0), energies(1.0, 0.9), pd.concat([weighed("not tested"), random]))
+    assert "\n1 primary row of the table could not be tested." in said
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("yes", "against *no prompt* in place of other prompts the outcome is **yes for m**. But any prompt may give"),
+        ("no", "the outcome is **no for m**."),
+        ("cannot tell", None),
+    ],
+)
+def test_the_verdict_says_whether_the_comparison_decides_about_prompts(other, said):
+    main, rest = weighed("cannot tell").assign(claim=PROMPT), weighed(other).assign(claim=PROMPT, primary=False)
+    found = sentences.verdict(answers(0.0), energies(1.0, 0.9), pd.concat([main, rest]))
+    assert said in found if said else "no prompt" not in found
+    assert "no prompt" not in sentences.verdict(answers(0.0), energies(1.0, 0.9), weighed("yes"))
 
 
 def test_the_verdict_names_controls_that_say_yes():
