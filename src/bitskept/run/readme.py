@@ -15,6 +15,8 @@ from bitskept.studies.layer_sweep.claims import settings
 from bitskept.studies.layer_sweep.section import LayerSweep
 
 START, END = "<!-- claims: begin -->", "<!-- claims: end -->"
+WITHOUT_YES = re.compile(r"(mixed[^;|]*? \()(?=(no|cannot tell|too near the border) in \d)")
+"""Mixed outcomes up to their counts, where *yes* is not among these."""
 
 
 def update() -> None:
@@ -38,6 +40,7 @@ def tables() -> dict[str, pd.DataFrame]:
 
 
 def with_claims(text: str, tables: dict[str, pd.DataFrame]) -> str:
-    """The text with the table of these claims between its marks."""
-    block = "\n".join(filter(None, [START, claims.readme(tables), END]))
+    """The text with the table of these claims between its marks. Of mixed outcomes it says if *yes* is none of them."""
+    rows = WITHOUT_YES.sub(r"\1yes in none, ", claims.readme(tables))
+    block = "\n".join(filter(None, [START, rows, END]))
     return re.sub(f"{START}.*{END}", lambda _: block, text, count=1, flags=re.DOTALL)

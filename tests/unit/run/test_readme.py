@@ -53,6 +53,20 @@ def test_a_claim_is_written_as_it_stands(committed):
     assert r"| \1 and \g<0> | P1 |" in readme.with_claims(EMPTY, tables)
 
 
+@pytest.mark.parametrize("model", ["null", "null (speeches)"])
+def test_mixed_outcomes_without_a_yes_say_so(model):
+    yes, no = ROW | {"model": model}, ROW | {"model": model, "low": -0.6, "high": 0.05, "p": 0.9, "estimate": -0.2}
+    unsure = no | {"high": 0.4}
+
+    def found(*rows):
+        text = readme.with_claims(EMPTY, {"02_layer_sweep": claims.table(rows, relevant=0.1)})
+        return re.search(r"\| P1 \| (.*?) \|", text)[1]
+
+    assert found(no, no, unsure) == f"mixed for {model} (yes in none, no in 2, cannot tell in 1)"
+    assert found(yes, no, unsure) == f"mixed for {model} (yes in 1, no in 1, cannot tell in 1)"
+    assert found(no, unsure | {"model": "other"}).startswith(f"no for {model}; cannot tell for other (a difference")
+
+
 def test_a_project_without_a_readme_or_without_marks_is_left_alone(committed):
     (committed / "README.md").write_text("# Mine\n")
     readme.update()
@@ -97,6 +111,15 @@ def test_the_committed_readme_says_what_the_committed_tables_say(checkout, monke
     text = (checkout / "README.md").read_text("utf-8")
     assert text.count(readme.START) == text.count(readme.END) == 1
     assert readme.with_claims(text, readme.tables()) == text, "call bitskept.run.readme.update()"
+
+
+def test_the_legend_counts_the_seeds_of_05_as_its_table_does(checkout):
+    """Verdicts on the languages rest on four seeds or fewer, those on real text on three or fewer."""
+    table = pd.read_csv(checkout / "results" / "laptop" / "05_claims.csv")
+    table = table[table["primary"] & table["outcome"].isin(["yes", "no"])]
+    most = table.groupby(table["model"].str.endswith("language)"))["clusters"].max()
+    assert most[True] <= 4
+    assert most[False] <= 3
 
 
 def test_the_verdicts_of_the_changelog_are_those_of_the_readme(checkout):
