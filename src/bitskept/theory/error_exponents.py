@@ -8,7 +8,6 @@ the logarithm of an eigenvalue (Dembo and Zeitouni 1998, theorem 3.1.2). With in
 are the same.
 """
 
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 
 from bitskept.theory.checks import Law, above, check_law
-from bitskept.theory.information import entropy
+from bitskept.theory.information import entropy, ways_to_share
 from bitskept.theory.markov_chains import MarkovChain
 
 STEEPEST = 200.0
@@ -70,7 +69,7 @@ def exact_errors(supposed: Law, other: Law, length: int, threshold: float) -> Er
     laws = [check_law(supposed, "the supposed law"), check_law(other, "the other law")]
     above("threshold", threshold, 0)
     above("each probability of the supposed writer", laws[0], 0)
-    counts = _counts(length, len(laws[0]))
+    counts = ways_to_share(length, len(laws[0])).astype(float)
     means = counts @ -np.log2(laws[0]) / length - entropy(laws[0])
     ways = gammaln(length + 1) - gammaln(counts + 1).sum(1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -93,10 +92,3 @@ def _rate(writer: MarkovChain, steps: Float[np.ndarray, "x y"], level: float) ->
         return float(np.log2(abs(np.linalg.eigvals(tilted)).max()))
 
     return max(0.0, -float(minimize_scalar(negative, bounds=(0, STEEPEST), method="bounded").fun))
-
-
-def _counts(length: int, symbols: int) -> Float[np.ndarray, "way {symbols}"]:
-    """All ways to share `length` among symbols: where bars can stand in a row of places."""
-    bars = np.array(list(combinations(range(length + symbols - 1), symbols - 1))).reshape(-1, symbols - 1)
-    ends = np.full((len(bars), 1), length + symbols - 1)
-    return np.diff(np.hstack([np.full_like(ends, -1), bars, ends]), axis=1) - 1.0

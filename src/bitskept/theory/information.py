@@ -5,7 +5,10 @@ its variables and sums out the others. None of these quantities is negative; rou
 make one so. Definitions: Cover and Thomas, Elements of Information Theory, chapter 2; total correlation: Watanabe 1960.
 """
 
+from itertools import combinations
+
 import numpy as np
+from jaxtyping import Int
 from numpy.lib.array_utils import normalize_axis_tuple
 from scipy.special import entr
 
@@ -66,6 +69,14 @@ def miller_madow(counts: Counts) -> Bits:
     ValueError as `plug_in`.
     """
     return plug_in(counts) + ((counts > 0).sum(-1) - 1) / (2 * np.log(2) * counts.sum(-1))
+
+
+def ways_to_share(samples: int, classes: int) -> Int[np.ndarray, "way {classes}"]:
+    """All counts that so many samples may have."""
+    # Stars and bars: a star for each sample, and bars between the classes.
+    places = samples + classes - 1
+    bars = np.array([*combinations(range(places), classes - 1)], int)
+    return np.diff(bars, axis=1, prepend=-1, append=places) - 1
 
 
 def _separate(law: Law, *groups: Axes) -> list[tuple[int, ...]]:

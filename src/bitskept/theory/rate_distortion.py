@@ -18,7 +18,6 @@ E* ln p*/r + s d exceeds the same for p by at least KL(r*||q), by Pythagoras' th
 KL(r*||r) gives E_r* ln r/q.)
 """
 
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +25,7 @@ from jaxtyping import Float, Num
 from scipy.special import xlogy
 
 from bitskept.theory.checks import Bits, Numbers, at_least, check_law
+from bitskept.theory.information import ways_to_share
 
 LARGEST = 2**20
 """|X| |Y|^n, the number of cells of the largest causal law that is computed."""
@@ -117,10 +117,7 @@ def law_grid(alphabet: int, resolution: int) -> Float[np.ndarray, "y {alphabet}"
     """
     at_least("alphabet", alphabet, 1)
     at_least("resolution", resolution, 1)
-    # Stars and bars: `resolution` stars, and bars between the symbols.
-    places = resolution + alphabet - 1
-    bars = np.array([*combinations(range(places), alphabet - 1)], int)
-    return (np.diff(bars, axis=1, prepend=-1, append=places) - 1) / resolution
+    return ways_to_share(resolution, alphabet) / resolution
 
 
 class _Point(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import t
 
-from bitskept.theory.checks import at_least, finite
+from bitskept.theory.checks import Numbers, at_least, finite
 
 
 class Mean(NamedTuple):
@@ -58,13 +58,8 @@ def contrast_of_means(
     at_least("item_error", item_error, 0)
     parts = [sign**2 * values.var(ddof=1) / len(values) for sign, values in zip(signs, groups, strict=True)]
     mean = float(sum(sign * values.mean() for sign, values in zip(signs, groups, strict=True)))
-    variance = sum(parts) + item_error**2
-    if not variance:
-        return Mean(mean, np.nan, np.nan, np.nan)
-    doubt = sum((part / variance) ** 2 / (len(values) - 1) for part, values in zip(parts, groups, strict=True))
-    freedom, error = 1 / max(doubt, 1e-12), np.sqrt(variance)
-    half = float(t.ppf(0.975, freedom) * error)
-    return Mean(mean, mean - half, mean + half, float(2 * t.sf(abs(mean) / error, freedom)))
+    ends = _ends(mean, [*parts, item_error**2], [*(len(values) - 1 for values in groups), np.inf])
+    return Mean(mean, *map(float, ends))
 
 
 def ends_over_runs(
@@ -77,11 +72,15 @@ def ends_over_runs(
     """The interval (low, high) and p of `mean_over_runs` for many means; `between` is the variance of each that comes
     from its runs, s²/R, and 0 for one run. NaN where an argument is NaN.
     """
-    variance = between + item_error**2
+    return _ends(mean, [between, item_error**2], [np.maximum(1, runs - 1), items - 1])
+
+
+def _ends(mean: Numbers, variances: Sequence[Numbers], freedoms: Sequence[Numbers]) -> tuple[Numbers, ...]:
+    """The interval and p of a mean whose variance is the sum of these, each with its degrees of freedom."""
+    variance = sum(variances)
     with np.errstate(divide="ignore", invalid="ignore"):
         # As shares of the variance, whose squares cannot overflow.
-        by_runs, by_items = between / variance, item_error**2 / variance
-        doubt = np.where(runs > 1, by_runs**2 / np.maximum(1, runs - 1), 0) + by_items**2 / (items - 1)
+        doubt = sum((part / variance) ** 2 / freedom for part, freedom in zip(variances, freedoms, strict=True))
         freedom, error = 1 / np.maximum(doubt, 1e-12), np.where(variance > 0, np.sqrt(variance), np.nan)
         half, p = t.ppf(0.975, freedom) * error, 2 * t.sf(abs(mean) / error, freedom)
     return mean - half, mean + half, p
