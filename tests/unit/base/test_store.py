@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from damage import flip_a_bit
 from pandas.testing import assert_frame_equal
 
 from bitskept.base import files, store
@@ -66,10 +67,8 @@ def truncate(entry):
         file.truncate(100)
 
 
-def flip_a_bit(entry):
-    content = bytearray((entry / "table.parquet").read_bytes())
-    content[len(content) // 2] ^= 1
-    (entry / "table.parquet").write_bytes(content)
+def change_the_table(entry):
+    flip_a_bit(entry / "table.parquet")
 
 
 def lose_the_description(entry):
@@ -113,7 +112,7 @@ def become_a_broken_link(entry):
 
 
 DAMAGES = [
-    *(truncate, flip_a_bit, lose_the_description, spoil_the_description, take_another_key, lose_the_table),
+    *(truncate, change_the_table, lose_the_description, spoil_the_description, take_another_key, lose_the_table),
     *(nest_the_description, nest_the_key, become_a_file, become_a_broken_link),
 ]
 
@@ -198,7 +197,7 @@ def test_all_that_is_stored_of_a_function_and_version(home):
     assert [key for key, _ in store.entries("measure", 2)] == [{"number": 3}]
 
 
-@pytest.mark.parametrize("damage", [truncate, flip_a_bit, take_another_key])
+@pytest.mark.parametrize("damage", [truncate, change_the_table, take_another_key])
 def test_a_damaged_entry_is_warned_of_and_passed_over(home, damage):
     put({"good": True})
     put({"good": False})

@@ -8,6 +8,7 @@ import shutil
 import pytest
 import torch
 import transformers
+from damage import flip_a_bit
 from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
 
 from bitskept.sources import models
@@ -56,12 +57,6 @@ def moved(shards):
     names = {key: f"parts/{name}" for key, name in index["weight_map"].items()}
     path.write_text(json.dumps(index | {"weight_map": names}))
     return shards
-
-
-def changed(path):
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
 
 
 def test_the_fingerprint_of_a_folder_with_one_file_of_weights_is_that_of_its_files(folder):
@@ -144,7 +139,7 @@ def test_weights_in_several_files(folder, shards, arrange):
     path = shards / index
     path.write_text(path.read_text() + " ")
     after = models.fingerprint(str(shards))
-    changed(shards / parts[1])
+    flip_a_bit(shards / parts[1])
     assert len({before, after, models.fingerprint(str(shards))}) == 3
     (shards / parts[1]).unlink()
     with pytest.raises(SourceError, match=rf"has no {parts[1].rpartition('/')[2]}, and pickled weights"):
@@ -156,7 +151,7 @@ def test_a_link_counts_as_what_it_leads_to(folder, tmp_path):
     (folder / "model.safetensors").rename(tmp_path / "elsewhere")
     (folder / "model.safetensors").symlink_to(tmp_path / "elsewhere")
     assert models.fingerprint(str(folder)) == before
-    changed(tmp_path / "elsewhere")
+    flip_a_bit(tmp_path / "elsewhere")
     assert models.fingerprint(str(folder)) != before
 
 
@@ -201,7 +196,7 @@ def test_an_adapter_counts_with_its_own_files_and_its_base(folder, tmp_path):
     assert loaded(adapter) == ["adapter_config.json", "adapter_model.safetensors"]
     shutil.copy(folder / "tokenizer.json", adapter)  # as the Trainer saves it; the base's is loaded
     assert models.fingerprint(str(adapter)) == before
-    changed(adapter / "adapter_model.safetensors")
+    flip_a_bit(adapter / "adapter_model.safetensors")
     after = models.fingerprint(str(adapter))
-    changed(folder / "model.safetensors")
+    flip_a_bit(folder / "model.safetensors")
     assert len({before, after, models.fingerprint(str(adapter))}) == 3

@@ -10,8 +10,10 @@ import pytest
 import torch
 import transformers
 import yaml
+from damage import flip_a_bit
 from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE, WordLevel
+from wheels import make_wheel
 
 from bitskept.sources import hub, model_files, models, packages, registry
 
@@ -43,17 +45,6 @@ def states(model, text="the cat sat"):
         return model.network(**model.tokenizer(text, return_tensors="pt"), output_hidden_states=True).hidden_states
 
 
-def put_wheel(home, name, members):
-    """A wheel put into the right folder by hand, and its registry entry."""
-    path = home / "wheels" / f"{name}-1.0-py3-none-any.whl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w") as archive:
-        for member, content in members.items():
-            archive.writestr(member, content)
-    content = path.read_bytes()
-    return {"package": name, "version": "1.0", "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-
-
 def put_in_hub(repository, commit, folder):
     """The files of a folder as the hub's client lays them out: each under its own hash, and a name that leads there."""
     snapshot = repository / "snapshots" / commit
@@ -78,12 +69,13 @@ def library(project, home, encoder, tmp_path, monkeypatch):
     """A registry with one encoder, packed in two ways, and two models of the hub."""
     monkeypatch.chdir(tmp_path)
     files = {path.name: path.read_bytes() for path in encoder.iterdir()}
-    whole = put_wheel(home, "whole", {f"data/{name}": content for name, content in files.items()})
+    wheels = home / "wheels"
+    whole = make_wheel(wheels, "whole", {f"data/{name}": content for name, content in files.items()})
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         for name, content in files.items():
             archive.writestr(f"data/{name}", content)
     packed = (tmp_path / "all.zip").read_bytes()
-    halves = [put_wheel(home, f"half{i}", {"x/part": part}) for i, part in enumerate((packed[:999], packed[999:]))]
+    halves = [make_wheel(wheels, f"half{i}", {"x/part": part}) for i, part in enumerate((packed[:999], packed[999:]))]
     common = {"kind": "encoder", "parameters": 1, "licence": "MIT", "folder": "data", "files": sorted(files)}
     hub = {"kind": "encoder", "parameters": 1, "licence": "Odd terms", "revision": "main"}
     entries = {
@@ -130,10 +122,7 @@ def test_a_damaged_folder_is_set_aside_and_built_again(library, home):
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
 def test_a_byte_that_changed_is_found_before_it_counts(library, home, file):
     before = states(models.load("tiny"))
-    path = home / "models" / "tiny" / file
-    content = bytearray(path.read_bytes())
-    content[len(content) * 3 // 4] ^= 1  # of the same size
-    path.write_bytes(content)
+    flip_a_bit(home / "models" / "tiny" / file)
     with pytest.warns(UserWarning, match=rf"tiny is damaged \({file}\): set aside"):
         after = states(models.load("tiny"))
     torch.testing.assert_close(after, before, rtol=0, atol=0)
@@ -166,9 +155,7 @@ def test_a_folder_of_the_users_own(library, encoder, tmp_path):
     assert models.load(str(models.fetch("tiny"))).kind == "encoder"  # a folder that was built here, named by its path
     torch.testing.assert_close(states(model), states(models.load("tiny")))
     before = models.fingerprint(str(own))
-    content = bytearray((own / "model.safetensors").read_bytes())
-    content[-1] ^= 1
-    (own / "model.safetensors").write_bytes(content)
+    flip_a_bit(own / "model.safetensors")
     assert models.fingerprint(str(own)) != before
 
 
@@ -252,9 +239,7 @@ def test_a_byte_that_changed_in_a_copy_from_the_hub_is_found(library, home, enco
     (repository / "refs" / "main").write_text("a" * 40)
     models.load("tiny-hub")
     blob = (repository / "snapshots" / ("a" * 40) / file).resolve()
-    content = bytearray(blob.read_bytes())
-    content[len(content) * 3 // 4] ^= 1
-    blob.write_bytes(content)
+    flip_a_bit(blob)
     with pytest.raises(packages.SourceError, match=rf"tiny-hub is damaged \({file}\): remove .*{blob.name}, then run"):
         models.load("tiny-hub")
     blob.unlink()  # as it says; the rest is fetched again, with a network
@@ -315,7 +300,8 @@ def test_gguf_is_converted_once_to_the_same_network(project, home, tmp_path, cap
     original = transformers.LlamaForCausalLM(DECODER).eval()
     write_gguf(original, tmp_path / "model.gguf")
     content = (tmp_path / "model.gguf").read_bytes()
-    parts = [put_wheel(home, f"part{i}", {"x": part}) for i, part in enumerate((content[:5_000], content[5_000:]))]
+    halves = enumerate((content[:5_000], content[5_000:]))
+    parts = [make_wheel(home / "wheels", f"part{i}", {"x": part}) for i, part in halves]
     entry = {
         "kind": "decoder",
         "parameters": 1,

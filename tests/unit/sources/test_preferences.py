@@ -82,13 +82,6 @@ def test_the_order_is_drawn_by_the_seed(data):
     assert len({tuple(preference("hh-harmless", seed=seed)["preferred"]) for seed in range(9)}) > 1
 
 
-def test_an_unknown_id_is_refused_with_the_nearest_names(data):
-    with pytest.raises(LookupError, match=r"'hh-harmles'.*nearest: hh-harmless"):
-        preference("hh-harmles")
-    with pytest.raises(LookupError, match="no preference task 'open-llm-leaderboard'"):
-        preference("open-llm-leaderboard")
-
-
 def test_damaged_or_wrong_files_are_named(data):
     path = put_dialogues(data, [pair("So.", "No!") for _ in range(99)])
     whole = path.read_bytes()

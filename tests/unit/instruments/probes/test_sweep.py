@@ -3,6 +3,7 @@ import dataclasses
 from functools import partial
 from itertools import product
 
+import made_up
 import numpy as np
 import pytest
 import torch
@@ -43,14 +44,7 @@ UNITS = {
 }
 
 
-def sentences(number, seed=0):
-    """Different sentences of 3 to 7 of a few words."""
-    rng, result = np.random.default_rng(seed), {}
-    while len(result) < number:
-        result[" ".join(rng.choice(WORDS, size=rng.integers(3, 8)))] = None
-    return list(result)
-
-
+sentences = partial(made_up.sentences, WORDS, 3, 7)
 TEXTS = sentences(180)
 DOMAINS = ["news" if number % 3 else "prose" for number in range(180)]
 families = pytest.mark.parametrize("family", ["bert", "llama"])

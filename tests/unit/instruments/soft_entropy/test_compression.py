@@ -1,6 +1,8 @@
 import dataclasses
+import functools
 import json
 
+import made_up
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,14 +34,7 @@ families = pytest.mark.parametrize("family", ["bert", "llama"])
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def sentences(number, seed=0):
-    """Different sentences of 8 to 12 of a few words."""
-    rng, result = np.random.default_rng(seed), {}
-    while len(result) < number:
-        result[" ".join(rng.choice(WORDS, size=rng.integers(8, 13)))] = None
-    return list(result)
-
-
+sentences = functools.partial(made_up.sentences, WORDS, 8, 12)
 TEXTS = sentences(120)
 DOMAINS = ["news" if "42" in text else "prose" for text in TEXTS]
 

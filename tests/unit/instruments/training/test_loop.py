@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from damage import flip_a_bit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -72,10 +73,8 @@ def truncate(checkpoint):
         file.truncate(100)
 
 
-def flip_a_bit(checkpoint):
-    content = bytearray((checkpoint / "model.safetensors").read_bytes())
-    content[-1] ^= 1
-    (checkpoint / "model.safetensors").write_bytes(content)
+def change_a_weight(checkpoint):
+    flip_a_bit(checkpoint / "model.safetensors")
 
 
 def cut_off(checkpoint):
@@ -84,7 +83,7 @@ def cut_off(checkpoint):
         (checkpoint / name).unlink()
 
 
-@pytest.mark.parametrize(("damage", "told"), [(truncate, True), (flip_a_bit, True), (cut_off, False)])
+@pytest.mark.parametrize(("damage", "told"), [(truncate, True), (change_a_weight, True), (cut_off, False)])
 def test_a_damaged_checkpoint_is_passed_over_and_the_weights_are_the_same(tmp_path, damage, told):
     whole, killed, resumed = Line(), Line(ends_at=15), Line()
     train(whole, ITEMS, collate, SCHEDULE, tmp_path / "whole", seed=5)

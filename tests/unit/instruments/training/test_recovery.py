@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from damage import flip_a_bit
 from torch import nn
 
 from bitskept.instruments.states import encode
@@ -263,9 +264,7 @@ def test_a_tuned_model_that_is_damaged_is_told_and_tuned_again_once_removed(base
     assert is_tuned(one)
     folder = base / "models" / made.id
     before = models.fingerprint(made.id)
-    content = bytearray((folder / file).read_bytes())
-    content[len(content) // 2] ^= 1
-    (folder / file).write_bytes(content)
+    flip_a_bit(folder / file)
     for again in (lambda: models.load(made.id), lambda: models.fingerprint(made.id), lambda: tune(one)):
         with pytest.raises(models.SourceError, match=rf"is damaged \({file}\): remove {folder} and run this again"):
             again()

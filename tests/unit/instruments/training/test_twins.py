@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from damage import flip_a_bit
 from safetensors.torch import load_file
 
 from bitskept.instruments.likelihood import heads, surprisal
@@ -278,12 +279,6 @@ def test_a_plan_is_run_once(home, tmp_path):
     assert set(other.ids.values()).isdisjoint(twin.ids.values())
     assert len(list((home / "tokenizers").iterdir())) == 1
     assert not list(home.rglob(".*"))
-
-
-def flip_a_bit(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("file", ["step-1/model.safetensors", "step-1/tokenizer.json", "curve.json"])
