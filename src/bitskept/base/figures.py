@@ -122,6 +122,16 @@ def _label(rows: pd.DataFrame, options: dict[str, Any]) -> dict[str, str]:
     return {"label": f"{label} (no interval)"}
 
 
+def legend_below(figure: Figure, *panels: Axes, columns: int | None = None) -> Figure:
+    """The figure with a legend below it: each label of these panels (default: of all) once, in so many columns
+    (default: in one row).
+    """
+    pairs = [pair for axes in panels or figure.axes for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
+    marks = {label: mark for mark, label in pairs}
+    figure.legend(marks.values(), marks.keys(), loc="outside lower center", ncols=columns or len(marks))
+    return figure
+
+
 def label_points(axes: Axes, places: Mapping[str, tuple[float, float]], size: float | int = 9) -> None:
     """Write each name beside its point, where it covers no other name and no point if there is such a place, with a
     line to the point if that is not close by. Call it last: the places depend on the limits and labels of the axes.

@@ -34,10 +34,9 @@ def figure_functions(stem: str) -> dict[str, Callable[..., Figure]]:
     return a figure, wherever in its room they are defined.
     """
     section = SECTIONS[stem]
-    module = import_module(f"{section.__module__.rpartition('.')[0]}.figures")
-    functions = [
-        value for name, value in vars(module).items() if inspect.isfunction(value) and not name.startswith("_")
-    ]
+    room = section.__module__.rpartition(".")[0]
+    public = [value for name, value in vars(import_module(f"{room}.figures")).items() if not name.startswith("_")]
+    functions = [value for value in public if inspect.isfunction(value) and value.__module__.startswith(f"{room}.")]
     return {figure_name(section, draw): draw for draw in functions if draw.__annotations__.get("return") is Figure}
 
 

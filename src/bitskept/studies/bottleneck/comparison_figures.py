@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bitskept.base.figures import colour, colours_by_family, label_points, points
+from bitskept.base.figures import colour, colours_by_family, label_points, legend_below, points
 from bitskept.instruments import claims_figure
 from bitskept.instruments.claims import CONTROL, LEVEL, without_brackets
 from bitskept.instruments.soft_entropy.compression import KINDS
@@ -43,8 +43,7 @@ def exactness(table: pd.DataFrame) -> Figure:
             axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
             axes.minorticks_off()
             axes.set_ylabel("ratio" if quantity == "optimality" else "bits per token")
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(STYLES) + 1)
-    return figure
+    return legend_below(figure, panels[0, 0])
 
 
 def documents(table: pd.DataFrame) -> Figure:
@@ -62,8 +61,7 @@ def documents(table: pd.DataFrame) -> Figure:
             axes.fill_between(drawn["width"], drawn["low"], drawn["high"], color=f"C{place}", alpha=0.15, linewidth=0)
         axes.set(title=title, ylim=(0, 1.05), xlabel="width of the label (tokens)", xticks=table["width"].unique())
     panels[0].set_ylabel("share of places")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
+    return legend_below(figure, panels[0], columns=2)
 
 
 def runs(table: pd.DataFrame) -> Figure:

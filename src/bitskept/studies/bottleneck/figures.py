@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bitskept.base.figures import colour, curve, possible
+from bitskept.base.figures import colour, curve, legend_below, possible
 from bitskept.instruments.soft_entropy.compression import KINDS
 from bitskept.studies.bottleneck.by_layer import width_name
 from bitskept.studies.bottleneck.comparison_figures import claims as claims
@@ -93,7 +93,7 @@ def floor(table: pd.DataFrame) -> Figure:
     left.set(ylabel="h(c) in bits (dotted: H(Z))", title="The floor's curve (middle layer)")
     right.set(xlabel=WIDTH, ylabel="share of places", xticks=table["width"].dropna().unique())
     right.set_title(f"Places whose label occurs once ({table['sentences'].iloc[0]:,} sentences)")
-    return _with_legend(figure, left, len(models))
+    return legend_below(figure, left)
 
 
 def layers(table: pd.DataFrame) -> Figure:
@@ -109,7 +109,7 @@ def layers(table: pd.DataFrame) -> Figure:
             for end, kind in (KINDS | {"_floor": "floor"}).items():
                 curve(axes, rows[rows["quantity"] == quantity + end], "depth", label=kind, **LOOKS[kind])
         others[-1].set_xlabel(DEPTH)
-    return _with_legend(figure, columns[0][1][1], 4)
+    return legend_below(figure, columns[0][1][1], columns=4)
 
 
 def optimality(table: pd.DataFrame) -> Figure:
@@ -123,7 +123,7 @@ def optimality(table: pd.DataFrame) -> Figure:
                 curve(axes, rows[rows["width"] == width], "depth", **look)
             axes.set_ylim(-0.05, 1.1)
         column[-1].set_xlabel(DEPTH)
-    return _with_legend(figure, columns[0][1][0], table["width"].nunique())
+    return legend_below(figure, columns[0][1][0])
 
 
 def plane(table: pd.DataFrame) -> Figure:
@@ -150,9 +150,7 @@ def plane(table: pd.DataFrame) -> Figure:
     bigrams.axhline(exact["shuffled"].max(), color="C7", linestyle=":", label="random pairs (floor)")
     bigrams.set(title="bigrams of the corpus", xlabel="I(X; T) (bits)", ylabel="I(T; Y) (bits)", ylim=(0, None))
     bigrams.legend(fontsize=10)
-    handles, labels = panels["raw"].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
-    return figure
+    return legend_below(figure, panels["raw"])
 
 
 def stability(table: pd.DataFrame) -> Figure:
@@ -167,7 +165,7 @@ def stability(table: pd.DataFrame) -> Figure:
         _sample_sizes(column[-1])
     for axes in columns[0][1]:
         axes.set_ylim(0, None)
-    return _with_legend(figure, columns[0][1][-1], 4)
+    return legend_below(figure, columns[0][1][-1], columns=4)
 
 
 def by_sentences(table: pd.DataFrame) -> Figure:
@@ -181,7 +179,7 @@ def by_sentences(table: pd.DataFrame) -> Figure:
             axes.set(xscale="log", ylim=(-0.1, 1.15))
             axes.minorticks_off()
         _sample_sizes(column[-1])
-    return _with_legend(figure, columns[0][1][0], 4)
+    return legend_below(figure, columns[0][1][0], columns=4)
 
 
 def labels(table: pd.DataFrame) -> Figure:
@@ -195,7 +193,7 @@ def labels(table: pd.DataFrame) -> Figure:
     columns = int(np.ceil(np.sqrt(len(parts))))
     lines = -(-len(parts) // columns)
     figure, panels = _panels(lines, columns, (6.5 * columns, 0.6 + 4.4 * lines), squeeze=False)
-    used, handles = list(panels.flat)[: len(parts)], {}
+    used = list(panels.flat)[: len(parts)]
     preferred = used[bool(domain.any()) :]
     for axes in preferred[1:]:
         axes.sharey(preferred[0])
@@ -207,12 +205,10 @@ def labels(table: pd.DataFrame) -> Figure:
                 curve(axes, of_layers, "depth", color=colour(model), label=model, marker="o", markersize=3)
         axes.axhline(0, color="black", linewidth=1)
         axes.set(title=title, xlabel=DEPTH)
-        handles |= {handle.get_label(): handle for handle in axes.get_legend_handles_labels()[0]}
     for axes in panels.flat[len(parts) :]:
         axes.remove()
     figure.supylabel("information above the floor (bits)", fontsize=14)
-    figure.legend(handles=handles.values(), loc="outside lower center", ncols=len(handles))
-    return figure
+    return legend_below(figure)
 
 
 def _most(axes: Axes, most: float) -> None:
@@ -237,12 +233,6 @@ def _by_model(table: pd.DataFrame, labels: Sequence[str], height: float, **share
     for axes, label in zip(panels[:, 0], labels, strict=True):
         axes.set_ylabel(label)
     return figure, [(model, list(column)) for model, column in zip(models, panels.T, strict=True)]
-
-
-def _with_legend(figure: Figure, axes: Axes, columns: int) -> Figure:
-    """The figure with the legend of one panel below it."""
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
-    return figure
 
 
 def _widths_of(table: pd.DataFrame) -> list[tuple[int, dict[str, str]]]:

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bitskept.base.figures import FULL_SHARE, curve, shades
+from bitskept.base.figures import FULL_SHARE, curve, legend_below, shades
 from bitskept.instruments import claims_figure
 from bitskept.instruments.training.twin_runs import COLOURS, DIFFUSION, is_causal
 from bitskept.studies.dynamics.checkpoints import GAIN
@@ -43,8 +43,7 @@ def learning(table: pd.DataFrame, section: TrainingDynamics) -> Figure:
     for axes in panels:
         axes.set_xscale("symlog", linthresh=1)
         axes.set(xlabel="step", xlim=(0, table["step"].max()))
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    return figure
+    return legend_below(figure, panels[0], columns=4)
 
 
 def kept_and_learned(table: pd.DataFrame) -> Figure:
@@ -60,8 +59,7 @@ def kept_and_learned(table: pd.DataFrame) -> Figure:
         axes.set(title=probe, xlabel="bits per token below the unigram cost", ylim=FULL_SHARE)
         axes.set_xlim(left=max(-1.0, table["gain"].min()))
     figure.axes[0].set_ylabel("share of H(X) kept by the last layer")
-    _legend_below(figure)
-    return figure
+    return legend_below(figure, columns=4)
 
 
 def retained(table: pd.DataFrame) -> Figure:
@@ -77,8 +75,7 @@ def retained(table: pd.DataFrame) -> Figure:
                 axes.plot(rows["layer"], rows["estimate"], ".-", color=shade, label=f"step {step}")
             axes.set(title=f"{twin}, {probe}", xlabel="layer", xticks=_every_second(layers))
         line[0].set(ylabel="retained share of H(X)", ylim=FULL_SHARE)
-    _legend_below(figure, ncols=6)
-    return figure
+    return legend_below(figure, columns=6)
 
 
 def forgetting(table: pd.DataFrame) -> Figure:
@@ -90,8 +87,7 @@ def forgetting(table: pd.DataFrame) -> Figure:
         _over_steps(axes, table[table["probe"] == probe])
         axes.set_title(probe)
     panels[0].set_ylabel("late forgetting (bits per token)")
-    _legend_below(figure)
-    return figure
+    return legend_below(figure, columns=4)
 
 
 def last_layers(table: pd.DataFrame) -> Figure:
@@ -130,8 +126,7 @@ def untrained(table: pd.DataFrame) -> Figure:
                 curve(axes, rows, "layer", share=True, label=f"{side}, first weights {initial:g}", **look)
             axes.set(title=f"{family}\n{probe}", xlabel="layer", ylim=FULL_SHARE, xticks=_every_second(layers))
         line[0].set_ylabel("retained share of H(X)")
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
+    return legend_below(figure, panels[0, 0], columns=2)
 
 
 def plane(table: pd.DataFrame) -> Figure:
@@ -147,8 +142,7 @@ def plane(table: pd.DataFrame) -> Figure:
     panels[0].set(xlabel="complexity (bits)", ylabel="expressivity (bits)", title="the plane")
     _over_steps(panels[1], table[table["quantity"] == "complexity_corrected"])
     panels[1].set(ylabel="complexity (bits)", title="over training")
-    _legend_below(figure)
-    return figure
+    return legend_below(figure, panels[1], columns=4)
 
 
 def ranks(table: pd.DataFrame) -> Figure:
@@ -160,8 +154,7 @@ def ranks(table: pd.DataFrame) -> Figure:
         _over_steps(axes, rows.assign(low=rows["low"].clip(lower=least)))
     panels[0].set(ylabel="RankMe (directions)", yscale="log")
     panels[1].set(ylabel="alpha-ReQ (exponent)")
-    _legend_below(figure)
-    return figure
+    return legend_below(figure, columns=4)
 
 
 def size_and_data(table: pd.DataFrame, section: TrainingDynamics) -> Figure:
@@ -211,9 +204,7 @@ def run_measures(table: pd.DataFrame) -> Figure:
                 axes.axhline(0.5, color="grey", linestyle=":", linewidth=1)  # chance, for pairs
     for axes, measure in zip(panels[-1], measures, strict=True):
         axes.set_xlabel(measure.replace("_", " "))
-    labels = {name: mark for axes in panels.flat for mark, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(labels.values(), labels.keys(), loc="outside lower center", ncols=4)
-    return figure
+    return legend_below(figure, columns=4)
 
 
 def claims(table: pd.DataFrame) -> Figure:
@@ -238,7 +229,3 @@ def _over_steps(axes: Axes, table: pd.DataFrame) -> None:
 
 def _every_second(layers: pd.DataFrame) -> range:
     return range(0, layers["layer"].max() + 1, 2)
-
-
-def _legend_below(figure: Figure, ncols: int = 4) -> None:
-    figure.legend(*figure.axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=ncols)

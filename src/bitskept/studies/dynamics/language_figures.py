@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bitskept.base.figures import curve, points, possible
+from bitskept.base.figures import curve, legend_below, points, possible
 from bitskept.studies.dynamics.language_arms import BERT, FIRST, MASK, NEXT, SECOND
 from bitskept.studies.dynamics.language_tables import PARTS, synonyms
 
@@ -27,8 +27,7 @@ def language(table: pd.DataFrame) -> Figure:
             axes.set(title=f"{NAMES[part]}, {probe}", ylabel="bits per token", xticks=sorted(set(rows["layer"])))
     for axes in panels[-1]:
         axes.set_xlabel("layer")
-    _legend(figure)
-    return figure
+    return legend_below(figure, columns=3)
 
 
 def language_steps(table: pd.DataFrame) -> Figure:
@@ -40,8 +39,7 @@ def language_steps(table: pd.DataFrame) -> Figure:
         _arms(axes, rows if quantity == "gap" else possible(rows, rows["estimate"].max()), "step")
         axes.set_xscale("symlog", linthresh=1)
         axes.set(title=title, xlabel="step", xlim=(0, table["step"].max()))
-    _legend(figure)
-    return figure
+    return legend_below(figure, columns=3)
 
 
 def language_estimators(table: pd.DataFrame) -> Figure:
@@ -56,8 +54,7 @@ def language_estimators(table: pd.DataFrame) -> Figure:
         axes.set_ylim(bottom=min(0, rows["estimate"].min()))
     for axes in panels[-1]:
         axes.set_xlabel("layer")
-    _legend(figure)
-    return figure
+    return legend_below(figure, columns=3)
 
 
 def language_seeds(table: pd.DataFrame) -> Figure:
@@ -106,8 +103,7 @@ def language_needed(table: pd.DataFrame) -> Figure:
         line[0].set_ylabel("bits about the synonym")
     for axes in panels[-1]:
         axes.set_xlabel("layer")
-    _legend(figure)
-    return figure
+    return legend_below(figure, columns=3)
 
 
 def language_factors(table: pd.DataFrame) -> Figure:
@@ -139,16 +135,10 @@ def language_factors(table: pd.DataFrame) -> Figure:
     axes.tick_params(axis="y", labelsize=10)
     axes.grid(visible=False, axis="y")
     axes.set_ylim(len(pairs) - 0.38, -0.38)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    return figure
+    return legend_below(figure, columns=4)
 
 
 def _arms(axes: Axes, rows: pd.DataFrame, x: str) -> None:
     for arm, part in rows.groupby("arm", sort=False):
         label = arm if part["learned"].all() else f"{arm}, not learned"
         curve(axes, part, x, color=COLOURS[arm], marker=".", label=label)
-
-
-def _legend(figure: Figure) -> None:
-    labels = {name: mark for axes in figure.axes for mark, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(labels.values(), labels.keys(), loc="outside lower center", ncols=3)

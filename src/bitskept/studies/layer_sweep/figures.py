@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bitskept.base.figures import FULL_SHARE, colour, curve, points, shades
+from bitskept.base.figures import FULL_SHARE, colour, curve, legend_below, points, shades
 from bitskept.instruments import claims_figure
 from bitskept.instruments.claims import CONTROL
 from bitskept.studies.layer_sweep.bits_by_layer import READINGS
@@ -255,5 +255,4 @@ def masked_training(table: pd.DataFrame) -> Figure:
         where = (table["step"].max(), prior)
         cost.annotate("test tokens, by\nfrequencies alone", where, ha="right", va="bottom", color="grey")
     cost.set(title="hidden tokens, held out", xlabel="step", ylabel="bits per token", ylim=(0, None))
-    figure.legend(*shares[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
+    return legend_below(figure, shares[0], columns=2)
