@@ -18,5 +18,6 @@ functions behind them:
    between_runs.beside_guessing, between_runs.correlations
 9. Does the claim hold?: twin_claims.claims, twin_claims.all_claims, figures.claims
 
-comparing_runs.py has the statistics that these share, and sentences.py one function for each conclusion about twins.
+comparing_runs.py has the statistics that these share; sentences.py, last_layer_sentences.py and claim_sentences.py have
+a function for each conclusion about twins and about the claims.
 """
