@@ -40,7 +40,7 @@ def test_spearman_is_that_of_scipy(digits):
     """With one digit, most values are tied."""
     first, second = np.random.default_rng(0).integers(40, size=(2, 200))
     values, reference = (one.round(digits) for one in correlated(first, second, 0.3, 1))
-    result = scores(pairs_table(values, reference, first, second), replicates=2)
+    result = scores(pairs_table(values, reference, first, second))
     assert result["estimate"].item() == pytest.approx(spearmanr(values, reference).statistic, abs=1e-12)
 
 
@@ -49,7 +49,7 @@ def test_the_interval_is_that_of_pairs_that_share_members(texts, all_pairs):
     """The variance of Aronow, Samii and Assenova (2015): the influences of all pairs of pairs that share a text."""
     first, second = np.triu_indices(texts, 1) if all_pairs else np.random.default_rng(0).integers(texts, size=(2, 400))
     values, reference = correlated(first, second, 0.4, 2)
-    row = scores(pairs_table(values, reference, first, second), replicates=2000).iloc[0]
+    row = scores(pairs_table(values, reference, first, second)).iloc[0]
     number = len(values)
     # Influence of a pair, in units of its weight: what leaving it out takes away.
     without = [spearmanr(*np.delete((values, reference), place, axis=1)).statistic for place in range(number)]
@@ -95,7 +95,7 @@ def test_sts_b_is_that_of_sentence_transformers(minilm):
 
     need("stsb")
     pairs = tasks.similarity("stsb").select(range(300))
-    ours = scores(similarity(minilm, pairs, Plan(("stsb",))).assign(**FACTS), replicates=2)["estimate"].item()
+    ours = scores(similarity(minilm, pairs, Plan(("stsb",))).assign(**FACTS))["estimate"].item()
     body = Transformer(str(models.fetch("minilm-l6")))
     pooling = Pooling(body.get_embedding_dimension(), pooling_mode="mean")
     theirs = EmbeddingSimilarityEvaluator(
@@ -106,5 +106,5 @@ def test_sts_b_is_that_of_sentence_transformers(minilm):
 
 def test_sts_b_is_what_was_published(minilm):
     need("stsb")
-    result = scores(outcomes.compute(minilm, Plan(("stsb",))), replicates=2)["estimate"].item()
+    result = scores(outcomes.compute(minilm, Plan(("stsb",))))["estimate"].item()
     assert result == pytest.approx(PUBLISHED, abs=0.001)

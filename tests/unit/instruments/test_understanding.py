@@ -190,7 +190,7 @@ def test_one_table_of_all_tasks(sources):
     right = grammar[grammar["quantity"] == "pair_accuracy"]["value"].to_numpy()
     np.testing.assert_array_equal(right, (margins > 0).astype(float))
     assert (set(table["weights"]), table["seed"].isna().all()) == ({"trained"}, True)
-    assert len(scores(table, replicates=20)) == 2 + 2 * 2 + 2
+    assert len(scores(table)) == 2 + 2 * 2 + 2
 
 
 def test_margins_are_differences_of_likelihoods_after_a_start_token(sources):
