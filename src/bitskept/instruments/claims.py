@@ -217,6 +217,20 @@ def verdict(rows: pd.DataFrame) -> str:
     return "; ".join([*said, *mixed])
 
 
+def otherwise(table: pd.DataFrame) -> list[str]:
+    """The lines (Markdown) of a list of the rows that are not primary, and whose outcome none of the primary rows of
+    their claim and model has; none if there are no such rows.
+    """
+    lines = []
+    for (claim, model), rows in table[table["outcome"] != "not tested"].groupby(["claim", "model"], sort=False):
+        main = sorted(set(rows.loc[rows["primary"], "outcome"]))
+        others = rows[~rows["outcome"].isin(main)].groupby("outcome", sort=False)
+        named = [f"**{name}** with {'; '.join(part.apply(setting, axis=1))}" for name, part in others]
+        if main and named:
+            lines.append(f"- {claim}, {model}: {' and '.join(named)} (primary: {', '.join(main)})")
+    return ["**Other settings that say otherwise**\n", *lines] if lines else []
+
+
 def setting(row: Mapping[str, Any] | pd.Series) -> str:
     """Reading, probe and number of training sentences, as far as there are such."""
     parts = [str(row[name]) for name in ("reading", "probe") if not pd.isna(row[name])]

@@ -43,16 +43,5 @@ def claims(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def otherwise(table: pd.DataFrame) -> str:
-    """The rows that are not primary, and whose outcome none of the primary rows of their claim and model has, in words
-    (Markdown).
-    """
-    lines = []
-    for (claim, model), rows in table[table["outcome"] != "not tested"].groupby(["claim", "model"], sort=False):
-        main = sorted(set(rows.loc[rows["primary"], "outcome"]))
-        others = rows[~rows["outcome"].isin(main)].groupby("outcome", sort=False)
-        named = [f"**{name}** with {'; '.join(part.apply(outcomes.setting, axis=1))}" for name, part in others]
-        if main and named:
-            lines.append(f"- {claim}, {model}: {' and '.join(named)} (primary: {', '.join(main)})")
-    if not lines:
-        return "No other setting says otherwise."
-    return "\n".join(["**Other settings that say otherwise**\n", *lines])
+    """The settings that say otherwise (`instruments.claims.otherwise`), or that there are none."""
+    return "\n".join(outcomes.otherwise(table) or ["No other setting says otherwise."])

@@ -24,9 +24,8 @@ def verdict(table: pd.DataFrame, gains: pd.DataFrame) -> str:
             "The control with another answer's prompt was **not passed everywhere**: there, what a prompt adds is not "
             "shown to come from this prompt.\n"
         )
-    return "\n".join(
-        [*lines, *_barely(table), *_luck(table), *_too_small_a_bank(table, gains), *_otherwise(table)]
-    ).strip()
+    others = outcomes.otherwise(table) or ["No other setting in the table below says otherwise."]
+    return "\n".join([*lines, *_barely(table), *_luck(table), *_too_small_a_bank(table, gains), *others]).strip()
 
 
 def _barely(table: pd.DataFrame) -> list[str]:
@@ -67,19 +66,3 @@ def _too_small_a_bank(table: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
                 f"{needed:.2f} that would have been seen**: only more answers or a larger bank could decide.\n"
             )
     return lines
-
-
-def _otherwise(table: pd.DataFrame) -> list[str]:
-    """Rows that are not primary, and whose outcome none of the primary rows of their claim and model has."""
-    lines = []
-    for (claim, model), rows in table[table["outcome"] != "not tested"].groupby(["claim", "model"], sort=False):
-        main = set(rows.loc[rows["primary"], "outcome"])
-        others = rows[~rows["outcome"].isin(main)]
-        if not main or others.empty:
-            continue
-        by_outcome = others.groupby("outcome", sort=False)
-        settings = [f"**{name}** with {'; '.join(part.apply(outcomes.setting, axis=1))}" for name, part in by_outcome]
-        lines.append(f"- {claim}, {model}: {' and '.join(settings)} (primary: {', '.join(sorted(main))})")
-    if not lines:
-        return ["No other setting in the table below says otherwise."]
-    return ["**Other settings that say otherwise**\n", *lines]
